@@ -1,0 +1,28 @@
+-- Readings on plain PostgreSQL: native partitions by calendar month (UTC), made before the first row of a month.
+
+CREATE TABLE lifeline.readings (
+    sensor_id   integer NOT NULL,
+    flag        smallint NOT NULL,
+    time        timestamptz NOT NULL,
+    value       float8 NOT NULL,
+    received_at timestamptz NOT NULL,
+    raw         float8,                            -- before calibration; null when none applied
+    PRIMARY KEY (sensor_id, time)
+) PARTITION BY RANGE (time);
+
+CREATE FUNCTION lifeline.prepare_readings(first timestamptz, last timestamptz) RETURNS void
+LANGUAGE plpgsql SET timezone = 'UTC' AS $$
+DECLARE
+    month timestamptz := date_trunc('month', first);
+    name text;
+BEGIN
+    WHILE month <= last LOOP
+        name := 'readings_' || to_char(month, 'YYYY_MM');
+        IF to_regclass('lifeline.' || name) IS NULL THEN
+            PERFORM pg_advisory_xact_lock(hashtext('lifeline.readings partitions'));
+            EXECUTE format('CREATE TABLE IF NOT EXISTS lifeline.%I PARTITION OF lifeline.readings '
+                           'FOR VALUES FROM (%L) TO (%L)', name, month, month + interval '1 month');
+        END IF;
+        month := month + interval '1 month';
+    END LOOP;
+END $$;
