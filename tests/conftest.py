@@ -1,0 +1,64 @@
+"""Fixtures every room shares: real servers, started once per session, and a fresh database per test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Before any room is imported: what the developer's shell says must not reach a test.
+_TEST_SETTINGS = ("LIFELINE_TEST_", "LIFELINE_DATA_DIR", "LIFELINE_PG_BIN")
+for _name in [name for name in os.environ if name.startswith(("LIFELINE_", "PG"))]:
+    if not _name.startswith(_TEST_SETTINGS):
+        del os.environ[_name]
+
+
+@pytest.fixture(scope="session")
+def server_folder() -> Iterator[Path]:
+    """A short-lived folder that PostgreSQL's own account can enter (pytest's are closed to it when run as root)."""
+    folder = Path(tempfile.mkdtemp(prefix="lifeline-tests-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_dsn(server_folder: Path) -> Iterator[str]:
+    """A private PostgreSQL for the session, fast and not durable; the DSN of its administrator."""
+    from store.embedded import EmbeddedPostgres
+
+    with EmbeddedPostgres(server_folder / "postgres", durable=False) as server:
+        yield server.dsn
+
+
+@pytest.fixture
+def database(postgres_dsn: str) -> Iterator[str]:
+    """DSN of a fresh, migrated database of this test's own."""
+    from store.testing import drop_database, fresh_database
+
+    dsn = fresh_database(postgres_dsn)
+    yield dsn
+    drop_database(dsn)
+
+
+@pytest.fixture(scope="session")
+def broker(server_folder: Path) -> Iterator[str]:
+    """A private MQTT broker for the session; its URL with user and password."""
+    from ingest.broker import EmbeddedBroker
+
+    server = EmbeddedBroker(server_folder / "broker")
+    yield server.start()
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def recorded_data() -> Path:
+    """Folder of recorded data sets named by LIFELINE_DATA_DIR; skips loudly without it."""
+    named = os.environ.get("LIFELINE_DATA_DIR", "")
+    if not named or not Path(named).is_dir():
+        pytest.skip(f"LIFELINE_DATA_DIR: not a folder, got {named!r}; set it to run the tests on recorded data")
+    return Path(named)
