@@ -65,7 +65,7 @@ prepare() {
     fi
     rm -f "$venv"/.made-from-*
     say "installing $(grep -c == "$root/$lock") locked packages (once, about half a minute)"
-    local pip=("$venv/bin/python" -m pip --disable-pip-version-check --quiet --no-input)
+    local pip=("$venv/bin/python" -m pip --disable-pip-version-check -qq --no-input)
     "${pip[@]}" install --require-hashes --only-binary :all: -r "$root/$lock" ||
         fail "installing $lock failed (see above), try again once the package index can be reached"
     "${pip[@]}" install --no-deps --no-build-isolation --editable "$root" || fail "installing the project itself failed (see above)"

@@ -1,0 +1,54 @@
+"""The `lifeline` command: its commands, and how errors become messages and exit codes.
+
+Exit codes: 0 fine, 1 what the user gave is wrong, 2 something outside failed, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+from typer.exceptions import TyperException
+
+from city.errors import LifelineError
+from lifeline.commands import bench, city, dashboards, demo, inspect, replay, run
+
+app = typer.Typer(
+    name="lifeline",
+    help="Watches a city's lifelines (gas, drainage, bridges, ground) and turns early signs into acknowledged action.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(demo.demo)
+app.command("run")(run.run)
+app.command("doctor")(inspect.doctor)
+app.command("check")(city.check)
+app.command("init")(city.init)
+app.command("replay")(replay.replay)
+app.command("simulate")(run.simulate)
+app.command("migrate")(inspect.migrate)
+app.add_typer(dashboards.app, name="dashboards")
+app.add_typer(bench.app, name="bench")
+app.command("version")(inspect.version)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    sys.exit(run_command(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run one command line; its exit code. Messages of errors go to standard error."""
+    try:
+        outcome = app(list(arguments), prog_name="lifeline", standalone_mode=False)
+    except LifelineError as error:
+        typer.echo(str(error), err=True)
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except TyperException as error:  # a wrong flag or argument
+        error.show()
+        return 1
+    return outcome if isinstance(outcome, int) else 0

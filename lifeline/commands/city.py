@@ -1,0 +1,29 @@
+"""`lifeline check` and `lifeline init`: the city folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="City folder.", show_default=False)]
+
+
+def check(folder: Folder) -> None:
+    """Check a city folder: every fault at once as file:line:column, exit code 1 when there is one."""
+    from lifeline.cityfolder import accepted_files
+
+    files, city = accepted_files(folder)
+    typer.echo(
+        f"{folder}: fine ({len(files)} files, {len(city.districts)} districts, {len(city.sites)} sites, "
+        f"{len(city.gateways)} gateways, {len(city.sensors)} sensors)"
+    )
+
+
+def init(folder: Folder) -> None:
+    """Write a small commented example city folder to start from."""
+    from city.example import write_example
+
+    write_example(folder)
+    typer.echo(f"{folder}: written. Next: lifeline check {folder}; then LIFELINE_CITY={folder} lifeline run")

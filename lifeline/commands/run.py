@@ -1,0 +1,67 @@
+"""`lifeline run` and `lifeline simulate`: the real thing, and gateways that act as a city."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated
+
+import typer
+
+from lifeline.commands.options import City, DatabaseUrl, Data, Http, MqttUrl
+from lifeline.settings import Settings
+
+
+def run(
+    role: Annotated[
+        str | None, typer.Option(help="Only this role, in the foreground: recorder, watcher, notifier or api.")
+    ] = None,
+    data: Data = None,
+    city: City = None,
+    database_url: DatabaseUrl = None,
+    mqtt_url: MqttUrl = None,
+    http: Http = None,
+) -> None:
+    """Run Lifeline: database and broker where none is given, then every role, kept alive until stopped."""
+    from lifeline import settings
+
+    found = settings.load(data=data, city=city, database_url=database_url, mqtt_url=mqtt_url, http=http)
+    if role is not None:
+        from lifeline.roles import run_role
+
+        settings.prepare_data(found)
+        return run_role(role, found)
+    return _run_all(found)
+
+
+def _run_all(found: Settings) -> None:
+    from lifeline.roles import stop_on_signals
+    from lifeline.supervisor import Supervisor
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    stop = stop_on_signals()
+    supervisor = Supervisor(found)
+    supervisor.open()
+    try:
+        endpoints = supervisor.start_roles()
+        typer.echo(f"Lifeline runs: {endpoints.http} (data in {found.data}; Ctrl-C stops)")
+        supervisor.run(stop)
+    finally:
+        supervisor.close()
+
+
+def simulate(
+    seed: Annotated[int, typer.Option(help="Which city and story.")] = 7,
+    data: Data = None,
+    mqtt_url: MqttUrl = None,
+) -> None:
+    """Run only the simulated city's gateways against a broker (LIFELINE_MQTT_URL, or a running system's)."""
+    from lifeline import endpoints, settings
+    from lifeline.simulation import note_story
+
+    found = settings.load(data=data, mqtt_url=mqtt_url)
+    settings.prepare_data(found)
+    found = found.model_copy(update={"mqtt_url": endpoints.with_running(found).mqtt_url})
+    note_story(found.data, seed)
+    from lifeline.roles import run_role
+
+    run_role("simulator", found)

@@ -1,0 +1,122 @@
+"""The roles of a run: what each child process does until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from city.clock import Clock, process_clock
+from city.errors import InputError
+from lifeline.files import LOG_BYTES
+from lifeline.settings import Settings, secret, split_address
+
+CORE = ("recorder", "watcher", "notifier", "api")
+DEMO = ("simulator", "crew")
+
+
+def run_role(name: str, settings: Settings) -> None:
+    """Run one role in the foreground until SIGTERM or SIGINT, then drain and return.
+
+    Raises
+    ------
+    InputError
+        Unknown role, or a setting it needs is missing.
+    OutsideError
+        What it depends on failed for good.
+    """
+    roles: dict[str, Callable[[Settings, Clock, threading.Event], None]] = {
+        "recorder": _recorder,
+        "watcher": _watcher,
+        "notifier": _notifier,
+        "api": _api,
+        "simulator": _simulator,
+        "crew": _crew,
+    }
+    if name not in roles:
+        raise InputError(f"no role {name!r}, try {', '.join(CORE)}")
+    _log_to(os.environ.get("LIFELINE_LOG"))
+    stop = stop_on_signals()
+    log = logging.getLogger(__name__)
+    log.info("start %s", name, extra={"action": "role.start"})
+    try:
+        roles[name](settings, process_clock(), stop)
+    except Exception:
+        log.exception("end %s by an error", name, extra={"action": "role.error"})
+        raise
+    log.info("end %s", name, extra={"action": "role.end"})
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGTERM or SIGINT sets (by a thread: a handler must not wait for a lock its own thread holds)."""
+    stop = threading.Event()
+
+    def tell(_signal: int, _frame: FrameType | None) -> None:
+        threading.Thread(target=stop.set, name="stop").start()
+
+    signal.signal(signal.SIGTERM, tell)
+    signal.signal(signal.SIGINT, tell)
+    return stop
+
+
+def _log_to(path: str | None) -> None:
+    handler: logging.Handler = (
+        logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
+        if path
+        else logging.StreamHandler()
+    )
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=os.environ.get("LIFELINE_LOG_LEVEL", "INFO").upper(), format=form, handlers=[handler])
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # one line per request otherwise
+
+
+def _recorder(settings: Settings, clock: Clock, stop: threading.Event) -> None:
+    from ingest.recorder import RecorderSettings, run_recorder
+
+    run_recorder(RecorderSettings(database_url=settings.database, mqtt_url=settings.mqtt, clock=clock), stop)
+
+
+def _watcher(settings: Settings, clock: Clock, stop: threading.Event) -> None:
+    from rules.watcher import WatcherSettings, run_watcher
+
+    run_watcher(WatcherSettings(database_url=settings.database, clock=clock, city_folder=settings.city), stop)
+
+
+def _notifier(settings: Settings, clock: Clock, stop: threading.Event) -> None:
+    from rules.notify import NotifierSettings, run_notifier
+
+    url = settings.public_url or f"http://{settings.http}"
+    run_notifier(
+        NotifierSettings(database_url=settings.database, http_base_url=url, secret=secret(settings), clock=clock), stop
+    )
+
+
+def _api(settings: Settings, clock: Clock, stop: threading.Event) -> None:
+    from lifeline.http.app import AppSettings, run_api
+
+    host, port = split_address(settings.http or "127.0.0.1:8080")
+    app = AppSettings(
+        database_url=settings.database,
+        secret=secret(settings),
+        clock=clock,
+        base_url=settings.public_url or f"http://{settings.http}",
+        operator_password=os.environ.get("LIFELINE_OPERATOR_PASSWORD") or None,
+    )
+    run_api(app, host, port, stop)
+
+
+def _simulator(settings: Settings, clock: Clock, stop: threading.Event) -> None:
+    from lifeline.simulation import run_simulation
+
+    run_simulation(settings, clock, stop)
+
+
+def _crew(settings: Settings, clock: Clock, stop: threading.Event) -> None:
+    from lifeline.crew import run_crew
+
+    run_crew(Path(settings.data), clock, stop)
