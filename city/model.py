@@ -8,7 +8,7 @@ from datetime import date, datetime
 from functools import cached_property
 
 from city.geo import Place
-from city.quantity import Quantity
+from city.quantity import QUANTITIES, Quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,10 @@ class Calibration:
 
 @dataclass(frozen=True)
 class City:
-    """A whole register, consistent by construction."""
+    """A whole register, consistent by construction.
+
+    `quantities` and `site_kinds` hold the built-in ones and those that the city adds.
+    """
 
     name: Name
     timezone: str
@@ -105,6 +108,8 @@ class City:
     gateways: Mapping[str, Gateway]
     sensors: Mapping[str, Sensor]
     calibrations: Mapping[str, tuple[Calibration, ...]] = field(default_factory=dict)
+    quantities: Mapping[str, Quantity] = field(default_factory=lambda: QUANTITIES)
+    site_kinds: frozenset[str] = frozenset()
 
     @cached_property
     def sensors_of(self) -> Mapping[str, tuple[Sensor, ...]]:

@@ -1,0 +1,200 @@
+"""A city folder's texts become a `City`, or every fault there is in them, at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo, available_timezones
+
+from city import units, words
+from city.errors import Fault, FaultyInput
+from city.identity import PLAIN_ID, TOPIC_ID, id_problem, read_name
+from city.model import City, District, Name, Site
+from city.positions import Path, Positions, check_keys, nearest, nearest_or_all, show
+from city.quantity import DOMAINS, QUANTITIES, Quantity
+from city.register import Register
+from city.sites import SITE_KINDS, read_sites
+from city.yamlfile import parse
+
+NEEDED = ("city.yaml", "sites.geojson", "gateways.csv", "sensors.csv")
+FILES = (*NEEDED, "calibrations.csv")
+
+
+def load_city(files: Mapping[str, str]) -> City:
+    """The city that these texts (by relative path) describe.
+
+    Raises
+    ------
+    FaultyInput
+        With every fault of every register file.
+    """
+    city, faults = load_city_faults(files)
+    if city is None:
+        raise FaultyInput(faults)
+    return city
+
+
+def load_city_faults(files: Mapping[str, str]) -> tuple[City | None, list[Fault]]:
+    """The city, or None with every fault of the register files (`FILES`), sorted by file and place."""
+    faults = [_missing(name, files) for name in NEEDED if name not in files]
+    faults += [
+        Fault(name, 1, 1, "this ending is not read", hint="naming it .yaml") for name in files if name.endswith(".yml")
+    ]
+    head = _read_head(files["city.yaml"], "city.yaml", faults) if "city.yaml" in files else _Head()
+    site_ids: set[str] | None = None
+    sites: dict[str, Site] = {}
+    if "sites.geojson" in files:
+        before = len(faults)
+        sites, named = read_sites(files["sites.geojson"], "sites.geojson", head.district_ids, head.kinds, faults)
+        site_ids = named if named or len(faults) == before else None
+    register = Register(head.district_ids, site_ids, head.quantities, head.zone, faults)
+    if "gateways.csv" in files:
+        register.read_gateways(files["gateways.csv"], "gateways.csv")
+    if "sensors.csv" in files:
+        register.read_sensors(files["sensors.csv"], "sensors.csv")
+    if "calibrations.csv" in files:
+        register.read_calibrations(files["calibrations.csv"], "calibrations.csv")
+    if faults or head.zone is None:
+        return None, sorted(set(faults))
+    city = City(
+        name=head.name, timezone=head.zone.key, languages=head.languages, districts=head.districts, sites=sites,
+        gateways=register.gateways, sensors=register.sensors, calibrations=register.calibrations,
+        quantities=head.quantities, site_kinds=head.kinds,
+    )  # fmt: skip
+    return city, []
+
+
+def _missing(name: str, files: Mapping[str, str]) -> Fault:
+    other = nearest(name, files)
+    return Fault(
+        name, 1, 1, "file is missing", hint=f"renaming {other!r}" if other else "'lifeline init' for an example"
+    )
+
+
+@dataclass
+class _Head:
+    """What `city.yaml` says; `district_ids` is None while it cannot be read."""
+
+    name: Name = field(default_factory=lambda: Name({"en": "?"}))
+    zone: ZoneInfo | None = None
+    languages: tuple[str, ...] = words.languages
+    districts: Mapping[str, District] = field(default_factory=dict)
+    district_ids: set[str] | None = None
+    quantities: Mapping[str, Quantity] = QUANTITIES
+    kinds: frozenset[str] = SITE_KINDS
+
+
+def _read_head(text: str, file: str, faults: list[Fault]) -> _Head:
+    head = _Head()
+    try:
+        data, positions = parse(text, file)
+    except FaultyInput as error:
+        faults += error.faults
+        return head
+    required, optional = ("name", "timezone", "districts"), ("languages", "quantities", "site_kinds")
+    faults += check_keys(data, (), positions, required=required, optional=optional)
+    if not isinstance(data, Mapping):
+        return head
+    if "name" in data:
+        head.name = read_name(data["name"], ("name",), positions, faults)
+    if "timezone" in data:
+        head.zone = _zone(data["timezone"], positions, faults)
+    if "languages" in data:
+        head.languages = _languages(data["languages"], positions, faults)
+    if "districts" in data:
+        head.districts, head.district_ids = _districts(data["districts"], positions, faults)
+    if "quantities" in data:
+        head.quantities = {**QUANTITIES, **_quantities(data["quantities"], positions, faults)}
+    if "site_kinds" in data:
+        head.kinds = SITE_KINDS | _site_kinds(data["site_kinds"], positions, faults)
+    return head
+
+
+def _items(value: object, path: Path, positions: Positions, faults: list[Fault], example: str) -> list[object]:
+    if isinstance(value, list) and value:
+        return value
+    faults.append(positions.fault(path, "expected a list", show(value), example))
+    return []
+
+
+def _zone(value: object, positions: Positions, faults: list[Fault]) -> ZoneInfo | None:
+    zones = available_timezones()
+    if isinstance(value, str) and value in zones:
+        return ZoneInfo(value)
+    hint = nearest(value, zones) if isinstance(value, str) else ""
+    faults.append(positions.fault(("timezone",), "unknown time zone", show(value), hint or "Asia/Shanghai"))
+    return None
+
+
+def _languages(value: object, positions: Positions, faults: list[Fault]) -> tuple[str, ...]:
+    spoken = _items(value, ("languages",), positions, faults, "[en, zh]")
+    for index, language in enumerate(spoken):
+        if language not in words.languages:
+            hint = " or ".join(words.languages)
+            faults.append(positions.fault(("languages", index), "unknown language", show(language), hint))
+    return tuple(str(language) for language in spoken) or words.languages
+
+
+def _districts(value: object, positions: Positions, faults: list[Fault]) -> tuple[dict[str, District], set[str]]:
+    found: dict[str, District] = {}
+    for index, item in enumerate(_items(value, ("districts",), positions, faults, "- {id: north, name: North}")):
+        path: Path = ("districts", index)
+        faults += check_keys(item, path, positions, required=("id", "name"))
+        if not isinstance(item, Mapping) or "id" not in item:
+            continue
+        id_, at = item["id"], (*path, "id")
+        problem = id_problem(id_, TOPIC_ID) if isinstance(id_, str) else ("id must be text", "quotes around it")
+        if problem:
+            faults.append(positions.fault(at, problem[0], show(id_), problem[1]))
+        elif id_ in found:
+            faults.append(positions.fault(at, "duplicate district", show(id_), "another id"))
+        name = read_name(item["name"], (*path, "name"), positions, faults) if "name" in item else Name({"en": "?"})
+        found.setdefault(str(id_), District(str(id_), name))
+    return found, set(found)
+
+
+def _quantities(value: object, positions: Positions, faults: list[Fault]) -> dict[str, Quantity]:
+    """The quantities that this city adds."""
+    found: dict[str, Quantity] = {}
+    example = "- {id: humidity, unit: %RH, domain: weather, name: Humidity, min: 0, max: 100}"
+    for index, item in enumerate(_items(value, ("quantities",), positions, faults, example)):
+        path: Path = ("quantities", index)
+        before = len(faults)
+        faults += check_keys(item, path, positions, required=("id", "unit", "domain", "name", "min", "max"))
+        if not isinstance(item, Mapping) or len(faults) > before:
+            continue
+        id_, unit, domain, low, high = (item[key] for key in ("id", "unit", "domain", "min", "max"))
+        if not isinstance(id_, str) or id_problem(id_, PLAIN_ID):
+            faults.append(positions.fault((*path, "id"), "an id has letters, digits and _", show(id_), "humidity"))
+        elif id_ in QUANTITIES or id_ in found:
+            faults.append(positions.fault((*path, "id"), "this quantity exists already", show(id_), "another id"))
+        if domain not in DOMAINS:
+            hint = nearest_or_all(str(domain), DOMAINS)
+            faults.append(positions.fault((*path, "domain"), "unknown domain", show(domain), hint))
+        try:
+            units.parse(str(unit))
+        except units.UnitError as error:
+            faults.append(
+                positions.fault((*path, "unit"), "unknown unit", show(unit), str(error).rpartition("try ")[2])
+            )
+        bounds = [
+            float(bound) for bound in (low, high) if isinstance(bound, (int, float)) and not isinstance(bound, bool)
+        ]
+        if len(bounds) < 2 or bounds[0] >= bounds[1]:
+            faults.append(
+                positions.fault((*path, "max"), "max must be a number above min", show(high), "a larger number")
+            )
+            continue
+        name = read_name(item["name"], (*path, "name"), positions, faults)
+        found[str(id_)] = Quantity(str(id_), str(unit), str(domain), name.by_language, *bounds)
+    return found
+
+
+def _site_kinds(value: object, positions: Positions, faults: list[Fault]) -> frozenset[str]:
+    """The kinds of site that this city adds."""
+    kinds = _items(value, ("site_kinds",), positions, faults, "[water_tower]")
+    for index, kind in enumerate(kinds):
+        if not isinstance(kind, str) or id_problem(kind, PLAIN_ID):
+            what = "a site kind has letters, digits and _"
+            faults.append(positions.fault(("site_kinds", index), what, show(kind), "water_tower"))
+    return frozenset(str(kind) for kind in kinds)
