@@ -11,12 +11,18 @@ CREATE TABLE lifeline.clock (
     wall        timestamptz NOT NULL,
     speed       float8 NOT NULL CHECK (speed > 0)
 );
-CREATE FUNCTION city.now() RETURNS timestamptz LANGUAGE sql STABLE AS $$
+-- With its owner's rights: readers of schema `city` may not see schema `lifeline`.
+CREATE FUNCTION city.now() RETURNS timestamptz LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
     SELECT coalesce(
         (SELECT CASE WHEN origin <= wall THEN least(origin + (now() - wall) * speed, now())
                      ELSE origin + (now() - wall) * speed END
          FROM lifeline.clock),
         now())
+$$;
+
+-- Microseconds since 1970, as programs carry them. (Not immutable in name, so that the planner may inline it.)
+CREATE FUNCTION lifeline.from_us(us bigint) RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT timestamptz '1970-01-01 00:00:00+00' + us * interval '1 microsecond'
 $$;
 
 -- The city folder as it was applied, whole, so that a replay of the journal reads the same books.
@@ -118,6 +124,7 @@ CREATE TABLE lifeline.journal (
     recorded_at timestamptz NOT NULL,
     payload     bytea NOT NULL
 );
+ALTER TABLE lifeline.journal ALTER COLUMN payload SET STORAGE EXTERNAL;  -- columns of numbers hardly compress
 CREATE TABLE lifeline.followers (
     follower    text PRIMARY KEY,
     seq         bigint NOT NULL,                   -- effects of rows up to here are committed

@@ -10,8 +10,11 @@ CREATE TABLE lifeline.readings (
     PRIMARY KEY (sensor_id, time)
 ) PARTITION BY RANGE (time);
 
+CREATE INDEX readings_time ON lifeline.readings USING brin (time) WITH (autosummarize = on);
+
+-- Attached rather than created in place: creating takes a lock on the whole table that waits for every reader.
 CREATE FUNCTION lifeline.prepare_readings(first timestamptz, last timestamptz) RETURNS void
-LANGUAGE plpgsql SET timezone = 'UTC' AS $$
+LANGUAGE plpgsql SET timezone = 'UTC' SET client_min_messages = warning AS $$
 DECLARE
     month timestamptz := date_trunc('month', first);
     name text;
@@ -19,9 +22,12 @@ BEGIN
     WHILE month <= last LOOP
         name := 'readings_' || to_char(month, 'YYYY_MM');
         IF to_regclass('lifeline.' || name) IS NULL THEN
-            PERFORM pg_advisory_xact_lock(hashtext('lifeline.readings partitions'));
-            EXECUTE format('CREATE TABLE IF NOT EXISTS lifeline.%I PARTITION OF lifeline.readings '
-                           'FOR VALUES FROM (%L) TO (%L)', name, month, month + interval '1 month');
+            PERFORM pg_advisory_xact_lock(7234017283807667202);
+            IF to_regclass('lifeline.' || name) IS NULL THEN
+                EXECUTE format('CREATE TABLE lifeline.%I (LIKE lifeline.readings INCLUDING ALL)', name);
+                EXECUTE format('ALTER TABLE lifeline.readings ATTACH PARTITION lifeline.%I FOR VALUES FROM (%L) TO (%L)',
+                               name, month, month + interval '1 month');
+            END IF;
         END IF;
         month := month + interval '1 month';
     END LOOP;

@@ -1,0 +1,159 @@
+"""Writing readings: the first value wins, an equal repeat is recognised, another value is reported.
+
+The fast way is one binary COPY straight into the table, inside a savepoint. A repeat refuses the whole batch; then,
+and for the next batches (repeats come in runs: a redelivery, an outage's buffer), it goes through a stage table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from city.reading import Readings
+from store.columns import copy_bytes
+from store.connection import Connection
+from store.statements import statements
+
+_SQL = statements("readings")
+_STAGED_BATCHES = 20
+_DAY_US = 86_400_000_000
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of each row of a batch; of the three masks exactly one is true for a row.
+
+    Attributes
+    ----------
+    new
+        (n,): the row is now in the table.
+    repeated
+        (n,): the same value already stood there for that sensor and instant (or stands earlier in the batch).
+    conflicting
+        (n,): another value stood there, and still stands.
+    stored
+        float64 (n,): the value that now stands for the row's sensor and instant.
+    """
+
+    new: Mask
+    repeated: Mask
+    conflicting: Mask
+    stored: NDArray[np.float64]
+
+
+class ReadingWriter:
+    """Writes batches over one connection, inside the caller's transactions."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+        self._days: set[int] = set()
+        self._staged_left = 0
+
+    def write(self, readings: Readings) -> Written:
+        """Write a batch and keep `lifeline.latest`; the caller's transaction must be open.
+
+        Values must be finite; times at most what partitions may be made for (the recorder bounds them).
+        """
+        order, first = _first_of_each(readings)
+        unique = readings.take(order[first])
+        standing = self._put(unique) if len(unique) else (np.empty(0, np.bool_), np.empty(0), np.empty(0))
+        written = _spread(readings, order, first, standing)
+        self._keep_latest(readings.take(written.new))
+        return written
+
+    def _put(self, unique: Readings) -> tuple[Mask, NDArray[np.float64], NDArray[np.float64]]:
+        """Store rows without repeats among them: which are new, and the value and raw value that now stand."""
+        self._prepare(unique.time_us)
+        if self._staged_left > 0:
+            self._staged_left -= 1
+        elif self._copied(unique):
+            return np.ones(len(unique), np.bool_), unique.value, unique.raw
+        else:
+            self._staged_left = _STAGED_BATCHES
+        return self._merge(unique)
+
+    def _copied(self, unique: Readings) -> bool:
+        data = copy_bytes(unique)
+        for attempt in (1, 2):
+            self._conn.execute(_SQL["savepoint"])
+            try:
+                with self._conn.cursor() as cursor, cursor.copy(_SQL["copy"]) as copy:
+                    copy.write(data)
+            except psycopg.errors.UniqueViolation:
+                self._conn.execute(_SQL["back"])
+                return False
+            except psycopg.errors.CheckViolation:
+                # The transaction that made the partition was rolled back: make it again.
+                self._conn.execute(_SQL["back"])
+                if attempt == 2:
+                    raise
+                self._prepare(unique.time_us, again=True)
+            else:
+                break
+        self._conn.execute(_SQL["release"])
+        return True
+
+    def _merge(self, unique: Readings) -> tuple[Mask, NDArray[np.float64], NDArray[np.float64]]:
+        self._prepare(unique.time_us, again=True)
+        self._conn.execute(_SQL["make_stage"])
+        self._conn.execute(_SQL["empty_stage"])
+        data = copy_bytes(unique, np.arange(len(unique), dtype=np.int32))
+        with self._conn.cursor() as cursor:
+            with cursor.copy(_SQL["copy_stage"]) as copy:
+                copy.write(data)
+            old = [row for (row,) in cursor.execute(_SQL["merge"]).fetchall()]
+            new = np.ones(len(unique), np.bool_)
+            value, raw = unique.value.copy(), unique.raw.copy()
+            if old:
+                new[old] = False
+                bounds = {"first_us": int(unique.time_us.min()), "last_us": int(unique.time_us.max())}
+                for row, its_value, its_raw in cursor.execute(_SQL["standing"], {"rows": old, **bounds}):
+                    value[row], raw[row] = its_value, its_raw
+        return new, value, raw
+
+    def _prepare(self, time_us: NDArray[np.int64], *, again: bool = False) -> None:
+        days = set(np.unique(time_us // _DAY_US).tolist())
+        for day in sorted(days if again else days - self._days):
+            self._conn.execute(_SQL["prepare"], {"us": day * _DAY_US})
+        self._days |= days
+
+    def _keep_latest(self, new: Readings) -> None:
+        if not len(new):
+            return
+        order = np.lexsort((new.time_us, new.sensor_id))
+        ordered = new.sensor_id[order]
+        last = np.append(ordered[1:] != ordered[:-1], True)
+        newest = new.take(order[last])
+        columns = (newest.sensor_id, newest.time_us, newest.value, newest.flag, newest.received_us)
+        self._conn.execute(_SQL["latest"], [column.tolist() for column in columns])
+
+
+def _first_of_each(readings: Readings) -> tuple[NDArray[np.intp], Mask]:
+    """Order by (sensor, time), stable, and in that order which rows are the first of their key."""
+    order = np.lexsort((readings.time_us, readings.sensor_id))
+    sensor, time = readings.sensor_id[order], readings.time_us[order]
+    first = np.ones(len(order), np.bool_)
+    first[1:] = (sensor[1:] != sensor[:-1]) | (time[1:] != time[:-1])
+    return order, first
+
+
+def _spread(
+    readings: Readings,
+    order: NDArray[np.intp],
+    first: Mask,
+    standing: tuple[Mask, NDArray[np.float64], NDArray[np.float64]],
+) -> Written:
+    """From one answer per key back to one per row of the batch, in the batch's order."""
+    put, value, raw = standing
+    key = np.cumsum(first) - 1
+    new = np.empty(len(order), np.bool_)
+    stored, stored_raw = np.empty(len(order)), np.empty(len(order))
+    new[order], stored[order], stored_raw[order] = first & put[key], value[key], raw[key]
+    # Equal as sent counts as equal: a redelivery after a new calibration is still the same reading.
+    same = (stored == readings.value) | (stored_raw == readings.raw)
+    return Written(new, ~new & same, ~new & ~same, stored)

@@ -1,0 +1,50 @@
+-- name: lock
+-- From the numbering to the commit one writer at a time, so that commit order is number order.
+SELECT pg_advisory_xact_lock(7234017283807667200)
+
+-- name: append
+-- Number one row and wake whoever waits (PostgreSQL tells them at the commit).
+WITH row AS (
+    INSERT INTO lifeline.journal (kind, recorded_at, payload) VALUES (%s, %s, %s) RETURNING seq
+)
+SELECT seq, pg_notify('lifeline_journal', '') FROM row
+
+-- name: read
+-- The next rows after a place.
+SELECT seq, kind, recorded_at, payload FROM lifeline.journal WHERE seq > %s ORDER BY seq LIMIT %s
+
+-- name: last
+-- Number of the newest row still kept, 0 when there is none.
+SELECT coalesce(max(seq), 0) FROM lifeline.journal
+
+-- name: listen
+-- Hear of appends from now on.
+LISTEN lifeline_journal
+
+-- name: checkpoint
+-- How far a follower's effects are committed.
+SELECT seq FROM lifeline.followers WHERE follower = %s
+
+-- name: set_checkpoint
+-- Never back: two processes following under one name would undo each other.
+INSERT INTO lifeline.followers AS f (follower, seq, updated_at) VALUES (%s, %s, %s)
+ON CONFLICT (follower) DO UPDATE SET seq = excluded.seq, updated_at = excluded.updated_at WHERE f.seq <= excluded.seq
+
+-- name: load_snapshot
+-- A follower's last snapshot.
+SELECT seq, bundle, body FROM lifeline.snapshots WHERE follower = %s
+
+-- name: save_snapshot
+-- Only the newest is kept.
+INSERT INTO lifeline.snapshots AS s (follower, seq, made_at, bundle, body) VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (follower) DO UPDATE
+SET seq = excluded.seq, made_at = excluded.made_at, bundle = excluded.bundle, body = excluded.body
+WHERE s.seq <= excluded.seq
+
+-- name: trim
+-- What no follower needs again: not behind its checkpoint, and not behind the snapshot it restarts from. A follower
+-- without a snapshot restarts from the beginning, so nothing goes while there is one. In portions, oldest first.
+DELETE FROM lifeline.journal WHERE seq <= (
+    SELECT min(least(coalesce(f.seq, s.seq), coalesce(s.seq, 0)))
+    FROM lifeline.followers f FULL JOIN lifeline.snapshots s USING (follower)
+) AND seq < (SELECT min(seq) FROM lifeline.journal) + %s

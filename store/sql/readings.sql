@@ -1,0 +1,69 @@
+-- name: savepoint
+-- The whole batch goes in at once, or the transaction continues without it.
+SAVEPOINT readings
+
+-- name: release
+-- The batch went in.
+RELEASE SAVEPOINT readings
+
+-- name: back
+-- The batch did not go in; what the caller wrote before it stands.
+ROLLBACK TO SAVEPOINT readings
+
+-- name: copy
+-- Straight into the table: half the price of any other way, but one repeat refuses the whole batch.
+COPY lifeline.readings (sensor_id, flag, time, value, received_at, raw) FROM STDIN (FORMAT BINARY)
+
+-- name: make_stage
+-- A table of this session's own; it empties itself when the transaction ends.
+CREATE TEMPORARY TABLE IF NOT EXISTS lifeline_stage (
+    sensor_id   integer NOT NULL,
+    flag        smallint NOT NULL,
+    time        timestamptz NOT NULL,
+    value       float8 NOT NULL,
+    received_at timestamptz NOT NULL,
+    raw         float8,
+    row         integer NOT NULL
+) ON COMMIT DELETE ROWS
+
+-- name: empty_stage
+-- A transaction may write more than one batch.
+DELETE FROM lifeline_stage
+
+-- name: copy_stage
+-- The way for batches with repeats.
+COPY lifeline_stage (sensor_id, flag, time, value, received_at, raw, row) FROM STDIN (FORMAT BINARY)
+
+-- name: merge
+-- Put in what is new and say which rows were not (without rows of the batch itself: those were sorted out before).
+WITH new AS (
+    INSERT INTO lifeline.readings (sensor_id, flag, time, value, received_at, raw)
+    SELECT sensor_id, flag, time, value, received_at, raw FROM lifeline_stage ORDER BY sensor_id, time
+    ON CONFLICT (sensor_id, time) DO NOTHING
+    RETURNING sensor_id, time
+)
+SELECT s.row FROM lifeline_stage s WHERE NOT EXISTS (
+    SELECT FROM new WHERE new.sensor_id = s.sensor_id AND new.time = s.time)
+
+-- name: standing
+-- What stands in the table for the rows that were not new; a statement of its own, so that it also sees what another
+-- session committed while the merge waited for it. The bounds on time let whole partitions be left out.
+SELECT s.row, r.value, coalesce(r.raw, r.value)
+FROM lifeline_stage s JOIN lifeline.readings r ON r.sensor_id = s.sensor_id AND r.time = s.time
+WHERE s.row = ANY (%(rows)s)
+  AND r.time BETWEEN lifeline.from_us(%(first_us)s) AND lifeline.from_us(%(last_us)s)
+
+-- name: prepare
+-- Partitions must be there before their first row.
+SELECT lifeline.prepare_readings(lifeline.from_us(%(us)s), lifeline.from_us(%(us)s))
+
+-- name: latest
+-- The newest reading of each sensor; in the order of sensors, so that two writers cannot deadlock.
+INSERT INTO lifeline.latest AS l (sensor_id, time, value, flag, received_at)
+SELECT sensor_id, lifeline.from_us(time_us), value, flag, lifeline.from_us(received_us)
+FROM unnest(%s::integer[], %s::bigint[], %s::float8[], %s::smallint[], %s::bigint[])
+     AS b (sensor_id, time_us, value, flag, received_us)
+ORDER BY sensor_id
+ON CONFLICT (sensor_id) DO UPDATE
+SET time = excluded.time, value = excluded.value, flag = excluded.flag, received_at = excluded.received_at
+WHERE excluded.time > l.time

@@ -1,0 +1,32 @@
+-- name: beat
+-- A role lives, by the wall clock; what it has heard is by the city's clock and never goes back.
+INSERT INTO lifeline.roles AS r (role, pid, started_at, beat_at, heard_until, detail)
+VALUES (%s, %s, now(), now(), %s, %s)
+ON CONFLICT (role) DO UPDATE
+SET started_at = CASE WHEN r.pid = excluded.pid THEN r.started_at ELSE excluded.started_at END, pid = excluded.pid,
+    beat_at = excluded.beat_at, heard_until = greatest(r.heard_until, excluded.heard_until), detail = excluded.detail
+
+-- name: beats
+-- Every role that ever ran, with the seconds since it last beat.
+SELECT role, pid, started_at, beat_at, extract(epoch FROM now() - beat_at)::float8, heard_until, detail
+FROM lifeline.roles ORDER BY role
+
+-- name: report
+-- `since` is when the state last changed, by the city's clock.
+INSERT INTO lifeline.health AS h (name, value, unit, state, since, advice) VALUES (%s, %s, %s, %s, city.now(), %s)
+ON CONFLICT (name) DO UPDATE
+SET value = excluded.value, unit = excluded.unit, state = excluded.state, advice = excluded.advice,
+    since = CASE WHEN h.state = excluded.state THEN h.since ELSE excluded.since END
+
+-- name: set_clock
+-- The city runs on this clock from now on.
+INSERT INTO lifeline.clock (origin, wall, speed) VALUES (%s, %s, %s)
+ON CONFLICT (only_row) DO UPDATE SET origin = excluded.origin, wall = excluded.wall, speed = excluded.speed
+
+-- name: wall_clock
+-- The city runs on the wall's clock.
+DELETE FROM lifeline.clock
+
+-- name: reject
+-- Rejections come in runs, and each is a row.
+COPY lifeline.rejections (received_at, gateway, topic, sensor, time, reason, detail, payload) FROM STDIN (FORMAT BINARY)
