@@ -80,7 +80,7 @@ class _Head:
     languages: tuple[str, ...] = words.languages
     districts: Mapping[str, District] = field(default_factory=dict)
     district_ids: set[str] | None = None
-    quantities: Mapping[str, Quantity] = QUANTITIES
+    quantities: Mapping[str, Quantity] = field(default_factory=lambda: QUANTITIES)
     kinds: frozenset[str] = SITE_KINDS
 
 

@@ -126,7 +126,7 @@ class Register:
 
 
 class _Cells:
-    """Reads the cells of one row; a fault marks the row faulty. A column that the table lacks is told once, elsewhere."""
+    """Reads the cells of one row; a fault marks the row. A column the whole table lacks is told once, elsewhere."""
 
     def __init__(self, row: Row, faults: list[Fault]) -> None:
         self.row, self.faults, self.faulty = row, faults, False

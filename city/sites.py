@@ -15,8 +15,8 @@ from city.positions import Path, Positions, check_keys, nearest_or_all, show
 SITE_KINDS = frozenset(
     {
         "gas_main", "gas_station", "regulator", "valve", "manhole", "underpass", "road", "drain", "culvert", "river",
-        "reservoir", "pump_station", "water_main", "heat_main", "bridge", "tunnel", "ground", "slope", "pit", "building",
-        "rain_gauge", "weather_station",
+        "reservoir", "pump_station", "water_main", "heat_main", "bridge", "tunnel", "ground", "slope", "pit",
+        "building", "rain_gauge", "weather_station",
     }
 )  # fmt: skip
 
