@@ -1,0 +1,10 @@
+"""Notify: from a row in the outbox to a person's phone, at least once.
+
+Reading order: `letter` (what a channel is handed, what it may answer), `policy` (when to try again, hand on, stop;
+pure), `render` (the words), `webhook` and `mail` (the channels), `outbox` (the table), `links` (the signed page),
+`notifier` (the role that puts them together). A new channel is one module with a `send` and one line in `channels`.
+"""
+
+from rules.notify.notifier import NotifierSettings, run_notifier
+
+__all__ = ["NotifierSettings", "run_notifier"]

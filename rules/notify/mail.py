@@ -1,0 +1,109 @@
+"""E-mail channel (SMTP).
+
+Settings: `host`, `port` (587), `from`, `user` (default `from`), `password_env`, `tls` (`auto`: STARTTLS when the server
+offers it; `starttls`: or not at all; `ssl`: TLS from the first byte), `ca_file` (to trust a city's own authority).
+A password is never sent in the clear: without TLS it is refused unless the server is this machine.
+
+=================================== ========
+answer of the server                ours
+=================================== ========
+2xx                                 sent
+4xx, no answer, connection dropped  retry
+5xx, a certificate we do not trust  give up
+=================================== ========
+"""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from collections.abc import Mapping
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime
+
+from city.levels import Level
+from rules.notify.letter import Answer, GiveUp, Letter, MissingSecret, Retry, Sent, Tools, secret
+
+_HERE = ("localhost", "127.0.0.1", "::1")
+
+
+def send(letter: Letter, settings: Mapping[str, object], tools: Tools) -> Answer:
+    """Deliver one letter."""
+    sender, host = str(settings.get("from", "")), str(settings.get("host", ""))
+    recipient = letter.to.get("email", "")
+    if not (sender and host and recipient):
+        missing = [name for name, it in (("from", sender), ("host", host), ("email", recipient)) if not it]
+        return GiveUp(f"e-mail: {' and '.join(missing)} not given")
+    try:
+        message = compose(letter, sender, recipient)
+        password = secret(settings, "password_env", tools)
+    except MissingSecret as error:
+        return GiveUp(str(error))
+    except ValueError as error:  # the address parser's words
+        return GiveUp(f"e-mail address {recipient!r} or {sender!r}: {error}")
+    try:
+        return _deliver(message, settings, password, tools.timeout_s)
+    except smtplib.SMTPRecipientsRefused as error:
+        return judge(*error.recipients[recipient])
+    except smtplib.SMTPResponseException as error:
+        return judge(error.smtp_code, error.smtp_error)
+    except smtplib.SMTPNotSupportedError as error:
+        return GiveUp(f"{host}: {error}")
+    except ssl.SSLCertVerificationError as error:
+        return GiveUp(f"{host}: certificate not trusted ({error.verify_message}), try ca_file")
+    except (OSError, smtplib.SMTPException) as error:
+        return Retry(f"{type(error).__name__}: {error}".rstrip(": "))
+
+
+def _deliver(message: EmailMessage, settings: Mapping[str, object], password: str, timeout_s: float) -> Answer:
+    host, port, tls = str(settings["host"]), int(str(settings.get("port", 587))), str(settings.get("tls", "auto"))
+    context = ssl.create_default_context(cafile=str(settings["ca_file"]) if settings.get("ca_file") else None)
+    server: smtplib.SMTP = (
+        smtplib.SMTP_SSL(host, port, timeout=timeout_s, context=context)
+        if tls == "ssl"
+        else smtplib.SMTP(host, port, timeout=timeout_s)
+    )
+    with server:
+        server.ehlo_or_helo_if_needed()
+        safe = tls == "ssl"
+        if not safe and (tls == "starttls" or server.has_extn("starttls")):
+            server.starttls(context=context)
+            server.ehlo()
+            safe = True
+        if password:
+            if not safe and host not in _HERE:
+                return GiveUp(f"{host} offers no TLS and a password is set: it would travel in the clear")
+            server.login(str(settings.get("user") or settings["from"]), password)
+        server.send_message(message)
+    return Sent("accepted by the mail server")
+
+
+def judge(code: int, text: bytes | str) -> Answer:
+    """Our answer to an SMTP status."""
+    said = f"SMTP {code} {text.decode('utf-8', 'replace') if isinstance(text, bytes) else text}".strip()[:300]
+    if 200 <= code < 300:
+        return Sent(said)
+    return GiveUp(said) if code >= 500 else Retry(said)
+
+
+def compose(letter: Letter, sender: str, recipient: str) -> EmailMessage:
+    """The message; its Message-ID is the notice's key, so that repeats fall together in the mail box."""
+    message = EmailMessage()
+    message["From"] = sender
+    message["To"] = Address(display_name=_line(letter.to.get("name", "")), addr_spec=recipient)
+    message["Subject"] = _line(letter.subject)
+    message["Date"] = format_datetime(letter.created_at)
+    message["Message-ID"] = f"<{letter.key}@{sender.rpartition('@')[2].rstrip('> ') or 'lifeline.invalid'}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message["Content-Language"] = letter.language
+    if letter.level is Level.RED:
+        message["Importance"] = "high"
+        message["X-Priority"] = "1"
+    message.set_content(letter.text)
+    message.add_alternative(letter.html, subtype="html")
+    return message
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,172 @@
+"""The outbox table: claim, finish, hand on. Each function is one transaction or less; none sends anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from city.levels import Level
+from rules.notify.policy import RED_FALLBACK_AFTER_S, REPLACES, Next, fallback_key
+from store.connection import Connection
+from store.statements import statements
+
+LEASE_S = 60.0
+
+_sql = statements("outbox", package="rules.notify")
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A claimed row. `content` is as the engine wrote it, plus `raised` (facts of the raise a clear speaks for)."""
+
+    notice: str
+    incident: str
+    kind: str
+    round: int
+    step: int
+    target: str
+    via: str
+    channel: str
+    level: Level
+    content: Mapping[str, Any]
+    created_at: datetime
+    attempts: int
+    late: bool
+    drill: bool
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "level", Level(self.level))
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """Settings of its channel, as copied when it was queued."""
+        settings = self.content.get("settings")
+        return settings if isinstance(settings, Mapping) else {}
+
+
+def claim(conn: Connection, busy: Sequence[str], now: datetime, wall: datetime) -> Notice | None:
+    """Take one due notice under a lease of `LEASE_S`, with all it speaks for; None when nothing is due.
+
+    Parameters
+    ----------
+    busy
+        Channels that have no room.
+    now, wall
+        The city's clock (for due times) and the real one (for the lease).
+    """
+    lease_until = wall + timedelta(seconds=LEASE_S)
+    given = {"busy": list(busy), "now": now, "wall": wall, "lease_until": lease_until}
+    with conn.transaction():
+        row = conn.cursor(row_factory=class_row(Notice)).execute(_sql["claim"], given).fetchone()
+        return _with_older(conn, row) if row else None
+
+
+def _with_older(conn: Connection, row: Notice) -> Notice:
+    given = {
+        "notice": row.notice,
+        "incident": row.incident,
+        "target": row.target,
+        "channel": row.channel,
+        "created_at": row.created_at,
+        "kinds": list(REPLACES.get(row.kind, ())),
+    }
+    older = conn.execute(_sql["replace_older"], given).fetchall() if row.kind in REPLACES else []
+    raised = [content.get("facts") for kind, _, content in sorted(older, key=lambda it: it[1]) if kind == "raise"]
+    if row.kind != "clear" or not raised:
+        return row
+    conn.execute(_sql["keep_raised"], {"notice": row.notice, "raised": Jsonb(raised[-1] or {})})
+    return replace(row, content={**row.content, "raised": raised[-1] or {}})
+
+
+def closed(conn: Connection, row: Notice) -> bool:
+    """Whether people have closed the incident, so that a raise has nothing more to ask of anyone."""
+    found = conn.execute(_sql["closed"], {"incident": row.incident}).fetchone()
+    return bool(found and found[0]) and row.kind != "clear"
+
+
+def supersede(conn: Connection, row: Notice, answer: str) -> None:
+    """Take a claimed notice out without sending it."""
+    conn.execute(_sql["supersede"], {"notice": row.notice, "attempts": row.attempts, "answer": answer})
+
+
+def finish(conn: Connection, row: Notice, then: Next, now: datetime) -> str | None:
+    """Record what became of a claimed notice, and queue its fallback in the same transaction.
+
+    Returns the channel that takes over, if one does.
+    """
+    given = {"notice": row.notice, "attempts": row.attempts, "answer": then.answer[:500], "now": now}
+    with conn.transaction():
+        if then.state == "sent":
+            conn.execute(_sql["sent"], given)
+            return None
+        conn.execute(_sql["put_back"], {**given, "state": then.state, "next_try_at": then.next_try_at})
+        return hand_on(conn, row.notice, now) if then.hand_on else None
+
+
+def hand_on(conn: Connection, notice: str, now: datetime) -> str | None:
+    """Queue the next channel of `content["fallback"]` as a notice of its own; None when there is none left.
+
+    An item is a channel name, whose settings stand in `content["channels"]`, or `{"channel": …, "settings": {…}}`.
+    The new notice is given the rest of the list; the old one keeps none, so that this happens once.
+    """
+    with conn.transaction():
+        taken = conn.execute(_sql["take_fallback"], {"notice": notice}).fetchone()
+        if taken is None:
+            return None
+        (first, *rest), content = taken
+        channel, settings = _fallback(first, content)
+        new = fallback_key(notice, channel)
+        content = {**content, "settings": settings, "fallback": rest, "root": content.get("root", notice)}
+        given = {"new": new, "notice": notice, "channel": channel, "content": Jsonb(content), "now": now}
+        conn.execute(_sql["queue_fallback"], given)
+        return channel
+
+
+def _fallback(item: object, content: Mapping[str, Any]) -> tuple[str, object]:
+    if isinstance(item, Mapping):
+        return str(item.get("channel", "")), item.get("settings") or {}
+    channels = content.get("channels")
+    return str(item), (channels.get(item) if isinstance(channels, Mapping) else None) or {}
+
+
+def help_slow_reds(conn: Connection, now: datetime) -> list[str]:
+    """Start the fallback beside every red that has had no success for a minute; the notices helped."""
+    before = now - timedelta(seconds=RED_FALLBACK_AFTER_S)
+    slow = [row[0] for row in conn.execute(_sql["slow_reds"], {"before": before}).fetchall()]
+    return [notice for notice in slow if hand_on(conn, notice, now)]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How many notices wait, and for how long the oldest has (city seconds)."""
+
+    waiting: int
+    oldest_s: float
+
+
+def load(conn: Connection, now: datetime) -> Load:
+    """How the outbox stands."""
+    row = conn.execute(_sql["load"], {"now": now}).fetchone()
+    return Load(*row) if row else Load(0, 0.0)
+
+
+def unreached(conn: Connection, since: datetime) -> list[tuple[str, str, str]]:
+    """(incident, person, last answer) of people no channel has reached about an incident that is still open."""
+    return [(row[0], row[1], row[2]) for row in conn.execute(_sql["unreached"], {"since": since}).fetchall()]
+
+
+def bundle(conn: Connection) -> str:
+    """Hash of the city bundle in force; empty before the first."""
+    row = conn.execute(_sql["bundle"]).fetchone()
+    return str(row[0]) if row else ""
+
+
+def city_file(conn: Connection) -> tuple[str, str]:
+    """Hash of the city bundle in force and its `city.yaml`; both empty before the first."""
+    row = conn.execute(_sql["city_file"]).fetchone()
+    return (str(row[0]), str(row[1] or "")) if row else ("", "")

@@ -1,0 +1,97 @@
+-- name: claim
+-- Take the most urgent due notice on a channel with room. A raise waits for a clear that will speak for both; nobody
+-- overtakes a sibling that is on its way. next_try_at is city time while queued, and while sending the end of the
+-- lease by the real clock: a worker's patience does not shrink in a city on a faster clock.
+UPDATE lifeline.notices SET state = 'sending', attempts = attempts + 1, next_try_at = %(lease_until)s
+WHERE notice = (
+    SELECT c.notice FROM lifeline.notices c
+    WHERE ((c.state = 'queued' AND c.next_try_at <= %(now)s) OR (c.state = 'sending' AND c.next_try_at <= %(wall)s))
+      AND c.channel <> ALL (%(busy)s)
+      AND NOT EXISTS (
+          SELECT FROM lifeline.notices o
+          WHERE o.incident = c.incident AND o.target = c.target AND o.channel = c.channel AND o.notice <> c.notice
+            AND (o.state = 'sending' AND o.next_try_at > %(wall)s
+                 OR o.state = 'queued' AND o.kind = 'clear' AND o.created_at >= c.created_at
+                    AND c.kind IN ('raise', 'update', 'repeat')))
+    ORDER BY c.level DESC, c.next_try_at, c.notice
+    FOR UPDATE SKIP LOCKED LIMIT 1)
+RETURNING notice, incident, kind, round, step, target, via, channel, level, content, created_at, attempts, late, drill
+
+-- name: closed
+-- Whether the incident has been closed.
+SELECT stage = 'closed' FROM lifeline.incidents WHERE incident = %(incident)s
+
+-- name: replace_older
+-- Older undelivered notices that the claimed one speaks for.
+UPDATE lifeline.notices SET state = 'superseded', answer = 'one message with notice ' || %(notice)s
+WHERE incident = %(incident)s AND target = %(target)s AND channel = %(channel)s AND notice <> %(notice)s
+  AND state = 'queued' AND kind = ANY (%(kinds)s) AND created_at <= %(created_at)s
+RETURNING kind, created_at, content
+
+-- name: keep_raised
+-- The clear now speaks for the raise too; kept, so that every attempt says the same.
+UPDATE lifeline.notices SET content = content || jsonb_build_object('raised', %(raised)s::jsonb)
+WHERE notice = %(notice)s
+
+-- name: supersede
+-- Nothing to say any more.
+UPDATE lifeline.notices SET state = 'superseded', answer = %(answer)s
+WHERE notice = %(notice)s AND state = 'sending' AND attempts = %(attempts)s
+
+-- name: sent
+-- It was taken; true whatever became of the lease meanwhile.
+UPDATE lifeline.notices SET state = 'sent', sent_at = %(now)s, answer = %(answer)s
+WHERE notice = %(notice)s AND state <> 'sent'
+
+-- name: put_back
+-- Not taken: queued again or failed, unless another worker has claimed it since.
+UPDATE lifeline.notices SET state = %(state)s, next_try_at = %(next_try_at)s, answer = %(answer)s
+WHERE notice = %(notice)s AND state = 'sending' AND attempts = %(attempts)s
+
+-- name: take_fallback
+-- The channels still to try, given away once.
+UPDATE lifeline.notices n SET content = n.content || '{"fallback": []}'
+FROM (SELECT notice, content -> 'fallback' AS fallback FROM lifeline.notices
+      WHERE notice = %(notice)s AND jsonb_path_exists(content, 'strict $.fallback[0]', '{}', true)
+      FOR UPDATE) AS old
+WHERE n.notice = old.notice
+RETURNING old.fallback, n.content
+
+-- name: queue_fallback
+-- The next channel takes over, due at once.
+INSERT INTO lifeline.notices (notice, incident, kind, round, step, target, via, channel, state, level, content,
+                              created_at, next_try_at, late, drill)
+SELECT %(new)s, incident, kind, round, step, target, via, %(channel)s, 'queued', level, %(content)s,
+       %(now)s, %(now)s, late, drill
+FROM lifeline.notices WHERE notice = %(notice)s
+ON CONFLICT (notice) DO NOTHING
+
+-- name: slow_reds
+-- Reds that were tried without success for too long, with a channel left to try beside them.
+SELECT notice FROM lifeline.notices
+WHERE state IN ('queued', 'sending') AND level = 4 AND created_at <= %(before)s
+  AND (attempts > 1 OR attempts = 1 AND state = 'queued')
+  AND jsonb_path_exists(content, 'strict $.fallback[0]', '{}', true)
+
+-- name: load
+-- How the outbox stands, for the beat and for health.
+SELECT count(*) FILTER (WHERE state IN ('queued', 'sending')) AS waiting,
+       coalesce(extract(epoch FROM %(now)s - min(created_at) FILTER (WHERE state IN ('queued', 'sending'))), 0)::float8
+           AS oldest_s
+FROM lifeline.notices WHERE state IN ('queued', 'sending')
+
+-- name: unreached
+-- People whom no channel has reached about an incident that is still open.
+SELECT n.incident, n.target, max(n.answer) AS answer FROM lifeline.notices n JOIN lifeline.incidents i USING (incident)
+WHERE n.state = 'failed' AND i.stage NOT IN ('closed', 'false_alarm') AND n.created_at > %(since)s
+  AND NOT EXISTS (SELECT FROM lifeline.notices o WHERE o.incident = n.incident AND o.target = n.target
+                    AND o.state IN ('sent', 'queued', 'sending'))
+GROUP BY n.incident, n.target ORDER BY n.incident, n.target LIMIT 20
+
+-- name: city_file
+-- The city's own file in the bundle in force.
+SELECT b.bundle, b.files ->> 'city.yaml' FROM lifeline.current_bundle c JOIN lifeline.bundles b USING (bundle)
+
+-- name: bundle
+-- Which bundle is in force.
+SELECT bundle FROM lifeline.current_bundle
