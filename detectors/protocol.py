@@ -7,8 +7,8 @@
 - Time comes from the samples alone. After a pause longer than the detector's `gap_s` (and longer than five times the
   sensor's usual interval) it is BLIND until a short re-warm-up is over; what it learned before the pause is kept.
 - ABNORMAL if and only if `score` >= 1. BLIND has score 0. A detector that cannot see never says NORMAL.
-- Sensors never influence each other, and one seed gives one story: replaying the same samples, in any batching, from the
-  start or from any snapshot, gives bit-identical findings.
+- Sensors never influence each other, and one seed gives one story: replaying the same samples, in any batching, from
+  the start or from any snapshot, gives bit-identical findings.
 """
 
 from __future__ import annotations

@@ -1,0 +1,175 @@
+"""A step in a bridge's strain that does not come back: a support has moved, a member has yielded."""
+
+from __future__ import annotations
+
+from math import exp
+from typing import ClassVar
+
+import msgspec
+
+from city.errors import InputError
+from detectors.per_sensor import Answer, Moment, PerSensor, positive
+from detectors.robust import median
+
+_TYPICAL = 1.25  # standard deviation over mean absolute deviation, normal noise
+_SCALE_MEMORY = 720  # readings: half a day of minutes
+_CALM_AT = 0.5  # the baseline learns below this part of the limit; a shift that falls below it has come back
+_LEAST_INTERVALS = 30  # the baseline is at least this many intervals slow, or it would swallow the step at low cadence
+
+
+class ShiftState(msgspec.Struct, array_like=True):
+    """What is kept of one sensor: the last readings, the baseline with its trend, the scale, the step being watched."""
+
+    recent: tuple[float, ...] = ()
+    level: float = 0.0
+    slope_s: float = 0.0
+    scale: float = 0.0
+    fitted: int = 0
+    scaled: int = 0
+    waiting: int = 0
+    beyond: int = 0
+    shifted: bool = False
+    frozen_us: int = 0
+
+
+class BaselineShift(PerSensor[ShiftState]):
+    """Median of the last `width` readings against a slow baseline with a local trend.
+
+    The median throws traffic away; the baseline (alpha-beta, critically damped, time constant `memory_s`) follows
+    temperature. Score = |median - baseline| / max(`least_step`, `limit` x scale), and counts from the `persist`-th
+    reading in a row beyond 1 on the same side. The scale is the mean absolute deviation of the median itself. Baseline
+    and scale are frozen while the deviation is above half the limit (the trend fades meanwhile), for at most
+    `freeze_s`; then the new level is learned (BLIND meanwhile).
+
+    Parameters
+    ----------
+    least_step
+        Smallest step worth a finding (um/m).
+    limit
+        The same in standard deviations of the short median.
+    width, persist
+        Readings in the short median (odd); readings in a row that must be beyond.
+    memory_s, freeze_s, gap_s
+        Time constant of the baseline; longest freeze; pause after which `width` readings are needed and the baseline
+        starts anew (all seconds).
+
+    Notes
+    -----
+    Input
+        um/m (any unit, if `least_step` is set in it). Any regular or irregular cadence; made for 30 s to 2 min. For
+        fast records set `memory_s` to some 60 intervals.
+    Warm-up, delay
+        30 readings; after a pause `width`. A step of +34 um/m on noise of 5 is found after `width`/2 + `persist`
+        readings, about 13.
+    Direction
+        `up` tension (the value rose), `down` compression.
+    Blind spots
+        A change slower than the baseline; a step during a pause; a step that comes back within `persist` readings;
+        loads that stay longer than that (a traffic jam) look like a step, and so does a temperature front that bends
+        the signal by about `least_step` within `memory_s`: without the temperature itself they cannot be told apart.
+    Source
+        Median level against trend: guided by Kromanis & Kripakaran (2014), Adv. Eng. Inform. 28, 277, on thermal
+        response; gains as in `flood_onset`. The combination and its numbers are our own.
+
+    Examples
+    --------
+    >>> from city.levels import Flag
+    >>> from city.reading import Sample
+    >>> values = [0.0, 3.0, -2.0, 1.0, -1.0] * 20 + [34.0, 37.0, 32.0, 35.0] * 5
+    >>> samples = [Sample("b1", i * 60_000_000, v, Flag.PASS, 0) for i, v in enumerate(values)]
+    >>> found = [f for f in BaselineShift().update(samples) if f.score >= 1]
+    >>> found[0].time_us // 60_000_000 - 100, found[0].direction
+    (11, 'up')
+    """
+
+    name: ClassVar[str] = "baseline_shift"
+    quantities: ClassVar[frozenset[str]] = frozenset({"strain"})
+    channel: ClassVar[str] = "level"
+    state_type: ClassVar[type[ShiftState]] = ShiftState
+
+    def __init__(
+        self,
+        *,
+        least_step: float = 10.0,
+        limit: float = 6.0,
+        width: int = 9,
+        persist: int = 8,
+        warm_up: int = 30,
+        memory_s: float = 3600.0,
+        freeze_s: float = 4 * 3600.0,
+        gap_s: float = 1800.0,
+    ) -> None:
+        super().__init__(gap_s)
+        positive(self.name, least_step=least_step, limit=limit, persist=persist, memory_s=memory_s, freeze_s=freeze_s)
+        if width % 2 == 0 or not 3 <= width < warm_up:
+            raise InputError(f"{self.name}: width must be odd, 3 or more and below warm_up, got {width=} {warm_up=}")
+        self.least_step, self.limit, self.width, self.persist = least_step, limit, width, persist
+        self.warm_up, self.memory_s, self.freeze_us = warm_up, memory_s, round(freeze_s * 1e6)
+
+    def _first(self) -> ShiftState:
+        return ShiftState(waiting=self.warm_up)
+
+    def _resume(self, own: ShiftState) -> ShiftState:
+        return ShiftState(scale=own.scale, scaled=own.scaled, waiting=max(own.waiting, self.width))
+
+    def _step(self, own: ShiftState, moment: Moment) -> Answer:
+        first = not own.recent
+        own.recent = (*own.recent, moment.value)[-self.width :]
+        if first:
+            own.level = moment.value
+            return self._wait(own)
+        own.level += own.slope_s * moment.dt_s
+        middle = median(own.recent)
+        deviation, limit = middle - own.level, self._limit(own)
+        if own.waiting:
+            self._learn(own, moment, deviation)
+            return self._wait(own)
+        ratio = deviation / limit
+        band = (own.level, own.level - limit, own.level + limit)
+        self._count(own, ratio)
+        if abs(ratio) < _CALM_AT:
+            own.frozen_us = 0
+            self._learn(own, moment, deviation)
+        else:
+            own.frozen_us = own.frozen_us or moment.time_us
+            if moment.time_us - own.frozen_us > self.freeze_us:
+                self._start_anew(own, middle)
+                return Answer(None, "learning the level anew: it has stayed beside the old baseline")
+            own.slope_s *= exp(-moment.dt_s / self._memory_s(moment))
+        if not own.shifted:
+            return Answer(min(abs(ratio), 0.99), "", "", *band)
+        reason = f"level {middle:.1f} um/m stays {deviation:+.1f} beside its baseline, limit {limit:.1f}"
+        return Answer(max(abs(ratio), 1.0), reason, "up" if ratio > 0 else "down", *band)
+
+    def _wait(self, own: ShiftState) -> Answer:
+        own.waiting -= 1
+        return Answer(None, f"warming up, {own.waiting} readings to go")
+
+    def _start_anew(self, own: ShiftState, level: float) -> None:
+        own.level, own.slope_s, own.fitted, own.waiting = level, 0.0, 0, self.width
+        own.beyond, own.shifted, own.frozen_us = 0, False, 0
+
+    def _count(self, own: ShiftState, ratio: float) -> None:
+        """Count readings in a row beyond the limit on one side; a shift stands until it has come half-way back."""
+        if abs(ratio) < 1:
+            own.beyond = 0
+        else:
+            own.beyond = max(own.beyond, 0) + 1 if ratio > 0 else min(own.beyond, 0) - 1
+        own.shifted = abs(ratio) >= _CALM_AT if own.shifted else abs(own.beyond) >= self.persist
+
+    def _limit(self, own: ShiftState) -> float:
+        return max(self.least_step, self.limit * own.scale)
+
+    def _memory_s(self, moment: Moment) -> float:
+        return max(self.memory_s, _LEAST_INTERVALS * moment.usual_s)
+
+    def _learn(self, own: ShiftState, moment: Moment, deviation: float) -> None:
+        """Least squares while young, fading memory later (the larger gain of the two); the scale follows, clipped."""
+        fade = exp(-moment.dt_s / self._memory_s(moment))
+        n = own.fitted + 2
+        size = abs(deviation) if own.scaled < self.width else min(abs(deviation), 3 * own.scale + 0.1 * self.least_step)
+        own.level += max(1 - fade * fade, 2 * (2 * n - 1) / (n * (n + 1))) * deviation
+        own.slope_s += max((1 - fade) ** 2, 6 / (n * (n + 1))) * deviation / moment.dt_s
+        own.fitted = min(n - 1, _SCALE_MEMORY)
+        own.scaled = min(own.scaled + 1, _SCALE_MEMORY)
+        own.scale += (_TYPICAL * size - own.scale) / own.scaled

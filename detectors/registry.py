@@ -1,0 +1,50 @@
+"""Which detectors there are, and how to make one by the name rule books use.
+
+>>> create("methane_onset", limit=8.0).name
+'methane_onset'
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Mapping
+from typing import Final
+
+from city.errors import InputError
+from detectors.baseline_shift import BaselineShift
+from detectors.flood_onset import FloodOnset
+from detectors.methane_onset import MethaneOnset
+from detectors.protocol import Detector
+from detectors.river_adapter import PREFIX, RIVER_EXAMPLES, RiverDetector
+from detectors.settlement_rate import SettlementRate
+
+_NATIVE: Final[Mapping[str, type[MethaneOnset | FloodOnset | BaselineShift | SettlementRate]]] = {
+    kind.name: kind for kind in (MethaneOnset, FloodOnset, BaselineShift, SettlementRate)
+}
+
+
+def names() -> tuple[str, ...]:
+    """Every native detector, and the river models the laws are tested on (`create` takes any other river model too)."""
+    return (*_NATIVE, *RIVER_EXAMPLES)
+
+
+def create(name: str, **parameters: object) -> Detector:
+    """A new detector; InputError for an unknown name, parameter or value."""
+    if name.startswith(PREFIX):
+        return RiverDetector(name, **parameters)  # type: ignore[arg-type]  # it checks its numbers itself
+    kind = _NATIVE.get(name)
+    if kind is None:
+        near = difflib.get_close_matches(name, names(), 1) or ["one of " + ", ".join(names())]
+        raise InputError(f"unknown detector, got {name!r}, try {near[0]}")
+    known = list(inspect.signature(kind).parameters)
+    for parameter, value in parameters.items():
+        if parameter not in known:
+            near = difflib.get_close_matches(parameter, known, 1) or ["one of " + ", ".join(known)]
+            raise InputError(f"{name}: unknown parameter, got {parameter!r}, try {near[0]}")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InputError(f"{name}: {parameter} must be a number, got {value!r}")
+    try:
+        return kind(**parameters)  # type: ignore[arg-type]  # names and kinds were checked above
+    except TypeError as error:
+        raise InputError(f"{name}: {error}") from error

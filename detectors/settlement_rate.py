@@ -1,0 +1,217 @@
+"""Ground or a building beginning to sink faster than it used to."""
+
+from __future__ import annotations
+
+from math import exp, sqrt
+from typing import ClassVar
+
+import msgspec
+
+from city.errors import InputError
+from detectors.per_sensor import Answer, Moment, PerSensor, positive
+from detectors.robust import mad, median
+
+_BLOCKS = 24  # the window in blocks; when full and still short, neighbours are merged
+_SIGMA_PER_MAD = 1.4826
+_MEDIAN_COST = 1.25  # standard error of a median over that of a mean, normal noise
+_CALM_AT = 0.5  # history learns below this part of the limit; an acceleration is over below it
+_OVERLAP = 8  # rates of overlapping windows tell little new: their error counts this many times
+_BEND_MARGIN = 2.0
+_LEAST_BLOCKS = 6
+_HOUR_S = 3600.0
+
+
+class SettlementState(msgspec.Struct, array_like=True):
+    """What is kept of one sensor: closed blocks (mean hour, mean mm), the open one, the history of its rates."""
+
+    origin_us: int = -1
+    blocks: tuple[tuple[float, float], ...] = ()
+    block_h: float = 0.0
+    open_n: int = 0
+    open_h: float = 0.0
+    open_mm: float = 0.0
+    open_from_h: float = 0.0
+    rate_mm_h: float = 0.0
+    error_mm_h: float = 0.0
+    usual_mm_h: float = 0.0
+    doubt_mm_h: float = 0.0
+    spread_mm_h: float = 0.0
+    learned: int = 0
+    waiting: int = 0
+    standing: int = 0
+    frozen_us: int = 0
+
+
+class SettlementRate(PerSensor[SettlementState]):
+    """Robust rate over a window, against the point's own history of rates.
+
+    Readings are averaged into up to 24 blocks spanning up to `window_s`; the rate is Tukey's resistant line (median of
+    the last third against median of the first), its error comes from the scatter about that line. Score = change of
+    the rate from its usual value / max(`least_mm_h`, `limit` x standard deviation), the latter from that error, the
+    usual spread of rates and the doubt about the usual rate. These follow over `history_s`, frozen while the score is
+    above one half, for at most `freeze_s`.
+
+    Parameters
+    ----------
+    least_mm_h
+        Smallest change of rate worth a finding (mm/h).
+    limit
+        The same in standard deviations.
+    window_s, history_s, freeze_s, gap_s
+        Span of the window; memory of the usual rate; longest freeze; pause after which the window starts anew (s).
+
+    Notes
+    -----
+    Input
+        mm, negative downwards. Any cadence from 10 s to hours: the window grows to 24 readings if that is longer.
+    Warm-up, delay
+        `warm_up` readings (18), also after a pause. Rate going from -0.02 to -0.6 mm/h with 0.1 mm of noise is found
+        in about 40 min at one reading a minute, an hour at one in five. Less sensitive until the window has filled.
+    Direction
+        `up`: settlement speeds up (the value falls faster). `down`: heave (the value rises). Settlement that slows down
+        is never a finding.
+    Blind spots
+        Slow creep that the history follows; a single step is reported as a short burst of rate; a daily thermal cycle
+        raises the spread and so the limit; daily GNSS with centimetres of scatter cannot show millimetres a day.
+    Source
+        Resistant line: Tukey (1977), Exploratory Data Analysis, chapter 10. The combination and its numbers are ours.
+
+    Examples
+    --------
+    >>> from city.levels import Flag
+    >>> from city.reading import Sample
+    >>> noise = (0.1, -0.1, 0.0, -0.05, 0.05)
+    >>> depth = [-0.02 * i / 60 for i in range(240)] + [-0.08 - 0.6 * i / 60 for i in range(90)]
+    >>> samples = [Sample("s1", i * 60_000_000, d + noise[i % 5], Flag.PASS, 0) for i, d in enumerate(depth)]
+    >>> found = [f for f in SettlementRate().update(samples) if f.score >= 1]
+    >>> found[0].direction, 20 < found[0].time_us // 60_000_000 - 240 < 45
+    ('up', True)
+    """
+
+    name: ClassVar[str] = "settlement_rate"
+    quantities: ClassVar[frozenset[str]] = frozenset({"settlement"})
+    channel: ClassVar[str] = "rate"
+    state_type: ClassVar[type[SettlementState]] = SettlementState
+
+    def __init__(
+        self,
+        *,
+        least_mm_h: float = 0.1,
+        limit: float = 5.0,
+        warm_up: int = 18,
+        window_s: float = 7200.0,
+        history_s: float = 3 * 86400.0,
+        freeze_s: float = 86400.0,
+        gap_s: float = 4 * 3600.0,
+    ) -> None:
+        super().__init__(gap_s)
+        positive(self.name, least_mm_h=least_mm_h, limit=limit, window_s=window_s, history_s=history_s)
+        positive(self.name, freeze_s=freeze_s)
+        if not 9 <= warm_up <= _BLOCKS:
+            raise InputError(f"{self.name}: warm_up must be 9 to {_BLOCKS} readings, got {warm_up}")
+        self.least_mm_h, self.limit, self.warm_up = least_mm_h, limit, warm_up
+        self.block_h, self.history_h = window_s / _HOUR_S / _BLOCKS, history_s / _HOUR_S
+        self.freeze_us = round(freeze_s * 1e6)
+
+    def _first(self) -> SettlementState:
+        return SettlementState(waiting=self.warm_up)
+
+    def _resume(self, own: SettlementState) -> SettlementState:
+        return SettlementState(
+            usual_mm_h=own.usual_mm_h,
+            doubt_mm_h=own.doubt_mm_h,
+            spread_mm_h=own.spread_mm_h,
+            learned=own.learned,
+            waiting=self.warm_up,
+        )
+
+    def _step(self, own: SettlementState, moment: Moment) -> Answer:
+        if own.origin_us < 0:
+            own.origin_us = moment.time_us
+        hour = (moment.time_us - own.origin_us) / 3.6e9
+        closes = own.open_n > 0 and hour - own.open_from_h >= own.block_h * 0.999
+        if closes:
+            self._close(own, moment)
+        if own.open_n == 0:
+            own.open_from_h = hour
+        own.open_n += 1
+        own.open_h += hour
+        own.open_mm += moment.value
+        if own.waiting:
+            own.waiting -= 1
+            return Answer(None, f"warming up, {own.waiting} readings to go")
+        return self._judge(own, moment, fresh=closes)
+
+    def _close(self, own: SettlementState, moment: Moment) -> None:
+        blocks = (*own.blocks, (own.open_h / own.open_n, own.open_mm / own.open_n))
+        if len(blocks) > _BLOCKS:
+            wider_h = 2 * max(own.block_h, moment.usual_s / _HOUR_S)
+            if wider_h <= self.block_h * 1.001:
+                blocks, own.block_h = _merged(blocks), wider_h
+            else:
+                blocks = blocks[1:]
+        own.blocks, own.open_n, own.open_h, own.open_mm = blocks, 0, 0.0, 0.0
+        if len(blocks) >= _LEAST_BLOCKS:
+            own.rate_mm_h, own.error_mm_h = _resistant_rate(blocks)
+
+    def _judge(self, own: SettlementState, moment: Moment, *, fresh: bool) -> Answer:
+        if not own.learned:
+            own.usual_mm_h, own.doubt_mm_h, own.learned = own.rate_mm_h, own.error_mm_h, 1
+        variance = own.error_mm_h**2 + own.spread_mm_h**2 + own.doubt_mm_h**2
+        limit = max(self.least_mm_h, self.limit * sqrt(variance))
+        ratio = (own.usual_mm_h - own.rate_mm_h) / limit  # above 0: sinking faster
+        if ratio < 0:
+            ratio = -min(-ratio, max(0.0, own.rate_mm_h / limit))  # upwards counts only as far as the point does rise
+        side = 1 if ratio > 0 else -1
+        own.standing = side if abs(ratio) >= (_CALM_AT if own.standing == side else 1.0) else 0
+        usual_mm_h = own.usual_mm_h
+        if fresh:
+            self._learn(own, moment, limit, calm=abs(ratio) < _CALM_AT)
+        if not own.standing:
+            return Answer(min(abs(ratio), 0.99))
+        reason = f"moving at {own.rate_mm_h:+.2f} mm/h, usual is {usual_mm_h:+.2f}, limit of the change {limit:.2f}"
+        return Answer(max(abs(ratio), 1.0), reason, "up" if own.standing > 0 else "down")
+
+    def _learn(self, own: SettlementState, moment: Moment, limit: float, *, calm: bool) -> None:
+        """Weigh the new rate by its error against the doubt about the usual one; clip what feeds the spread."""
+        own.frozen_us = 0 if calm else own.frozen_us or moment.time_us
+        if own.frozen_us and moment.time_us - own.frozen_us < self.freeze_us:
+            return
+        fade = 1 - exp(-max(own.block_h, moment.dt_s / _HOUR_S) / self.history_h)
+        doubt, error = own.doubt_mm_h**2, own.error_mm_h**2
+        weight = doubt + _OVERLAP * error
+        gain = max(fade, doubt / weight if weight > 0 else 1.0)
+        change = max(-limit, min(limit, own.rate_mm_h - own.usual_mm_h))
+        spread = own.spread_mm_h**2
+        spread += max(fade, 1 / (own.learned + _BLOCKS)) * (change**2 - error - spread)
+        own.usual_mm_h += gain * (own.rate_mm_h - own.usual_mm_h)
+        own.doubt_mm_h, own.spread_mm_h = sqrt((1 - gain) * doubt), sqrt(max(0.0, spread))
+        own.learned = min(own.learned + 1, 1_000_000)
+
+
+def _merged(blocks: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+    """Neighbours joined; the newest block stays alone."""
+    pairs = zip(blocks[:_BLOCKS:2], blocks[1:_BLOCKS:2], strict=True)
+    return (*(((a[0] + b[0]) / 2, (a[1] + b[1]) / 2) for a, b in pairs), blocks[-1])
+
+
+def _resistant_rate(blocks: tuple[tuple[float, float], ...]) -> tuple[float, float]:
+    """Rate (mm/h) of Tukey's resistant line through (hour, mm) and its standard error."""
+    third = len(blocks) // 3
+    first, last = blocks[:third], blocks[-third:]
+    first_h, last_h = median([hour for hour, _ in first]), median([hour for hour, _ in last])
+    span_h = last_h - first_h
+    rate = (median([mm for _, mm in last]) - median([mm for _, mm in first])) / span_h
+    return rate, _MEDIAN_COST * _sigma(blocks, rate) * sqrt(2 / third) / span_h
+
+
+def _sigma(blocks: tuple[tuple[float, float], ...], rate: float) -> float:
+    """Scatter of the blocks (mm) about the line, but not the part of it that is the line's own bend.
+
+    Second differences do not see a bend, so they cap the scatter: otherwise the first hour of an acceleration would
+    hide behind the residuals that it causes itself.
+    """
+    rests = [mm - rate * hour for hour, mm in blocks]
+    steps = [a - 2 * b + c for a, b, c in zip(rests, rests[1:], rests[2:], strict=False)]
+    bend_free = _SIGMA_PER_MAD * mad(steps, 0.0) / sqrt(6)
+    return min(_SIGMA_PER_MAD * mad(rests, median(rests)), _BEND_MARGIN * bend_free)
