@@ -1,0 +1,157 @@
+"""The rule book as values: what `rules.bookfile` reads from YAML and the engine runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from city.levels import Level
+from city.model import City, Gateway, Sensor
+from rules.alarms import Alarm
+from rules.conditions import Compare, neighbours, reach_us
+from rules.ladder import Ladder, Step
+
+REORDER_US = 15 * 60 * 1_000_000  # late data up to 15 minutes behind a sensor's newest are decided on in order
+LATE_INTERVALS, LATE_AT_LEAST_US = 3, 120_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a threshold comes from: text, clause, and `verified`, `unverified` or `site`."""
+
+    text: str = ""
+    clause: str = ""
+    status: str = "unverified"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What all its instances share. `version` is a hash of everything that decides; title and guidance by language."""
+
+    id: str
+    version: str
+    title: Mapping[str, str]
+    guidance: Mapping[str, str]
+    escalate: str
+    source: Source
+    file: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One rule on one sensor: a ladder in the sensor's canonical unit, its neighbours resolved."""
+
+    rule: Rule
+    sensor: Sensor
+    ladder: Ladder
+    site: str
+    district: str
+
+    @cached_property
+    def key(self) -> str:
+        """`rule/sensor`, unique in a book."""
+        return f"{self.rule.id}/{self.sensor.id}"
+
+    @cached_property
+    def neighbours(self) -> frozenset[str]:
+        """The other sensors its conditions look at."""
+        return frozenset().union(*(neighbours(rung.condition) for rung in self.ladder.rungs))
+
+    @cached_property
+    def reach_us(self) -> int:
+        """How far back its conditions look."""
+        return max(reach_us(rung.condition) for rung in self.ladder.rungs)
+
+    @cached_property
+    def _calm(self) -> tuple[float, float] | None:
+        compares = [rung.condition for rung in self.ladder.rungs if isinstance(rung.condition, Compare)]
+        if len(compares) < len(self.ladder.rungs):
+            return None
+        low = max((c.low for c in compares if c.low is not None), default=float("-inf"))
+        high = min((c.high for c in compares if c.high is not None), default=float("inf"))
+        return low, high
+
+    def quiet(self, value: float) -> bool:
+        """Whether `value` can be seen at a glance to meet no level (comparisons only; nothing standing)."""
+        return self._calm is not None and self._calm[0] < value < self._calm[1]
+
+    def alarm(self, name: str, step: Step, now_us: int) -> Alarm:
+        """A new alarm for the step that raised it; late when it is told long after its own time."""
+        late_us = max(LATE_INTERVALS * self.sensor.interval_s * 1e6, LATE_AT_LEAST_US)
+        return Alarm(
+            id=name, rule=self.rule.id, rule_version=self.rule.version, scope=self.sensor.id, sensor=self.sensor.id,
+            site=self.site, district=self.district, domain=self.sensor.quantity.domain, title=self.rule.title,
+            raised_us=step.at_us, level=step.to_level, peak_level=step.to_level, late=now_us - step.at_us > late_us,
+            evidence=step.evidence, guidance=self.rule.guidance, escalate=self.rule.escalate,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A silence rule on one sensor or gateway: nothing received for `after_us` raises `level`."""
+
+    rule: Rule
+    level: Level
+    after_us: int
+    sensor: Sensor | None
+    gateway: Gateway
+    site: str
+    district: str
+    written: str
+
+    @property
+    def scope(self) -> str:
+        """The sensor's or the gateway's id."""
+        return self.sensor.id if self.sensor else self.gateway.id
+
+    @property
+    def key(self) -> str:
+        """`rule/scope`, unique in a book."""
+        return f"{self.rule.id}/{self.scope}"
+
+    def alarm(self, name: str, raised_us: int) -> Alarm:
+        """A new diagnostic alarm."""
+        return Alarm(
+            id=name, rule=self.rule.id, rule_version=self.rule.version, scope=self.scope,
+            sensor=self.sensor.id if self.sensor else None, site=self.site, district=self.district, domain="platform",
+            title=self.rule.title, raised_us=raised_us, level=self.level, peak_level=self.level, late=False,
+            guidance=self.rule.guidance, escalate=self.rule.escalate, diagnostic=True,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Book:
+    """All rules of a city, resolved against its register."""
+
+    city: City
+    instances: Mapping[str, Instance]
+    watches: Mapping[str, Watch]
+    detectors: frozenset[str]
+
+    @cached_property
+    def of_sensor(self) -> Mapping[str, tuple[Instance, ...]]:
+        """The instances that watch each sensor."""
+        return self._by(lambda instance: [instance.sensor.id])
+
+    @cached_property
+    def near_sensor(self) -> Mapping[str, tuple[Instance, ...]]:
+        """The instances that look at each sensor as a neighbour."""
+        return self._by(lambda instance: sorted(instance.neighbours))
+
+    @cached_property
+    def reach_us(self) -> Mapping[str, int]:
+        """How far back any condition looks into each sensor's past."""
+        reach: dict[str, int] = {}
+        for instance in self.instances.values():
+            for sensor in [instance.sensor.id, *instance.neighbours]:
+                reach[sensor] = max(reach.get(sensor, 0), instance.reach_us)
+        return reach
+
+    def _by(self, sensors: Callable[[Instance], list[str]]) -> Mapping[str, tuple[Instance, ...]]:
+        found: dict[str, list[Instance]] = {}
+        for instance in self.instances.values():
+            for sensor in sensors(instance):
+                found.setdefault(sensor, []).append(instance)
+        return {sensor: tuple(instances) for sensor, instances in found.items()}

@@ -1,0 +1,56 @@
+"""Everything that can be wrong with a city folder, found at once: what `lifeline check` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from city.errors import Fault, FaultyInput
+from city.load import load_city_faults
+from city.model import City
+from city.yamlfile import parse
+from rules.book import Book
+from rules.bookfile import load_book
+from rules.escalationfile import load_escalation
+from rules.roster import Escalation
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A city folder that is right as a whole."""
+
+    city: City
+    book: Book
+    escalation: Escalation
+
+
+def load_files(files: Mapping[str, str]) -> Checked:
+    """The city, its book and its escalation from a folder's files; FaultyInput with every fault of all of them."""
+    city, faults = load_city_faults(files)
+    if city is None:
+        raise FaultyInput(faults)
+    escalation, more = load_escalation(files, city)
+    book, others = load_book(files, city, escalation.chains if escalation else _named_chains(files, city))
+    every = [*faults, *more, *others]
+    if every or escalation is None or book is None:
+        raise FaultyInput(every)
+    return Checked(city, book, escalation)
+
+
+def check_files(files: Mapping[str, str]) -> list[Fault]:
+    """All faults of a folder's files; empty when it can be used."""
+    try:
+        load_files(files)
+    except FaultyInput as error:
+        return list(error.faults)
+    return []
+
+
+def _named_chains(files: Mapping[str, str], city: City) -> list[str]:
+    """Chain names of a faulty escalation.yaml, so that its faults do not make every rule look wrong too."""
+    try:
+        data, _ = parse(files.get("escalation.yaml", ""), "escalation.yaml")
+    except FaultyInput:
+        data = None
+    chains = data.get("chains") if isinstance(data, Mapping) else None
+    return list(chains) if isinstance(chains, Mapping) else []

@@ -1,0 +1,218 @@
+"""The desk: takes what happened to alarms, keeps the incidents, and runs their escalation chains.
+
+Every step of a chain is a row with an absolute due time from the moment its round begins. A round begins when an
+incident opens and whenever its level rises, acknowledged or not; an acknowledgement that expires begins one too. Steps
+found overdue together (after downtime) tell each person once, marked late. Nobody on duty: the next step fires now,
+after the last one the fallback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from city.clock import from_us
+from city.geo import Place
+from city.levels import Level
+from city.model import City
+from rules.alarms import Alarm, Move, Moved
+from rules.effects import Effect, EscalationSet, IncidentEvent
+from rules.incidents import STAGES, UNDER_WAY, Due, Incident, close_alarms, closest, refusal
+from rules.inputs import CommandIn, CommandKind
+from rules.notices import notice
+from rules.roster import Chain, ChainStep, Escalation
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """The journal row being handled: its time and a source of deterministic event ids."""
+
+    now_us: int
+    next_id: Callable[[], str]
+
+
+@dataclass
+class Desk:
+    """All incidents of a city. `where` gives an alarm's place."""
+
+    city: City
+    escalation: Escalation
+    where: Callable[[Alarm], Place]
+    incidents: dict[str, Incident]
+
+    def take(self, moves: list[Moved], stamp: Stamp) -> list[Effect]:
+        """Group newly raised alarms, follow the levels of the others."""
+        effects: list[Effect] = []
+        touched: dict[str, Incident] = {}
+        for moved in moves:
+            incident = self.incidents.get(moved.alarm.incident)
+            if moved.alarm.stands and (incident is None or (moved.move is Move.ROSE and not incident.open)):
+                incident = self._admit(moved, stamp, effects)
+            if incident is not None:
+                incident.alarms[moved.alarm.id] = moved.alarm  # a revised alarm is a new object
+                touched[incident.id] = incident
+        for incident in touched.values():
+            if incident.open:
+                self._follow_level(incident, stamp, effects)
+            effects.append(incident.row())
+        return effects
+
+    def command(self, command: CommandIn, stamp: Stamp) -> tuple[list[Effect], list[Moved]]:
+        """Carry out (or refuse, with a reason) what a person said."""
+        incident = self.incidents.get(command.incident)
+        why = refusal(incident, command)
+        if incident is None:
+            return [], []
+        if why:
+            note = f"{why}; {command.note}" if command.note else why
+            return [self._event(incident, stamp, f"refused_{command.kind}", command.actor, note)], []
+        note = f"{command.note} (by {command.via})" if command.note else f"by {command.via}"
+        effects: list[Effect] = [self._event(incident, stamp, command.kind, command.actor, note)]
+        moves: list[Moved] = []
+        if command.kind is not CommandKind.ACKNOWLEDGE:
+            incident.stage = STAGES[command.kind][1]
+        if command.kind is CommandKind.CLOSE:
+            incident.closed_us = stamp.now_us
+            moves = close_alarms(incident, stamp.now_us)
+        incident.acknowledged, incident.acknowledged_us = True, stamp.now_us
+        for alarm in incident.alarms.values():
+            alarm.acknowledged = True
+        if incident.stage in ("false_alarm", "closed"):
+            self._cancel(incident, effects, f"the incident is {incident.stage}")
+        effects.append(incident.row())
+        return effects, moves
+
+    def due_us(self) -> int | None:
+        """When the next escalation step or expiry is due."""
+        dues = [due.due_us for incident in self.incidents.values() if incident.open for due in incident.due]
+        dues += [at for incident in self.incidents.values() if (at := self._expiry_us(incident)) is not None]
+        return min(dues, default=None)
+
+    def tick(self, stamp: Stamp) -> list[Effect]:
+        """Fire what is due."""
+        effects: list[Effect] = []
+        for incident in [i for i in self.incidents.values() if i.open]:
+            expiry_us = self._expiry_us(incident)
+            if expiry_us is not None and expiry_us <= stamp.now_us:
+                incident.acknowledged = False
+                effects.append(self._event(incident, stamp, "acknowledgement_expired", "", f"at {incident.level.word}"))
+                self._begin(incident, stamp, effects)
+                effects.append(incident.row())
+            self._fire_due(incident, stamp, effects)
+        return effects
+
+    def _expiry_us(self, incident: Incident) -> int | None:
+        hold_us = self.escalation.acknowledgement_expires_us.get(incident.level)
+        if not incident.open or not incident.acknowledged or hold_us is None or incident.stage in UNDER_WAY:
+            return None
+        return incident.acknowledged_us + hold_us
+
+    def _admit(self, moved: Moved, stamp: Stamp, effects: list[Effect]) -> Incident:
+        """Let an alarm join the incident it belongs to, or open one for it."""
+        alarm, place = moved.alarm, self.where(moved.alarm)
+        found = closest(self.incidents, alarm, place)
+        if found is not None:
+            incident, why = found
+            kind, note = "joined", f"{alarm.id}: {why}"
+        else:
+            chain = self.escalation.chains.get(alarm.escalate)
+            where = self._site_name(alarm)
+            title = {language: f"{text} · {where(language)}" for language, text in alarm.title.items()}
+            incident = Incident(
+                "I" + alarm.id[1:], alarm.site, alarm.district, place, title, alarm.id, alarm.diagnostic,
+                alarm.raised_us, alarm.raised_us, chain,
+            )  # fmt: skip
+            self.incidents[incident.id] = incident
+            kind, note = "opened", f"first alarm {alarm.id}: {moved.reason}"
+        alarm.incident = incident.id
+        incident.alarms[alarm.id] = alarm
+        incident.newest_us = max(incident.newest_us, alarm.raised_us)
+        effects.append(self._event(incident, stamp, kind, "", note))
+        return incident
+
+    def _site_name(self, alarm: Alarm) -> Callable[[str], str]:
+        site = self.city.sites.get(alarm.site)
+        return site.name.in_ if site is not None else lambda language: alarm.site
+
+    def _follow_level(self, incident: Incident, stamp: Stamp, effects: list[Effect]) -> None:
+        was, now = incident.level, incident.standing()
+        if now is was:
+            return
+        incident.level, incident.peak_level = now, max(incident.peak_level, now)
+        effects.append(self._event(incident, stamp, "level", "", f"{was.word} to {now.word}"))
+        if now > was:
+            incident.acknowledged = False
+            self._begin(incident, stamp, effects)
+            self._fire_due(incident, stamp, effects)
+        elif now is Level.NONE:
+            self._cancel(incident, effects, "all clear")
+            for person, (_, channel, via) in incident.told.items():
+                if person in self.escalation.people:
+                    target = self.escalation.people[person]
+                    due = Due(incident.round, 0, 0, stamp.now_us)
+                    effects.append(notice(self, incident, target, (channel,), via, "clear", due, stamp))
+
+    def _begin(self, incident: Incident, stamp: Stamp, effects: list[Effect]) -> None:
+        """Begin a new round of the chain."""
+        self._cancel(incident, effects, "a new round began")
+        incident.round += 1
+        chain = incident.chain
+        if chain is None:
+            note = "no escalation chain: add `escalate:` to the rule and the chain to escalation.yaml"
+            effects.append(self._event(incident, stamp, "no_chain", "", note))
+            return
+        incident.due = [Due(incident.round, at, 0, stamp.now_us + s.after_us) for at, s in enumerate(chain.steps)]
+        effects += [self._due(incident, due, "due", "") for due in incident.due]
+
+    def _fire_due(self, incident: Incident, stamp: Stamp, effects: list[Effect]) -> None:
+        told_now: set[str] = set()
+        while incident.chain is not None and (ready := [d for d in incident.due if d.due_us <= stamp.now_us]):
+            due = min(ready, key=lambda d: (d.due_us, d.step))
+            incident.due.remove(due)
+            effects += self._fire(incident, incident.chain, due, told_now, stamp)
+
+    def _fire(self, incident: Incident, chain: Chain, due: Due, told_now: set[str], stamp: Stamp) -> list[Effect]:
+        step = chain.steps[due.step]
+        skip = self._skip(incident, step)
+        if skip:
+            return [self._due(incident, due, "skipped", skip)]
+        effects: list[Effect] = []
+        now = from_us(stamp.now_us)
+        people, via, reason = self.escalation.who(step.notify, now), step.notify, f"told {step.notify}"
+        if not people:
+            effects.append(self._event(incident, stamp, "nobody_on_duty", "", step.notify))
+            reason = f"nobody behind {step.notify}; the next step fires now"
+            later = [d for d in incident.due if d.step == due.step + 1 and d.repeat == 0]
+            incident.due = [replace(d, due_us=stamp.now_us) if d in later else d for d in incident.due]
+            if not later and chain.fallback:
+                people, via = self.escalation.who(chain.fallback, now), chain.fallback
+                reason = f"nobody behind {step.notify}; told the fallback {chain.fallback}"
+        kind = "repeat" if due.repeat else "raise"
+        for person in people:
+            if person.id not in told_now:
+                told_now.add(person.id)
+                effects.append(notice(self, incident, person, step.via, via, kind, due, stamp))
+                incident.told[person.id] = (person.name.get("en", person.id), step.via[0], via)
+        effects.append(self._due(incident, due, "fired", reason))
+        if step.repeat_us and not incident.met(step.until):
+            again = Due(due.round, due.step, due.repeat + 1, stamp.now_us + step.repeat_us)
+            incident.due.append(again)
+            effects.append(self._due(incident, again, "due", ""))
+        return effects
+
+    def _skip(self, incident: Incident, step: ChainStep) -> str:
+        if step.levels and incident.level not in step.levels:
+            return f"not for {incident.level.word}"
+        if step.unless and incident.met(step.unless):
+            return f"already {step.unless}"
+        return ""
+
+    def _cancel(self, incident: Incident, effects: list[Effect], why: str) -> None:
+        effects += [self._due(incident, due, "cancelled", why) for due in incident.due]
+        incident.due = []
+
+    def _due(self, incident: Incident, due: Due, state: str, reason: str) -> EscalationSet:
+        return EscalationSet(incident.id, due.round, due.step, due.repeat, due.due_us, state, reason)
+
+    def _event(self, incident: Incident, stamp: Stamp, kind: str, actor: str, note: str) -> IncidentEvent:
+        return IncidentEvent(stamp.next_id(), incident.id, stamp.now_us, kind, actor, note)

@@ -1,0 +1,295 @@
+"""The engine: one journal row in, effects out.
+
+`Engine.step` is the single road: live, after a restart, and in tests. It reads no clock; `now_us` is the time at which
+the row was recorded. A restart restores a snapshot and steps through the rows after it: same rows, same effects, with
+the same ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from itertools import count
+
+from city.geo import Place
+from city.levels import Level
+from city.reading import Sample
+from detectors.protocol import Detector, Finding, Verdict
+from rules.alarms import Alarm, Condition, Move, Moved
+from rules.book import REORDER_US, Book
+from rules.conditions import USABLE, Moment, holds
+from rules.desk import Desk, Stamp
+from rules.effects import AlarmEvent, AlarmSet, Effect, FindingMade
+from rules.fold import Fold
+from rules.incidents import Incident
+from rules.inputs import BundleIn, CommandIn, Input, ReadingsIn, StatusIn, TickIn
+from rules.roster import Escalation
+from rules.silence import Hearing, heard_again, newly_silent, raise_silence
+from rules.track import Track
+from rules.truth import Truth
+
+
+@dataclass
+class State:
+    """Everything the engine remembers; what a snapshot holds. `now_us` is the time of the last row."""
+
+    tracks: dict[str, Track] = field(default_factory=dict)
+    folds: dict[str, Fold] = field(default_factory=dict)
+    hearing: Hearing = field(default_factory=Hearing)
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    now_us: int = 0
+    evaluated: int = 0
+
+
+class Engine:
+    """Alarms, incidents and notices of one city.
+
+    Parameters
+    ----------
+    make_detector
+        Builds a detector by its name in rule books (`detectors.registry.create`).
+    state
+        What a snapshot gave back; a new state otherwise.
+    """
+
+    def __init__(self, make_detector: Callable[[str], Detector], state: State | None = None) -> None:
+        self.state = state or State()
+        self.book: Book | None = None
+        self._make = make_detector
+        self._detectors: dict[str, tuple[Detector, ...]] = {}
+        self._desk: Desk | None = None
+
+    def step(self, seq: int, entry: Input, now_us: int) -> list[Effect]:
+        """Handle journal row `seq`, recorded at `now_us`; returns what to record, in order."""
+        state = self.state
+        state.now_us = max(state.now_us, now_us)
+        numbers = count()
+        stamp = Stamp(state.now_us, lambda: f"{seq}.{next(numbers)}")
+        if isinstance(entry, BundleIn):
+            return self._effects(self._rebook(entry), [], stamp)
+        if self.book is None or self._desk is None:
+            return []
+        match entry:
+            case ReadingsIn(samples):
+                moves, findings = self._readings(samples)
+                return [*map(FindingMade, findings), *self._effects(moves, [], stamp)]
+            case StatusIn(gateway, online, _, received):
+                return self._effects(self._status(gateway, received) if online else [], [], stamp)
+            case TickIn(now, heard):
+                return self._effects(self._tick(min(now, heard)), self._desk.tick(stamp), stamp)
+            case CommandIn():
+                effects, moves = self._desk.command(entry, stamp)
+                incident = state.incidents.get(entry.incident)
+                rows = [AlarmSet(replace(alarm)) for alarm in incident.alarms.values()] if incident else []
+                return [*self._effects(moves, effects, stamp), *rows]
+
+    def due(self, now_us: int, heard_us: int) -> bool:
+        """Whether a tick at that time would change anything."""
+        if self.book is None or self._desk is None:
+            return False
+        desk_us = self._desk.due_us()
+        if desk_us is not None and desk_us <= now_us:
+            return True
+        until_us = min(now_us, heard_us)
+        if next(self._silences(until_us), None) is not None:
+            return True
+        return next(newly_silent(self.state.hearing, self.book, self.state.tracks, until_us), None) is not None
+
+    def use(self, bundle: BundleIn) -> None:
+        """Go on with the book a restored snapshot was made under: nothing changes, nothing is told."""
+        self._install(bundle.book, bundle.escalation)
+
+    # -- readings ------------------------------------------------------------------------------------------------
+
+    def _readings(self, samples: Iterable[Sample]) -> tuple[list[Moved], list[Finding]]:
+        state, book = self.state, self._require()
+        dirty: dict[str, int] = {}  # instance key -> earliest event time to decide from
+        findings: list[Finding] = []
+        gateways: dict[str, int] = {}
+        sensors: dict[str, int] = {}
+        for sample in sorted(samples, key=lambda s: (s.time_us, s.sensor)):
+            track = state.tracks.get(sample.sensor)
+            if track is None:
+                continue
+            gateway = book.city.sensors[sample.sensor].gateway
+            gateways[gateway] = max(gateways.get(gateway, 0), sample.received_us)
+            sensors[sample.sensor] = sample.received_us
+            if track.too_late(sample.time_us):
+                findings += self._too_late(track, sample)
+                continue
+            findings += self._changed(track.insert(sample, self._detectors.get(sample.sensor, ())))
+            for instance in book.of_sensor.get(sample.sensor, ()):
+                dirty.setdefault(instance.key, sample.time_us)
+            for instance in book.near_sensor.get(sample.sensor, ()):
+                if sample.time_us <= state.folds[instance.key].evaluated_us:
+                    dirty[instance.key] = min(dirty.get(instance.key, sample.time_us), sample.time_us)
+            state.evaluated += 1
+        state.hearing.heard_us.update(gateways)
+        moves = heard_again(state.hearing, book, gateways, sensors)
+        for key, from_us in dirty.items():
+            moves += state.folds[key].advance(book.instances[key], state.tracks, from_us, state.now_us)
+        for sensor in sensors:
+            state.tracks[sensor].forget()
+        self._forget_incidents()
+        return moves, findings
+
+    def _forget_incidents(self) -> None:
+        """Closed incidents stay in the database; the engine needs them only while their alarms stand."""
+        closed = [i.id for i in self.state.incidents.values() if not i.open and i.standing() is Level.NONE]
+        for name in closed:
+            del self.state.incidents[name]
+
+    def _status(self, gateway: str, received_us: int) -> list[Moved]:
+        """A gateway that says it is online has been heard, though its sensors have not."""
+        hearing = self.state.hearing
+        if gateway not in hearing.heard_us:
+            return []
+        hearing.heard_us[gateway] = max(hearing.heard_us[gateway], received_us)
+        return heard_again(hearing, self._require(), {gateway: received_us}, {})
+
+    def _changed(self, findings: list[Finding]) -> list[Finding]:
+        """Only findings that change a detector's verdict on a sensor are recorded."""
+        told = []
+        for finding in findings:
+            key = f"{finding.detector}/{finding.sensor}"
+            was = self.state.verdicts.get(key, Verdict.BLIND)
+            self.state.verdicts[key] = finding.verdict
+            if finding.verdict is not was and not (was is Verdict.BLIND and finding.verdict is Verdict.NORMAL):
+                told.append(finding)
+        return told
+
+    def _too_late(self, track: Track, sample: Sample) -> list[Finding]:
+        """Too old to change a decision: record that it would have alarmed."""
+        if sample.flag not in USABLE:
+            return []
+        moment = Moment(sample, track, self.state.tracks)
+        found = []
+        for instance in self._require().of_sensor.get(sample.sensor, ()):
+            for rung in instance.ladder.rungs:
+                if holds(rung.condition, moment, 0.0) is Truth.TRUE:
+                    reason = (
+                        f"{rung.level.word} of {instance.rule.id} would have held; it came too late to be decided on"
+                    )
+                    name, score = f"rule:{instance.rule.id}", float(rung.level)
+                    found.append(
+                        Finding(
+                            sample.sensor, sample.time_us, name, "late_detected", Verdict.ABNORMAL, score, reason=reason
+                        )
+                    )
+                    break
+        return found
+
+    # -- time ----------------------------------------------------------------------------------------------------
+
+    def _silences(self, until_us: int) -> Iterator[str]:
+        """Keys of folds that proven silence up to `until_us` would change."""
+        state, book = self.state, self._require()
+        for key, fold in state.folds.items():
+            if fold.state.idle and fold.alarm is None:
+                continue
+            last_us = state.tracks[book.instances[key].sensor.id].received_us
+            due_us = fold.silence_due_us(book.instances[key], last_us)
+            if due_us is not None and due_us <= until_us:
+                yield key
+
+    def _tick(self, until_us: int) -> list[Moved]:
+        state, book = self.state, self._require()
+        moves: list[Moved] = []
+        for key in list(self._silences(until_us)):
+            instance = book.instances[key]
+            last_us = state.tracks[instance.sensor.id].received_us
+            moves += state.folds[key].silence(instance, last_us, until_us, state.now_us)
+        for watch, since_us in list(newly_silent(state.hearing, book, state.tracks, until_us)):
+            moves.append(raise_silence(state.hearing, watch, since_us))
+        return moves
+
+    # -- the book ------------------------------------------------------------------------------------------------
+
+    def _rebook(self, bundle: BundleIn) -> list[Moved]:
+        """Swap the whole book: unchanged rules keep their state, changed ones what stands, removed ones orphan it."""
+        state, old = self.state, self.book
+        self._install(bundle.book, bundle.escalation)
+        moves: list[Moved] = []
+        if old is None:
+            return moves
+        for key, fold in list(state.folds.items()):
+            instance, before = bundle.book.instances.get(key), old.instances.get(key)
+            if instance is None:
+                del state.folds[key]
+                moves += self._orphan(fold.alarm)
+            elif before is not None and before.rule.version != instance.rule.version:
+                newest_us = state.tracks[instance.sensor.id].newest_us
+                state.folds[key] = Fold.taking_over(fold.alarm, newest_us) if fold.alarm else Fold()
+        for key, alarm in list(state.hearing.alarms.items()):
+            if key not in bundle.book.watches:
+                del state.hearing.alarms[key]
+                moves += self._orphan(alarm)
+        for sensor in set(state.tracks) - set(bundle.book.city.sensors):
+            del state.tracks[sensor]
+        return moves
+
+    def _orphan(self, alarm: Alarm | None) -> list[Moved]:
+        if alarm is None:
+            return []
+        was, alarm.condition = alarm.condition, Condition.ORPHANED
+        reason = "its rule or sensor left the city folder; a person closes it"
+        return [Moved(alarm, Move.ORPHANED, self.state.now_us, alarm.level, was, reason)]
+
+    def _install(self, book: Book, escalation: Escalation) -> None:
+        state = self.state
+        self.book = book
+        self._detectors = {}
+        made = {name: self._make(name) for name in sorted(book.detectors)}
+        for sensor in book.city.sensors.values():
+            reach_us = book.reach_us.get(sensor.id, 0)
+            track = state.tracks.get(sensor.id)
+            if track is None:
+                quantity = sensor.quantity
+                state.tracks[sensor.id] = track = Track(
+                    sensor.id, quantity.id, quantity.unit, REORDER_US, REORDER_US + reach_us, state.now_us
+                )
+            track.keep_us = REORDER_US + reach_us
+            own = tuple(d for d in made.values() if not d.quantities or sensor.quantity.id in d.quantities)
+            track.rejoin(own)
+            if own:
+                self._detectors[sensor.id] = own
+            state.hearing.heard_us.setdefault(sensor.gateway, state.now_us)
+        for key in book.instances:
+            state.folds.setdefault(key, Fold())
+        self._desk = Desk(book.city, escalation, self._where, state.incidents)
+
+    def _where(self, alarm: Alarm) -> Place:
+        city = self._require().city
+        if alarm.sensor and alarm.sensor in city.sensors:
+            return city.place_of(city.sensors[alarm.sensor])
+        gateway = city.gateways.get(alarm.scope)
+        if gateway is not None and gateway.place is not None:
+            return gateway.place
+        own = city.sensors_of.get(alarm.scope, ())
+        return city.place_of(own[0]) if own else Place(0.0, 0.0)
+
+    def _require(self) -> Book:
+        if self.book is None:
+            raise RuntimeError("the engine has no book yet: step a BundleIn first")
+        return self.book
+
+    # -- effects -------------------------------------------------------------------------------------------------
+
+    def _effects(self, moves: list[Moved], desk: list[Effect], stamp: Stamp) -> list[Effect]:
+        effects: list[Effect] = [*desk]
+        if moves and self._desk is not None:
+            effects += self._desk.take(moves, stamp)
+        for alarm in {moved.alarm.id: moved.alarm for moved in moves}.values():
+            effects.append(AlarmSet(replace(alarm)))
+        effects += [_event(moved, stamp) for moved in moves]
+        return effects
+
+
+def _event(moved: Moved, stamp: Stamp) -> AlarmEvent:
+    alarm = moved.alarm
+    ended = moved.move in (Move.CLEARED, Move.RETRACTED, Move.CLOSED)
+    return AlarmEvent(
+        stamp.next_id(), alarm.id, moved.at_us, moved.move, moved.from_level, Level.NONE if ended else alarm.level,
+        moved.from_condition, alarm.condition, moved.reason, tuple(asdict(e) for e in moved.evidence),
+    )  # fmt: skip

@@ -1,0 +1,146 @@
+"""Incidents: alarms of one place and time, grouped, with a stage, a level, and the people's commands.
+
+An alarm joins an open incident of the same class (hazard or platform) at the same site or within `GROUP_M` of it, when
+the incident's newest alarm is at most `GROUP_US` of event time away; otherwise it opens one and is marked as the first.
+The incident's level is the highest standing one. Stages follow `STAGES`; a command that does not fit is refused with a
+reason and recorded all the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from city.geo import Place
+from city.levels import Level
+from rules.alarms import Alarm, Condition, Move, Moved
+from rules.effects import IncidentSet
+from rules.inputs import CommandIn, CommandKind
+from rules.roster import Chain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+GROUP_M = 200.0
+GROUP_US = 60 * 60 * 1_000_000
+STAGES: Mapping[CommandKind, tuple[frozenset[str], str]] = {
+    CommandKind.CONFIRM: (frozenset({"raised"}), "confirmed"),
+    CommandKind.FALSE_ALARM: (frozenset({"raised", "confirmed"}), "false_alarm"),
+    CommandKind.DISPATCH: (frozenset({"raised", "confirmed"}), "dispatched"),
+    CommandKind.ON_SITE: (frozenset({"raised", "confirmed", "dispatched"}), "on_site"),
+    CommandKind.REPORT: (frozenset({"dispatched", "on_site"}), "reported"),
+    CommandKind.CLOSE: (
+        frozenset({"raised", "confirmed", "false_alarm", "dispatched", "on_site", "reported"}),
+        "closed",
+    ),
+}
+NEEDS_NOTE = frozenset({CommandKind.FALSE_ALARM, CommandKind.REPORT})
+UNDER_WAY = frozenset({"dispatched", "on_site", "reported", "closed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A stored escalation step: repeat 0 is the step itself. `due_us` is absolute."""
+
+    round: int
+    step: int
+    repeat: int
+    due_us: int
+
+
+@dataclass(slots=True)
+class Incident:
+    """One incident. `round`: how often its chain began; `told`: person id -> (name, channel, via) of the last notice."""
+
+    id: str
+    site: str
+    district: str
+    place: Place
+    title: Mapping[str, str]
+    first_alarm: str
+    diagnostic: bool
+    opened_us: int
+    newest_us: int
+    chain: Chain | None
+    stage: str = "raised"
+    level: Level = Level.NONE
+    peak_level: Level = Level.NONE
+    acknowledged: bool = False
+    acknowledged_us: int = 0
+    closed_us: int | None = None
+    round: int = 0
+    due: list[Due] = field(default_factory=list)
+    alarms: dict[str, Alarm] = field(default_factory=dict)
+    told: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+
+    @property
+    def open(self) -> bool:
+        """Whether nobody has closed it yet."""
+        return self.closed_us is None
+
+    def standing(self) -> Level:
+        """The highest level of its alarms that stand now."""
+        return max((alarm.level for alarm in self.alarms.values() if alarm.stands), default=Level.NONE)
+
+    def gravest(self) -> Alarm:
+        """The alarm to speak of: the highest standing one, the earliest among equals; else the first."""
+        return max(self.alarms.values(), key=lambda a: (a.stands, a.level, a.peak_level, -a.raised_us))
+
+    def met(self, what: str) -> bool:
+        """Whether the incident is `acknowledged` or `dispatched`."""
+        return (what == "acknowledged" and self.acknowledged) or (what == "dispatched" and self.stage in UNDER_WAY)
+
+    def row(self) -> IncidentSet:
+        """Its row now."""
+        return IncidentSet(
+            self.id, self.site, self.district, self.level, self.peak_level, self.stage, self.acknowledged,
+            self.opened_us, self.closed_us, dict(self.title), self.first_alarm,
+            self.chain.id if self.chain else "", self.chain.version if self.chain else "",
+        )  # fmt: skip
+
+
+def closest(incidents: Mapping[str, Incident], alarm: Alarm, place: Place) -> tuple[Incident, str] | None:
+    """The open incident an alarm belongs to, and why; None when it opens its own."""
+    best: tuple[float, Incident, str] | None = None
+    for incident in incidents.values():
+        if not incident.open or incident.diagnostic != alarm.diagnostic:
+            continue
+        if abs(alarm.raised_us - incident.newest_us) > GROUP_US:
+            continue
+        away_m = 0.0 if incident.site == alarm.site else incident.place.distance_m(place)
+        if away_m <= GROUP_M and (best is None or away_m < best[0]):
+            where = "the same site" if incident.site == alarm.site else f"{away_m:.0f} m away"
+            minutes = abs(alarm.raised_us - incident.newest_us) / 60e6
+            best = (away_m, incident, f"{where}, {minutes:.0f} min after its newest alarm")
+    return (best[1], best[2]) if best else None
+
+
+def refusal(incident: Incident | None, command: CommandIn) -> str:
+    """Why a command does not fit (empty: it does)."""
+    if incident is None:
+        return "there is no such incident"
+    if not incident.open:
+        return "the incident is closed"
+    if command.kind in NEEDS_NOTE and not command.note.strip():
+        return f"{command.kind} needs a note"
+    if command.kind is CommandKind.ACKNOWLEDGE:
+        return ""
+    stages, _ = STAGES[command.kind]
+    if incident.stage not in stages:
+        return f"{command.kind} does not follow {incident.stage}"
+    if command.kind is CommandKind.CLOSE and not command.note.strip():
+        if incident.level is not Level.NONE:
+            return "something still stands: close it with a note that says why"
+        if incident.stage not in ("reported", "false_alarm"):
+            return "nobody has reported: close it with a note that says why"
+    return ""
+
+
+def close_alarms(incident: Incident, now_us: int) -> list[Moved]:
+    """Orphaned alarms end with their incident: no rule is left that could clear them."""
+    moves = []
+    for alarm in incident.alarms.values():
+        if alarm.stands and alarm.condition is Condition.ORPHANED:
+            was, alarm.condition, alarm.cleared_us = alarm.condition, Condition.NORMAL, now_us
+            moves.append(Moved(alarm, Move.CLOSED, now_us, alarm.level, was, "closed with its incident"))
+    return moves

@@ -1,0 +1,238 @@
+"""The ladder: four levels with on-delay, deadband and off-delay, exact in event time.
+
+Theory. Each level of a rule is a small machine of its own; the alarm's level is the highest one that stands. A machine
+moves on good samples of the watched sensor, in event-time order, and on proven silence; it never looks at a clock.
+
+Rules of the machine (T: the level's condition holds, F: it does not; the deadband applies while it stands):
+
+=========  =======================================  =========  ==============================================
+phase      what comes                               becomes    instant
+=========  =======================================  =========  ==============================================
+IDLE       T at t                                   PENDING    first true = t
+PENDING    T at t, t - first true >= for            STANDING   first true + for (so also at once with for = 0)
+PENDING    F                                        IDLE       a near miss
+STANDING   F at t                                   CLEARING   first false = t
+CLEARING   F at t, t - first false >= clear_after   IDLE       first false + clear_after
+CLEARING   T                                        STANDING   the same occurrence goes on
+any        UNKNOWN                                  as it was  silence never raises by itself and never clears
+=========  =======================================  =========  ==============================================
+
+A gap is event time without an answer for longer than `stale_after`. In PENDING it follows `on_gap`: `complete` lets
+the time count (a sensor that screams and then dies still alarms), `hold` stops the watch during the gap, `reset`
+starts over. In CLEARING the watch starts anew after the gap. The same happens, at the same instants, whether the gap is
+noticed by the next sample or, before one comes, by `silence`.
+
+A suspect sample may raise but its F counts as UNKNOWN: only flags 1 and 2 cancel or clear.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from city.levels import COLOURS, Flag, Level
+from rules.conditions import Condition, Moment, holds
+from rules.truth import Evidence, Truth
+
+CLEARING_FLAGS = frozenset({Flag.PASS, Flag.NOT_EVALUATED})
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One level of a rule. Times in microseconds, `deadband` in the canonical unit, `on_gap`: complete, hold, reset."""
+
+    level: Level
+    condition: Condition
+    for_us: int
+    deadband: float
+    on_gap: str
+
+
+class Phase(Enum):
+    """Where one level's machine stands."""
+
+    IDLE = "idle"
+    PENDING = "pending"
+    STANDING = "standing"
+    CLEARING = "clearing"
+
+
+@dataclass(slots=True)
+class RungState:
+    """One level's machine: its phase, since when, and the last instant its condition gave an answer."""
+
+    phase: Phase = Phase.IDLE
+    since_us: int = 0
+    seen_us: int = 0
+
+
+@dataclass(slots=True)
+class LadderState:
+    """The machines of one rule on one sensor, by level."""
+
+    rungs: dict[Level, RungState] = field(default_factory=dict)
+
+    @property
+    def level(self) -> Level:
+        """The highest level that stands (also while it is clearing)."""
+        return max(
+            (lv for lv, r in self.rungs.items() if r.phase in (Phase.STANDING, Phase.CLEARING)), default=Level.NONE
+        )
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is pending, standing or clearing."""
+        return not self.rungs
+
+    @property
+    def clearing(self) -> bool:
+        """Whether the highest standing level is on its way down."""
+        level = self.level
+        return level is not Level.NONE and self.rungs[level].phase is Phase.CLEARING
+
+    def copy(self) -> LadderState:
+        """An independent copy."""
+        return LadderState({level: replace(rung) for level, rung in self.rungs.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The alarm's level moved at `at_us` (event time), with the reason and what was seen."""
+
+    at_us: int
+    from_level: Level
+    to_level: Level
+    reason: str
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """One level began (or ceased) to stand at `at_us`."""
+
+    at_us: int
+    level: Level
+    stands: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """The levels of one rule for one sensor. Times in microseconds."""
+
+    rungs: tuple[Rung, ...]
+    clear_after_us: int
+    stale_after_us: int
+
+    def sample(self, state: LadderState, moment: Moment) -> list[Step]:
+        """Move on one good sample (flag 1, 2 or 3; newer than the last one)."""
+        before = state.level
+        turns: list[_Turn] = []
+        for rung in self.rungs:
+            own = state.rungs.get(rung.level)
+            stands = own is not None and own.phase in (Phase.STANDING, Phase.CLEARING)
+            truth = holds(rung.condition, moment, rung.deadband if stands else 0.0)
+            if truth is Truth.FALSE and moment.sample.flag not in CLEARING_FLAGS:
+                truth = Truth.UNKNOWN
+            if own is not None and truth is not Truth.UNKNOWN:
+                turns += self._gap(rung, own, moment.sample.time_us)
+            if truth is not Truth.UNKNOWN:
+                turns += self._answer(rung, state, truth, moment.sample.time_us)
+        return self._steps(state, before, turns, moment)
+
+    def silence(self, state: LadderState, until_us: int) -> list[Step]:
+        """Move on proven silence up to `until_us`: pending levels whose `on_gap` is complete and whose time is up."""
+        before = state.level
+        turns: list[_Turn] = []
+        for rung in self.rungs:
+            own = state.rungs.get(rung.level)
+            if own is not None and until_us - own.seen_us > self.stale_after_us:
+                turns += self._complete(rung, own, until_us)
+        return self._steps(state, before, turns, None)
+
+    def silence_due_us(self, state: LadderState) -> int | None:
+        """Until when silence must last for `silence` to change anything (None: it never will)."""
+        dues = [
+            max(own.since_us + rung.for_us, own.seen_us + self.stale_after_us + 1)
+            for rung in self.rungs
+            if (own := state.rungs.get(rung.level)) and own.phase is Phase.PENDING and rung.on_gap == "complete"
+        ]
+        return min(dues, default=None)
+
+    def _gap(self, rung: Rung, own: RungState, at_us: int) -> list[_Turn]:
+        if at_us - own.seen_us <= self.stale_after_us:
+            return []
+        if own.phase is Phase.CLEARING:
+            own.since_us = at_us
+        elif own.phase is Phase.PENDING and rung.on_gap == "hold":
+            own.since_us += at_us - own.seen_us
+        elif own.phase is Phase.PENDING and rung.on_gap == "reset":
+            own.since_us = at_us
+        return self._complete(rung, own, at_us)
+
+    def _complete(self, rung: Rung, own: RungState, until_us: int) -> list[_Turn]:
+        done_us = own.since_us + rung.for_us
+        if own.phase is not Phase.PENDING or rung.on_gap != "complete" or done_us > until_us:
+            return []
+        own.phase = Phase.STANDING
+        return [_Turn(done_us, rung.level, True, f"{rung.level.word}: true when the data stopped; the gap counts")]
+
+    def _answer(self, rung: Rung, state: LadderState, truth: Truth, at_us: int) -> list[_Turn]:
+        own = state.rungs.get(rung.level)
+        if own is None:
+            if truth is Truth.FALSE:
+                return []
+            own = state.rungs[rung.level] = RungState(Phase.PENDING, at_us, at_us)
+        own.seen_us = at_us
+        held_us = at_us - own.since_us
+        match own.phase, truth:
+            case Phase.PENDING, Truth.TRUE if held_us >= rung.for_us:
+                turn = _Turn(
+                    own.since_us + rung.for_us, rung.level, True, f"{rung.level.word}: held {rung.for_us / 1e6:g} s"
+                )
+                own.phase = Phase.STANDING
+                return [turn]
+            case Phase.PENDING, Truth.FALSE:
+                del state.rungs[rung.level]
+            case Phase.STANDING, Truth.FALSE:
+                own.phase, own.since_us = Phase.CLEARING, at_us
+                return self._answer(rung, state, truth, at_us) if self.clear_after_us == 0 else []
+            case Phase.CLEARING, Truth.TRUE:
+                own.phase = Phase.STANDING
+            case Phase.CLEARING, Truth.FALSE if held_us >= self.clear_after_us:
+                del state.rungs[rung.level]
+                reason = f"{rung.level.word}: back for {self.clear_after_us / 1e6:g} s"
+                return [_Turn(own.since_us + self.clear_after_us, rung.level, False, reason)]
+        return []
+
+    def _steps(self, state: LadderState, before: Level, turns: list[_Turn], moment: Moment | None) -> list[Step]:
+        """The moves of the highest standing level, in time order, from the single levels' turns."""
+        if not turns:
+            return []
+        standing = {lv for lv, r in state.rungs.items() if r.phase in (Phase.STANDING, Phase.CLEARING)}
+        for turn in reversed(turns):  # back to what stood before them
+            (standing.discard if turn.stands else standing.add)(turn.level)
+        steps: list[Step] = []
+        for turn in sorted(turns, key=lambda t: (t.at_us, not t.stands, t.level)):
+            (standing.add if turn.stands else standing.discard)(turn.level)
+            after = max(standing, default=Level.NONE)
+            if after is not before:
+                if steps and steps[-1].at_us == turn.at_us:  # one move an instant: straight to where it ends
+                    before = steps.pop().from_level
+                if after is not before:
+                    steps.append(Step(turn.at_us, before, after, turn.reason, self._evidence(turn, moment)))
+                before = after
+        return steps
+
+    def _evidence(self, turn: _Turn, moment: Moment | None) -> tuple[Evidence, ...]:
+        if moment is None:
+            return ()
+        seen: list[Evidence] = []
+        rung = next(r for r in self.rungs if r.level is turn.level)
+        holds(rung.condition, moment, 0.0 if turn.stands else rung.deadband, seen)
+        return tuple(seen)
+
+
+def standing(level: Level) -> LadderState:
+    """A ladder on which `level` and all below stand: how a changed rule takes over an active alarm."""
+    return LadderState({lv: RungState(Phase.STANDING) for lv in COLOURS if lv <= level})

@@ -1,0 +1,91 @@
+"""What a notice says, as facts: the notifier words them for the channel, in the person's language."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from city.clock import from_us
+from city.words import say
+from rules.alarms import Alarm
+from rules.effects import NoticeQueued
+from rules.roster import Person
+
+if TYPE_CHECKING:
+    from rules.desk import Desk, Stamp
+    from rules.incidents import Due, Incident
+
+LATE_US = 60_000_000
+
+
+def notice(
+    desk: Desk,
+    incident: Incident,
+    person: Person,
+    channels: tuple[str, ...],
+    via: str,
+    kind: str,
+    due: Due,
+    stamp: Stamp,
+) -> NoticeQueued:
+    """A notice to `person` through the first of `channels`; the others stand by as fallbacks.
+
+    Its id is the same whenever the same decision is computed again, and is what receivers de-duplicate by.
+    """
+    place = (incident.id, due.round, due.step, due.repeat, kind, person.id, channels[0])
+    key = hashlib.sha256("|".join(map(str, place)).encode()).hexdigest()[:32]
+    late = stamp.now_us - due.due_us > LATE_US
+    return NoticeQueued(
+        key, incident.id, kind, due.round, due.step, person.id, via, channels[0], incident.level,
+        content(desk, incident, person, channels, kind), late,
+    )  # fmt: skip
+
+
+def content(desk: Desk, incident: Incident, person: Person, channels: tuple[str, ...], kind: str) -> dict[str, Any]:
+    """Facts, addresses and channel settings, all that a notifier needs."""
+    language, alarm = person.language, incident.gravest()
+    told = facts(desk, incident, alarm, language)
+    word = say(f"levels.{alarm.peak_level.word if kind == 'clear' else alarm.level.word}", language)
+    subject = f"[{word}] {incident.title.get(language) or next(iter(incident.title.values()))}"
+    return {
+        "subject": subject,
+        "text": f"{subject} ({told['since']})",
+        "language": language,
+        "incident": incident.id,
+        "facts": told,
+        "to": {**person.reach, "name": person.name.get(language) or person.id},
+        "settings": {name: dict(desk.escalation.channels.get(name, {})) for name in channels},
+        "fallback": list(channels[1:]),
+    }
+
+
+def facts(desk: Desk, incident: Incident, alarm: Alarm, language: str) -> dict[str, Any]:
+    """What, where, since when, how much against what, how sure, what to do, who else was told."""
+    site = desk.city.sites.get(alarm.site)
+    district = desk.city.districts.get(alarm.district)
+    first = alarm.evidence[0] if alarm.evidence else None
+    return {
+        "what": alarm.title.get(language) or alarm.rule,
+        "where": site.name.in_(language) if site else alarm.site,
+        "district": district.name.in_(language) if district else alarm.district,
+        "site": alarm.site,
+        "lon": incident.place.lon,
+        "lat": incident.place.lat,
+        "since": from_us(alarm.raised_us).isoformat(),
+        "cleared": from_us(alarm.cleared_us).isoformat() if alarm.cleared_us is not None else None,
+        "timezone": desk.city.timezone,
+        "level": alarm.level.word,
+        "peak_level": alarm.peak_level.word,
+        "sensor": alarm.scope,
+        "value": first.value if first else None,
+        "unit": first.unit if first else "",
+        "threshold": first.test if first else "",
+        "late": alarm.late,
+        "guidance": alarm.guidance.get(language) or next(iter(alarm.guidance.values()), ""),
+        "evidence": [
+            asdict(e) | {"time": from_us(e.time_us).isoformat() if e.time_us else None} for e in alarm.evidence
+        ],
+        "alarms": len(incident.alarms),
+        "told": [name for name, _, _ in incident.told.values()],
+    }

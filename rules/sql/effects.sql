@@ -1,0 +1,61 @@
+-- name: alarm
+-- An alarm's row is to be this; what was recorded first about it (rule, scope, place) stays.
+INSERT INTO lifeline.alarms (alarm, rule, rule_version, scope, sensor, site, district, domain, level, peak_level,
+                             condition, acknowledged, raised_at, cleared_at, late, incident, title)
+VALUES (%(alarm)s, %(rule)s, %(rule_version)s, %(scope)s, %(sensor)s, %(site)s, %(district)s, %(domain)s, %(level)s,
+        %(peak_level)s, %(condition)s, %(acknowledged)s, %(raised_at)s, %(cleared_at)s, %(late)s, %(incident)s, %(title)s)
+ON CONFLICT (alarm) DO UPDATE
+SET rule_version = excluded.rule_version, level = excluded.level, peak_level = excluded.peak_level,
+    condition = excluded.condition, acknowledged = excluded.acknowledged, raised_at = excluded.raised_at,
+    cleared_at = excluded.cleared_at, late = excluded.late, incident = excluded.incident;
+
+-- name: alarm_event
+-- One thing that happened to an alarm.
+INSERT INTO lifeline.alarm_events (event, time, recorded_at, alarm, kind, from_level, to_level, from_condition,
+                                   to_condition, reason, evidence)
+VALUES (%(event)s, %(time)s, %(recorded_at)s, %(alarm)s, %(kind)s, %(from_level)s, %(to_level)s, %(from_condition)s,
+        %(to_condition)s, %(reason)s, %(evidence)s)
+ON CONFLICT (event) DO NOTHING;
+
+-- name: incident
+-- An incident's row is to be this.
+INSERT INTO lifeline.incidents (incident, site, district, level, peak_level, stage, acknowledged, opened_at, closed_at,
+                                title, first_alarm, chain, chain_version)
+VALUES (%(incident)s, %(site)s, %(district)s, %(level)s, %(peak_level)s, %(stage)s, %(acknowledged)s, %(opened_at)s,
+        %(closed_at)s, %(title)s, %(first_alarm)s, %(chain)s, %(chain_version)s)
+ON CONFLICT (incident) DO UPDATE
+SET level = excluded.level, peak_level = excluded.peak_level, stage = excluded.stage,
+    acknowledged = excluded.acknowledged, closed_at = excluded.closed_at;
+
+-- name: incident_event
+-- One thing that happened to an incident.
+INSERT INTO lifeline.incident_events (event, time, incident, kind, actor, note)
+VALUES (%(event)s, %(time)s, %(incident)s, %(kind)s, %(actor)s, %(note)s)
+ON CONFLICT (event) DO NOTHING;
+
+-- name: escalation
+-- An escalation step's row is to be this.
+INSERT INTO lifeline.escalations (incident, round, step, repeat, due_at, state, reason)
+VALUES (%(incident)s, %(round)s, %(step)s, %(repeat)s, %(due_at)s, %(state)s, %(reason)s)
+ON CONFLICT (incident, round, step, repeat) DO UPDATE
+SET due_at = excluded.due_at, state = excluded.state, reason = excluded.reason;
+
+-- name: notice
+-- A notice goes into the outbox, once.
+INSERT INTO lifeline.notices (notice, incident, kind, round, step, target, via, channel, state, level, content,
+                              created_at, next_try_at, late)
+VALUES (%(notice)s, %(incident)s, %(kind)s, %(round)s, %(step)s, %(target)s, %(via)s, %(channel)s, 'queued', %(level)s,
+        %(content)s, %(at)s, %(at)s, %(late)s)
+ON CONFLICT (notice) DO NOTHING;
+
+-- name: finding
+-- A detector's verdict on a sensor changed; told again after late data, the first word stays.
+INSERT INTO lifeline.findings (time, sensor, detector, channel, verdict, score, return_period_years, direction,
+                               expected, low, high, reason)
+VALUES (%(time)s, %(sensor)s, %(detector)s, %(channel)s, %(verdict)s, %(score)s, %(return_period_years)s, %(direction)s,
+        %(expected)s, %(low)s, %(high)s, %(reason)s)
+ON CONFLICT (sensor, detector, channel, time) DO NOTHING;
+
+-- name: only_one
+-- Only one watcher follows at a time; the lock goes with its connection.
+SELECT pg_try_advisory_lock(hashtext('lifeline watcher'));

@@ -1,0 +1,133 @@
+"""A sensor's recent past, in event-time order, with what the detectors found in each sample.
+
+Late data is why this exists: a sample that arrives out of order is put in its place, the detectors are rolled back to
+just before it and run again over what follows, and whoever decided on the old order is told from when to decide anew.
+A sample more than `reorder_us` behind the newest comes too late to change a decision.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from city.reading import Sample
+from detectors.protocol import Detector, Finding
+
+States = dict[str, Any]  # detector name -> the detector's own opaque state of this sensor
+
+
+class Track:
+    """The kept samples of one sensor.
+
+    Parameters
+    ----------
+    sensor, quantity, unit
+        Whose track it is.
+    reorder_us
+        How far behind the newest sample a late one still changes decisions.
+    keep_us
+        How much event time is kept behind the newest sample: `reorder_us` and what conditions look back from there.
+    received_us
+        Arrival time from which silence is counted before the first sample.
+    """
+
+    __slots__ = (
+        "_findings",
+        "_states",
+        "_times",
+        "keep_us",
+        "quantity",
+        "received_us",
+        "reorder_us",
+        "samples",
+        "sensor",
+        "unit",
+    )
+
+    def __init__(self, sensor: str, quantity: str, unit: str, reorder_us: int, keep_us: int, received_us: int) -> None:
+        self.sensor, self.quantity, self.unit = sensor, quantity, unit
+        self.reorder_us, self.keep_us = reorder_us, keep_us
+        self.received_us = received_us
+        self.samples: list[Sample] = []
+        self._times: list[int] = []
+        self._findings: list[Mapping[str, Finding]] = []
+        self._states: list[States] = []  # after the sample of the same place
+
+    @property
+    def newest_us(self) -> int:
+        """Event time of the newest sample (0 before the first)."""
+        return self._times[-1] if self._times else 0
+
+    def too_late(self, time_us: int) -> bool:
+        """Whether a sample of that event time is too old to change a decision."""
+        return time_us < self.newest_us - self.reorder_us
+
+    def insert(self, sample: Sample, detectors: Sequence[Detector]) -> list[Finding]:
+        """Put a sample in its place and run the detectors from there on; returns what they found anew.
+
+        A sample of an instant already known changes nothing: the store keeps the first value.
+        """
+        self.received_us = max(self.received_us, sample.received_us)
+        place = bisect_left(self._times, sample.time_us)
+        if place < len(self._times) and self._times[place] == sample.time_us:
+            return []
+        self._times.insert(place, sample.time_us)
+        self.samples.insert(place, sample)
+        self._findings.insert(place, {})
+        self._states.insert(place, {})
+        if not detectors:
+            return []
+        if place < len(self._times) - 1:
+            self._roll_back(place, detectors)
+        return [finding for at in range(place, len(self._times)) for finding in self._detect(at, detectors)]
+
+    def _roll_back(self, place: int, detectors: Sequence[Detector]) -> None:
+        before = self._states[place - 1] if place else {}
+        for detector in detectors:
+            detector.put_state(self.sensor, before.get(detector.name))
+
+    def _detect(self, place: int, detectors: Sequence[Detector]) -> list[Finding]:
+        found = {d.name: finding for d in detectors for finding in d.update([self.samples[place]])}
+        self._findings[place] = found
+        self._states[place] = {d.name: d.state_of(self.sensor) for d in detectors}
+        return list(found.values())
+
+    def between(self, from_us: int, to_us: int) -> list[Sample]:
+        """Samples with event time in [from_us, to_us], oldest first."""
+        return self.samples[bisect_left(self._times, from_us) : bisect_right(self._times, to_us)]
+
+    def after(self, time_us: int) -> list[Sample]:
+        """Samples with event time above `time_us`, oldest first."""
+        return self.samples[bisect_right(self._times, time_us) :]
+
+    def finding(self, time_us: int, detector: str) -> Finding | None:
+        """What a detector found in the sample of that instant."""
+        place = bisect_left(self._times, time_us)
+        if place == len(self._times) or self._times[place] != time_us:
+            return None
+        return self._findings[place].get(detector)
+
+    def rejoin(self, detectors: Sequence[Detector]) -> None:
+        """Give detectors just made what this track remembers of their state (after a restart or a reload)."""
+        last = self._states[-1] if self._states else {}
+        for detector in detectors:
+            if detector.name in last:
+                detector.put_state(self.sensor, last[detector.name])
+
+    def forget(self) -> None:
+        """Drop what lies further back than `keep_us`, but for one sample: the detectors roll back to its state.
+
+        Done rarely, a quarter of the span at a time.
+        """
+        if self._times and self._times[0] < self.newest_us - self.keep_us * 5 // 4:
+            cut = max(0, bisect_left(self._times, self.newest_us - self.keep_us) - 1)
+            for column in (self._times, self.samples, self._findings, self._states):
+                del column[:cut]
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.__slots__)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        for name, value in zip(self.__slots__, state, strict=True):
+            setattr(self, name, value)

@@ -1,0 +1,250 @@
+"""The watcher: follows the journal, steps the engine, and commits what it decided with its place in the journal.
+
+The shell around `rules.engine`. A kill at any instant changes nothing: effects and checkpoint are committed together;
+the engine's state is snapshotted now and then, and after a restart the rows since are stepped through again, their
+effects dropped up to the checkpoint because they are recorded already.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+import psycopg
+
+from city.clock import Clock, stopwatch_s, to_us
+from city.errors import FaultyInput, LifelineError, OutsideError
+from city.folder import bundle_hash, read_folder
+from detectors.registry import create
+from rules import snapshot
+from rules.check import load_files
+from rules.effects import AlarmSet, Effect
+from rules.engine import Engine
+from rules.inputs import BundleIn, CommandIn, CommandKind, Input, ReadingsIn, StatusIn, TickIn
+from rules.persist import persist
+from store import bundle, health, journal, register, roles
+from store.connection import Connection, connect
+from store.statements import statements
+
+LOG = logging.getLogger(__name__)
+FOLLOWER = "watcher"
+_SQL = statements("effects", package="rules")
+_ROWS_A_TURN = 200
+_LOOK_EVERY_S = 0.3  # wall seconds between looks at what time alone may have made due
+_BEAT_EVERY_S = 1.0
+_FOLDER_EVERY_S = 2.0
+_SNAPSHOT_EVERY_S = 10.0
+
+
+@dataclass(frozen=True)
+class WatcherSettings:
+    """Where the watcher works. `city_folder`: applied whole when it changes; None: somebody else applies it."""
+
+    database_url: str
+    clock: Clock
+    city_folder: Path | None = None
+
+
+def run_watcher(settings: WatcherSettings, stop: threading.Event) -> None:
+    """Follow the journal until `stop`, through lost databases and restarts of anything."""
+    poison: dict[int, int] = {}  # journal row -> how often the engine failed on it
+    wait_s = 0.2
+    while not stop.is_set():
+        following: _Following | None = None
+        try:
+            with (
+                connect(settings.database_url, application_name="lifeline watcher") as conn,
+                connect(settings.database_url, autocommit=True, application_name="lifeline watcher news") as news,
+            ):
+                following = _Following(settings, conn, news, poison)
+                following.run(stop)
+                wait_s = 0.2
+        except (psycopg.Error, OutsideError) as error:
+            LOG.warning("watcher_interrupted: %s", error, extra={"action": "watcher_interrupted"})
+        except Exception:
+            row = following.at_row if following else 0
+            poison[row] = poison.get(row, 0) + 1
+            LOG.exception("watcher_failed at journal row %d", row, extra={"action": "watcher_failed", "seq": row})
+            if poison[row] > 1 and row == 0:
+                raise
+        if not stop.is_set():
+            stop.wait(wait_s)
+            wait_s = min(wait_s * 2, 5.0)
+
+
+def apply_folder(conn: Connection, folder: Path, clock: Clock) -> bool:
+    """Put a city folder in force if it is right as a whole and not in force yet (FaultyInput with all its faults)."""
+    files = read_folder(folder)
+    if bundle.current_hash(conn) == bundle_hash(files):
+        return False
+    return bundle.apply(conn, files, load_files(files).city, clock.now())
+
+
+@dataclass
+class _Following:
+    """One connection's worth of following."""
+
+    settings: WatcherSettings
+    conn: Connection
+    news: Connection
+    poison: dict[int, int]
+    at_row: int = 0
+    seq: int = 0
+    checkpoint: int = 0
+    bundle: str = ""
+    names: dict[int, str] = field(default_factory=dict)
+    alarms: int = 0
+    lag_s: float = 0.0
+    refused: str = ""
+    engine: Engine = field(default_factory=lambda: Engine(create))
+    marks: dict[str, float] = field(default_factory=dict)
+
+    def run(self, stop: threading.Event) -> None:
+        while not stop.is_set() and not self._alone():
+            stop.wait(0.5)
+        self._restore()
+        journal.listen(self.news)
+        while not stop.is_set():
+            self._folder()
+            entries = journal.read(self.news, self.seq, _ROWS_A_TURN)
+            if entries:
+                self._take(entries)
+            elif self._every("look", _LOOK_EVERY_S):
+                self._look()
+            self._beat()
+            if self._every("snapshot", _SNAPSHOT_EVERY_S):
+                self._snapshot()
+            if not entries:
+                journal.wait(self.news, _LOOK_EVERY_S)
+        self._snapshot()
+
+    def _every(self, what: str, every_s: float) -> bool:
+        now_s = stopwatch_s()
+        if now_s - self.marks.setdefault(what, now_s) < every_s:
+            return False
+        self.marks[what] = now_s
+        return True
+
+    def _alone(self) -> bool:
+        row = self.news.execute(_SQL["only_one"]).fetchone()
+        return bool(row and row[0])
+
+    def _restore(self) -> None:
+        kept = journal.load_snapshot(self.conn, FOLLOWER)
+        if kept is not None:
+            self.engine = Engine(create, snapshot.load(kept.body))
+            self.seq = kept.seq
+            if kept.bundle:
+                self.engine.use(self._bundle_in(kept.bundle))
+        self.checkpoint = journal.checkpoint(self.conn, FOLLOWER)
+        self.conn.commit()
+        LOG.info(
+            "watcher_follows from row %d (recorded to %d)",
+            self.seq,
+            self.checkpoint,
+            extra={"action": "watcher_follows"},
+        )
+
+    def _bundle_in(self, name: str) -> BundleIn:
+        files = bundle.get(self.news, name)
+        if files is None:
+            raise OutsideError(f"city folder {name[:12]}: not in the database, try applying it again")
+        checked = load_files(files)
+        self.bundle = name
+        self.names = {number: sensor for sensor, number in register.ids(self.news).items()}
+        return BundleIn(name, checked.book, checked.escalation)
+
+    def _take(self, entries: list[journal.Entry]) -> None:
+        """Step through rows and commit what is new, with the place reached."""
+        told: list[tuple[Effect, datetime]] = []
+        for entry in entries:
+            self.at_row = entry.seq
+            if self.poison.get(entry.seq, 0) > 1:
+                advice = f"journal row {entry.seq} was passed over: the engine fails on it; see the watcher's log"
+                health.report(self.conn, "watcher_row", "fault", float(entry.seq), "", advice)
+                continue
+            effects = self.engine.step(entry.seq, self._decode(entry), to_us(entry.recorded_at))
+            if entry.seq > self.checkpoint:
+                told += [(effect, entry.recorded_at) for effect in effects]
+        self.at_row = 0
+        self.seq = entries[-1].seq
+        if self.seq > self.checkpoint:
+            now = self.settings.clock.now()
+            persist(self.conn, told)
+            journal.set_checkpoint(self.conn, FOLLOWER, self.seq, now)
+            self.conn.commit()
+            self.checkpoint = self.seq
+            self.lag_s = (now - entries[-1].recorded_at).total_seconds()
+            self.alarms += sum(isinstance(effect, AlarmSet) for effect, _ in told)
+
+    def _decode(self, entry: journal.Entry) -> Input:
+        if entry.kind == "readings":
+            return ReadingsIn(tuple(journal.decode_readings(entry.payload).samples(self.names)))
+        data = msgspec.json.decode(entry.payload)
+        match entry.kind:
+            case "bundle":
+                return self._bundle_in(data["bundle"])
+            case "tick":
+                return TickIn(data["now_us"], data["heard_us"])
+            case "status":
+                return StatusIn(data["gateway"], data["online"], data["time_us"], data["received_us"])
+            case _:
+                words = (str(data.get(key, "")) for key in ("actor", "note", "via"))
+                return CommandIn(data["id"], data["incident"], CommandKind(data["kind"]), *words)
+
+    def _look(self) -> None:
+        """Journal a tick when time alone makes something due: so a replay sees it too."""
+        recorder = roles.beats(self.news).get("recorder")
+        now = self.settings.clock.now()
+        now_us = to_us(now)
+        heard_us = to_us(recorder.heard_until) if recorder and recorder.heard_until else 0
+        if self.engine.due(now_us, heard_us):
+            tick = msgspec.json.encode({"now_us": now_us, "heard_us": heard_us})
+            journal.append(self.conn, "tick", tick, now)
+            self.conn.commit()
+
+    def _folder(self) -> None:
+        folder = self.settings.city_folder
+        if folder is None or (self.bundle and not self._every("folder", _FOLDER_EVERY_S)):
+            return
+        try:
+            with connect(self.settings.database_url, application_name="lifeline watcher folder") as conn:
+                if apply_folder(conn, folder, self.settings.clock):
+                    LOG.info("city_folder_applied", extra={"action": "city_folder_applied"})
+            fault = ""
+        except FaultyInput as error:
+            fault = str(error)
+        except LifelineError as error:
+            fault = f"{folder}: {error}"
+        if fault != self.refused or not fault:
+            state: health.State = "fault" if fault else "ok"
+            advice = f"the changed city folder is refused, the old one stays:\n{fault}" if fault else ""
+            health.report(self.conn, "city_folder", state, float(len(fault.splitlines())), "faults", advice[:4000])
+            self.conn.commit()
+        if fault and fault != self.refused:
+            LOG.error("city_folder_refused:\n%s", fault, extra={"action": "city_folder_refused"})
+        self.refused = fault
+
+    def _snapshot(self) -> None:
+        if self.seq == 0 or self.seq < self.checkpoint:
+            return
+        kept = journal.Snapshot(self.seq, self.bundle, snapshot.dump(self.engine.state))
+        journal.save_snapshot(self.conn, FOLLOWER, kept, self.settings.clock.now())
+        self.conn.commit()
+        journal.trim(self.conn)
+        self.conn.commit()
+
+    def _beat(self) -> None:
+        if not self._every("beat", _BEAT_EVERY_S):
+            return
+        detail = {
+            "seq": self.seq, "lag_rows": max(0, journal.last_seq(self.news) - self.seq), "lag_s": round(self.lag_s, 3),
+            "evaluated": self.engine.state.evaluated, "alarms": self.alarms,
+        }  # fmt: skip
+        roles.beat(self.conn, "watcher", os.getpid(), None, detail)
+        self.conn.commit()
