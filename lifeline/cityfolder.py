@@ -4,27 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from city.errors import FaultyInput
-from city.model import City
+if TYPE_CHECKING:  # numpy and the rule book take a while to load, and most commands need neither
+    from rules.check import Checked
 
 
-def accepted_files(folder: Path) -> tuple[Mapping[str, str], City]:
-    """The files of a city folder and the city they describe.
+def read_checked(folder: Path) -> tuple[Mapping[str, str], Checked]:
+    """The files of a city folder, and the city, rule book and escalation they describe.
 
     Raises
     ------
     FaultyInput
-        With every fault of every file, rules and escalation included.
+        With every fault of every file.
     InputError
         The folder cannot be read.
     """
-    from city.load import load_city
-    from rules.check import check_files
-
     from city.folder import read_folder
+    from rules.check import load_files
 
     files = read_folder(folder)
-    if faults := check_files(files):
-        raise FaultyInput(faults)
-    return files, load_city(files)
+    return files, load_files(files)

@@ -49,6 +49,8 @@ def run_command(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except TyperException as error:  # a wrong flag or argument
-        error.show()
+        context = getattr(error, "ctx", None)
+        where = context.command_path if context is not None else "lifeline"
+        typer.echo(f"{where}: {error}, try {where} --help", err=True)
         return 1
     return outcome if isinstance(outcome, int) else 0

@@ -33,7 +33,7 @@ def _beating(settings: Settings) -> dict[str, int]:
 
     try:
         with connect(settings.database, application_name="lifeline supervisor") as conn:
-            return {beat.role: beat.pid for beat in roles.beats(conn)}
+            return {role: beat.pid for role, beat in roles.beats(conn).items()}
     except (OutsideError, psycopg.Error) as error:
         log.info("wait for the database: %s", error, extra={"action": "supervisor.wait"})
         return {}

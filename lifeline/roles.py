@@ -52,11 +52,18 @@ def run_role(name: str, settings: Settings) -> None:
     log.info("end %s", name, extra={"action": "role.end"})
 
 
-def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM or SIGINT sets (by a thread: a handler must not wait for a lock its own thread holds)."""
-    stop = threading.Event()
+class StopSignal(threading.Event):
+    """Set when the process shall stop; `interrupted` when a person said so (SIGINT)."""
 
-    def tell(_signal: int, _frame: FrameType | None) -> None:
+    interrupted = False
+
+
+def stop_on_signals() -> StopSignal:
+    """An event that SIGTERM or SIGINT sets (by a thread: a handler must not wait for a lock its own thread holds)."""
+    stop = StopSignal()
+
+    def tell(number: int, _frame: FrameType | None) -> None:
+        stop.interrupted |= number == signal.SIGINT
         threading.Thread(target=stop.set, name="stop").start()
 
     signal.signal(signal.SIGTERM, tell)
@@ -90,9 +97,11 @@ def _watcher(settings: Settings, clock: Clock, stop: threading.Event) -> None:
 def _notifier(settings: Settings, clock: Clock, stop: threading.Event) -> None:
     from rules.notify import NotifierSettings, run_notifier
 
-    url = settings.public_url or f"http://{settings.http}"
     run_notifier(
-        NotifierSettings(database_url=settings.database, http_base_url=url, secret=secret(settings), clock=clock), stop
+        NotifierSettings(
+            database_url=settings.database, http_base_url=settings.address, secret=secret(settings), clock=clock
+        ),
+        stop,
     )
 
 
@@ -104,14 +113,14 @@ def _api(settings: Settings, clock: Clock, stop: threading.Event) -> None:
         database_url=settings.database,
         secret=secret(settings),
         clock=clock,
-        base_url=settings.public_url or f"http://{settings.http}",
+        base_url=settings.address,
         operator_password=os.environ.get("LIFELINE_OPERATOR_PASSWORD") or None,
     )
     run_api(app, host, port, stop)
 
 
 def _simulator(settings: Settings, clock: Clock, stop: threading.Event) -> None:
-    from lifeline.simulation import run_simulation
+    from lifeline.story import run_simulation
 
     run_simulation(settings, clock, stop)
 

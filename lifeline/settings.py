@@ -20,6 +20,7 @@ from __future__ import annotations
 import difflib
 import os
 import secrets
+import socket
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +31,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from city.errors import InputError, OutsideError
 from lifeline.files import write_atomic
 
+WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - for comparison
 KEYS = ("city", "database_url", "mqtt_url", "http", "public_url", "data")
 
 
@@ -74,6 +76,14 @@ class Settings(BaseModel):
         return url.rstrip("/")
 
     @property
+    def address(self) -> str:
+        """How people reach the API and pages: `public_url`, or what follows from `http`."""
+        if self.public_url or not self.http:
+            return self.public_url
+        host, port = split_address(self.http)
+        return f"http://{socket.gethostname() if host in WILDCARDS else host}:{port}"
+
+    @property
     def database(self) -> str:
         """The database address (InputError when none is known)."""
         if self.database_url is None:
@@ -89,8 +99,8 @@ class Settings(BaseModel):
 
     def environment(self) -> dict[str, str]:
         """These settings as the variables that `load` reads in a child process."""
-        values = {key: getattr(self, key) for key in KEYS}
-        return {f"LIFELINE_{key.upper()}": str(value) for key, value in values.items() if value not in (None, "")}
+        # Those without a value too, empty, so that nothing of the parent's own surroundings shows through.
+        return {f"LIFELINE_{key.upper()}": str(getattr(self, key) or "") for key in KEYS}
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -109,7 +119,13 @@ def default_data(environment: Mapping[str, str] | None = None, *, is_root: bool 
     return Path(environment.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "lifeline"
 
 
-def load(environment: Mapping[str, str] | None = None, *, folder: Path | None = None, **flags: object) -> Settings:
+def load(
+    environment: Mapping[str, str] | None = None,
+    *,
+    folder: Path | None = None,
+    data_default: Path | None = None,
+    **flags: object,
+) -> Settings:
     """The settings of this process.
 
     Parameters
@@ -118,6 +134,8 @@ def load(environment: Mapping[str, str] | None = None, *, folder: Path | None = 
         Variables (default: this process's).
     folder
         Where `lifeline.toml` is looked for (default: the working folder).
+    data_default
+        Data folder when nobody names one (default: `default_data`).
     flags
         Values of command-line flags by key; None when the flag was not given.
 
@@ -134,7 +152,7 @@ def load(environment: Mapping[str, str] | None = None, *, folder: Path | None = 
     for key, value in flags.items():
         if value is not None:
             values[key], origin[key] = value, f"--{key.replace('_', '-')}"
-    values.setdefault("data", default_data(environment))
+    values.setdefault("data", data_default or default_data(environment))
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:

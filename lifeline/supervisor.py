@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from city.clock import SystemClock, process_clock, stopwatch_s
+from city.clock import Clock, SystemClock, stopwatch_s
 from city.errors import InputError, LifelineError, OutsideError
 from lifeline import endpoints, readiness
 from lifeline.files import DataLock, open_log, tail
@@ -150,6 +150,8 @@ class Supervisor:
         The roles to run, in starting order.
     environment
         More variables for the roles.
+    clock
+        The city's clock, for what is recorded before the roles start.
 
     Notes
     -----
@@ -158,9 +160,14 @@ class Supervisor:
     """
 
     def __init__(
-        self, settings: Settings, roles: Sequence[str] = CORE, environment: Mapping[str, str] | None = None
+        self,
+        settings: Settings,
+        roles: Sequence[str] = CORE,
+        environment: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.settings = settings
+        self._clock = clock or SystemClock()
         self.endpoints: endpoints.Endpoints | None = None
         self._roles, self._environment = roles, dict(environment or {})
         self._lock = DataLock(settings.data)
@@ -190,6 +197,7 @@ class Supervisor:
             secret(self.settings)
             self._start_servers()
             self.settings = self.settings.model_copy(update={"http": kept_address(self.settings)})
+            self.settings = self.settings.model_copy(update={"public_url": self.settings.address})
             self._fill_database()
         except BaseException:
             self.close()
@@ -223,25 +231,27 @@ class Supervisor:
         if any([watched.keep_alive(now_s) for watched in self._children]) or restarted:
             self._announce()
 
-    def run(self, stop: threading.Event, each_tick: Callable[[], None] | None = None) -> None:
+    def run(self, stop: threading.Event) -> None:
         """Keep everything alive until `stop`."""
         wall = SystemClock()
         while not wall.pause_s(0.1, stop):
             self.tick()
-            if each_tick is not None:
-                each_tick()
 
-    def close(self) -> None:
-        """Stop the roles (they drain), then the servers, and give the folder back; safe twice."""
-        endpoints.remove(self.settings.data)
+    def stop_roles(self) -> None:
+        """Stop the roles: the simulated gateways first, so that the others drain what they sent; safe twice."""
         first = [watched for watched in self._children if watched.name == "simulator"]
         rest = [watched for watched in self._children if watched.name != "simulator"]
-        for group in (first, rest):  # no new readings while the others drain
+        for group in (first, rest):
             for watched in group:
                 if isinstance(watched.child, Role):
                     watched.child.ask_to_stop()
             for watched in group:
                 watched.child.stop()
+
+    def close(self) -> None:
+        """Stop the roles (they drain), then the servers, and give the folder back; safe twice."""
+        endpoints.remove(self.settings.data)
+        self.stop_roles()
         for watched in reversed(self._servers):
             watched.child.stop()
         self._lock.give_back()
@@ -275,7 +285,7 @@ class Supervisor:
         return restarted
 
     def _fill_database(self) -> None:
-        from lifeline.cityfolder import accepted_files
+        from lifeline.cityfolder import read_checked
         from store import bundle
         from store.connection import connect
         from store.migrate import migrate
@@ -286,8 +296,8 @@ class Supervisor:
                 if bundle.current(conn) is None:
                     raise InputError("no city folder, try `lifeline init DIR` and LIFELINE_CITY=DIR")
                 return
-            files, city = accepted_files(self.settings.city)
-            bundle.apply(conn, files, city, process_clock().now())
+            files, checked = read_checked(self.settings.city)
+            bundle.apply(conn, files, checked.city, self._clock.now())
 
     def _wait_until_ready(self) -> None:
         wall, deadline_s = SystemClock(), stopwatch_s() + READY_WITHIN_S
@@ -317,7 +327,7 @@ class Supervisor:
         self.endpoints = endpoints.Endpoints(
             database=self.settings.database,
             mqtt=self.settings.mqtt,
-            http=self.settings.public_url or f"http://{self.settings.http}",
+            http=self.settings.address,
             pid={"supervisor": os.getpid(), **pids},
         )
         self.endpoints.write(self.settings.data)

@@ -12,9 +12,10 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="City folder.", show
 
 def check(folder: Folder) -> None:
     """Check a city folder: every fault at once as file:line:column, exit code 1 when there is one."""
-    from lifeline.cityfolder import accepted_files
+    from lifeline.cityfolder import read_checked
 
-    files, city = accepted_files(folder)
+    files, checked = read_checked(folder)
+    city = checked.city
     typer.echo(
         f"{folder}: fine ({len(files)} files, {len(city.districts)} districts, {len(city.sites)} sites, "
         f"{len(city.gateways)} gateways, {len(city.sensors)} sensors)"

@@ -26,9 +26,7 @@ def build(folder: Out, console_url: Console = "", tiles: Tiles = "") -> None:
 
 
 @app.command("export")
-def export(
-    folder: Out, console_url: Console = "", tiles: Tiles = "", database_url: DatabaseUrl = None
-) -> None:
+def export(folder: Out, console_url: Console = "", tiles: Tiles = "", database_url: DatabaseUrl = None) -> None:
     """Write a provisioning folder: dashboards and data source, without the password."""
     from dashboards import files
 
@@ -45,16 +43,15 @@ def push(
 ) -> None:
     """Write the dashboards into a running Grafana; its token comes from LIFELINE_GRAFANA_TOKEN."""
     from city.errors import InputError
-    from dashboards import files, push as pushing
+    from dashboards import files
+    from dashboards import push as pushing
 
     token = os.environ.get("LIFELINE_GRAFANA_TOKEN", "")
     if not token:
         raise InputError("LIFELINE_GRAFANA_TOKEN is not set, try the token of a service account with role Editor")
     source = files.DataSource.of(database_url) if database_url else None
     password = os.environ.get("LIFELINE_GRAFANA_PASSWORD", "")
-    done = pushing.push(
-        url, token, console_url=_console(console_url), tiles=tiles, source=source, password=password
-    )
+    done = pushing.push(url, token, console_url=_console(console_url), tiles=tiles, source=source, password=password)
     for uid, address in done.dashboards.items():
         typer.echo(f"{uid}: {address}")
 

@@ -6,12 +6,10 @@ from typing import Annotated
 
 import typer
 
-from lifeline.commands.options import City, DatabaseUrl, Data, MqttUrl
+from lifeline.commands.options import City, Data, DatabaseUrl, MqttUrl
 
 
-def doctor(
-    data: Data = None, city: City = None, database_url: DatabaseUrl = None, mqtt_url: MqttUrl = None
-) -> None:
+def doctor(data: Data = None, city: City = None, database_url: DatabaseUrl = None, mqtt_url: MqttUrl = None) -> None:
     """Check everything a running system needs, and say what to do for each fault."""
     from rich.console import Console
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lifeline.commands.options import City, DatabaseUrl, Data, Http, MqttUrl
+from lifeline.commands.options import City, Data, DatabaseUrl, Http, MqttUrl
 from lifeline.settings import Settings
 
 
@@ -47,6 +47,8 @@ def _run_all(found: Settings) -> None:
         supervisor.run(stop)
     finally:
         supervisor.close()
+    if stop.interrupted:
+        raise typer.Exit(130)
 
 
 def simulate(
@@ -56,7 +58,7 @@ def simulate(
 ) -> None:
     """Run only the simulated city's gateways against a broker (LIFELINE_MQTT_URL, or a running system's)."""
     from lifeline import endpoints, settings
-    from lifeline.simulation import note_story
+    from lifeline.story import note_story
 
     found = settings.load(data=data, mqtt_url=mqtt_url)
     settings.prepare_data(found)

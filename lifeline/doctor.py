@@ -1,0 +1,205 @@
+"""`lifeline doctor`: everything a running system needs, each with its state and what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import psycopg
+from rich.table import Table
+from rich.text import Text
+
+from city.clock import Clock
+from city.errors import FaultyInput, InputError, LifelineError, OutsideError
+from lifeline.endpoints import running
+from lifeline.settings import Settings
+from rules.roster import Escalation
+from store import bundle, migrate, roles
+from store.connection import Connection, connect, describe
+
+State = Literal["ok", "warning", "fault"]
+STYLE: Mapping[State, str] = {"ok": "green", "warning": "yellow", "fault": "bold red"}
+LACKS = {
+    migrate.Tier.PLAIN: "no TimescaleDB: no compression, no continuous aggregates, no retention policies",
+    migrate.Tier.APACHE: "no compression, no continuous aggregates, no retention policies (community edition has them)",
+    migrate.Tier.COMMUNITY: "",
+}
+SKEW_S = (1.0, 60.0)  # system against database clock: from here a warning, a fault
+FREE_BYTES = (5 << 30, 1 << 30)  # disk: below a warning, a fault
+BEAT_S = (5.0, 30.0)  # age of a role's last sign of life
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One thing examined: what was found, and what to do unless it is fine. `code` is the exit code of a fault."""
+
+    name: str
+    state: State
+    found: str
+    advice: str = ""
+    code: int = OutsideError.exit_code
+
+
+def examine(settings: Settings, clock: Clock) -> list[Report]:
+    """Examine everything; never raises for what it finds."""
+    reports = [_disk(settings.data)]
+    files: Mapping[str, str] | None = None
+    try:
+        with connect(settings.database, autocommit=True, application_name="lifeline doctor") as conn:
+            reports += _database(conn, settings, clock)
+            files = _files_in_force(conn)
+    except LifelineError as error:
+        reports.append(_fault("database", error))
+    except psycopg.Error as error:
+        reports.append(Report("database", "fault", str(error).strip(), "see the server's log"))
+    reports += [_broker(settings), *_city(settings, files)]
+    return reports
+
+
+def exit_code(reports: list[Report]) -> int:
+    """0 without a fault, else 2 when something outside is at fault, else 1."""
+    return max((report.code for report in reports if report.state == "fault"), default=0)
+
+
+def table(reports: list[Report]) -> Table:
+    """The reports as a table for a terminal."""
+    made = Table(show_header=True, header_style="dim", box=None)
+    for column in ("what", "state", "found", "what to do"):
+        made.add_column(column, overflow="fold")
+    for report in reports:
+        made.add_row(report.name, Text(report.state, style=STYLE[report.state]), report.found, report.advice)
+    return made
+
+
+def _fault(name: str, error: LifelineError) -> Report:
+    found, _, advice = str(error).partition(", try ")
+    return Report(name, "fault", found, f"try {advice}" if advice else "", error.exit_code)
+
+
+def _graded(value: float, limits: tuple[float, float]) -> State:
+    """Grade a value whose limits rise (warning, fault) or fall."""
+    warning, fault = limits
+    if fault >= warning:
+        return "fault" if value >= fault else "warning" if value >= warning else "ok"
+    return "fault" if value < fault else "warning" if value < warning else "ok"
+
+
+def _disk(data: Path) -> Report:
+    place = next(folder for folder in (data, *data.parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    state = _graded(free, FREE_BYTES)
+    return Report("disk", state, f"{free / (1 << 30):.1f} GiB free for {data}", "" if state == "ok" else "make room")
+
+
+def _database(conn: Connection, settings: Settings, clock: Clock) -> Iterator[Report]:
+    version = conn.info.server_version
+    yield Report("database", "ok", f"{describe(settings.database)}, PostgreSQL {version // 10000}.{version % 10000}")
+    tier = migrate.detect_tier(conn)
+    lacks = LACKS[tier]
+    yield Report("database tier", "ok", f"{tier.value}{f': {lacks}' if lacks else ''}")
+    row = conn.execute("SELECT extract(epoch FROM clock_timestamp())::float8").fetchone()
+    skew_s = abs(clock.now_us() / 1e6 - (row[0] if row else 0.0))
+    state = _graded(skew_s, SKEW_S)
+    advice = "" if state == "ok" else "let both machines follow one NTP server"
+    yield Report("clocks", state, f"database and this machine differ by {skew_s:.3f} s", advice)
+    steps = migrate.plan(conn)
+    if steps:
+        yield Report("migrations", "fault", f"{len(steps)} not applied", "lifeline migrate", InputError.exit_code)
+        return
+    yield Report("migrations", "ok", "up to date")
+    yield from _roles(conn, settings)
+    for name, state, advice in conn.execute("SELECT name, state, advice FROM city.health WHERE state <> 'ok'"):
+        if not name.startswith("role_"):
+            yield Report(f"health: {name}", state, advice)
+
+
+def _roles(conn: Connection, settings: Settings) -> Iterator[Report]:
+    if running(settings) is None and not roles.beats(conn):
+        yield Report("roles", "warning", "none has ever run on this database", "lifeline run")
+        return
+    for name, beat in sorted(roles.beats(conn).items()):
+        state = _graded(beat.age_s, BEAT_S)
+        advice = "" if state == "ok" else f"lifeline run, or see {settings.data / 'log' / f'{name}.log'}"
+        yield Report(f"role {name}", state, f"last sign of life {beat.age_s:.1f} s ago (process {beat.pid})", advice)
+
+
+def _files_in_force(conn: Connection) -> Mapping[str, str] | None:
+    try:
+        found = bundle.current(conn)
+    except psycopg.errors.UndefinedTable:
+        return None
+    return found[1] if found else None
+
+
+def _broker(settings: Settings) -> Report:
+    from lifeline.mqttprobe import probe
+
+    try:
+        took_s = probe(settings.mqtt)
+    except LifelineError as error:
+        return _fault("broker", error)
+    place = urlsplit(settings.mqtt)
+    return Report("broker", "ok", f"{place.hostname}:{place.port}, connected in {took_s * 1000:.0f} ms")
+
+
+def _city(settings: Settings, in_force: Mapping[str, str] | None) -> Iterator[Report]:
+    """The city folder that a start would apply, else the one in force; then its rules and channels."""
+    from city.folder import bundle_hash, read_folder
+    from rules.check import load_files
+
+    files = in_force
+    if settings.city is not None:
+        try:
+            files = read_folder(settings.city)
+        except LifelineError as error:
+            yield _fault("city folder", error)
+            return
+    if files is None:
+        yield Report("city folder", "fault", "none", "lifeline init DIR, then LIFELINE_CITY=DIR", InputError.exit_code)
+        return
+    try:
+        checked = load_files(files)
+    except FaultyInput as error:
+        yield Report("city folder", "fault", str(error), "mend them; the running system keeps the old one", 1)
+        return
+    note = ""
+    if in_force is not None and bundle_hash(files) != bundle_hash(in_force):
+        note = " (differs from the one in force: a running watcher will apply it)"
+    yield Report("city folder", "ok", f"{settings.city or 'as last applied'}, {len(files)} files{note}")
+    yield from _channels(checked.escalation)
+
+
+def _channels(escalation: Escalation) -> Iterator[Report]:
+    if not escalation.people:
+        yield Report("channels", "warning", "no people in escalation.yaml: nobody will be told", "name some")
+    for name, channel in escalation.channels.items():
+        yield _channel(name, channel)
+    hosts = {urlsplit(person.reach.get("webhook", "")).hostname for person in escalation.people.values()}
+    for host in sorted(host for host in hosts if host):
+        yield _resolvable(f"webhook host {host}", host)
+
+
+def _channel(name: str, channel: Mapping[str, object]) -> Report:
+    missing = [str(value) for key, value in channel.items() if key.endswith("_env") and not os.environ.get(str(value))]
+    if missing:
+        advice = f"set {', '.join(missing)} where Lifeline runs (seen from this shell only)"
+        return Report(f"channel {name}", "warning", f"{', '.join(missing)} not set", advice)
+    host = channel.get("host")
+    if isinstance(host, str):
+        return _resolvable(f"channel {name}", host)
+    return Report(f"channel {name}", "ok", str(channel.get("type", "")))
+
+
+def _resolvable(name: str, host: str) -> Report:
+    resolve: Callable[..., object] = socket.getaddrinfo
+    try:
+        resolve(host, None)
+    except OSError as error:
+        return Report(name, "warning", f"{host}: {error.strerror or error}", "try another name, or mend DNS")
+    return Report(name, "ok", f"{host} resolves")

@@ -1,0 +1,64 @@
+"""The simulated city of a data folder: its story (seed and start), its city folder, its gateways as a role."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from city.errors import InputError
+from lifeline.files import write_atomic
+
+FILE = "demo.json"
+
+
+@dataclass(frozen=True)
+class Story:
+    """Which city and story a data folder plays, since when (microseconds since 1970)."""
+
+    seed: int
+    start_us: int
+
+    @classmethod
+    def read(cls, data: Path) -> Story | None:
+        """The story noted in a data folder."""
+        try:
+            return cls(**json.loads((data / FILE).read_text()))
+        except FileNotFoundError:
+            return None
+
+    def write(self, data: Path) -> None:
+        """Note the story."""
+        write_atomic(data / FILE, json.dumps(asdict(self)))
+
+
+def take_story(data: Path, seed: int | None, start_us: int | None, default: Story) -> Story:
+    """The folder's story, made from what was asked for (else `default`) when it has none yet.
+
+    Raises
+    ------
+    InputError
+        The folder plays another story than the one asked for.
+    """
+    kept = Story.read(data)
+    if kept is None:
+        kept = Story(default.seed if seed is None else seed, default.start_us if start_us is None else start_us)
+        kept.write(data)
+    for name, asked, has in (("--seed", seed, kept.seed), ("--start", start_us, kept.start_us)):
+        if asked is not None and asked != has:
+            raise InputError(f"{data}: already plays another story, got {name} {asked} but it has {has}, try --fresh")
+    return kept
+
+
+def forget(data: Path) -> None:
+    """Remove everything of an earlier demonstration (InputError when the folder is something else's)."""
+    if not data.exists() or not any(data.iterdir()):
+        return
+    if not (data / FILE).exists():
+        raise InputError(f"{data}: not a demonstration's folder, so --fresh will not empty it, try another --data")
+    for entry in sorted(data.iterdir(), key=lambda entry: entry.name == FILE):  # the mark goes last
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry.name != "lock":  # held by us
+            entry.unlink()
