@@ -94,3 +94,9 @@ def zone_of(name: object) -> ZoneInfo:
 def utc(when: datetime) -> str:
     """ISO 8601 in UTC, for machines."""
     return when.astimezone(UTC).isoformat()
+
+
+def say_test(test: str, language: str) -> str:
+    """A condition as a rule writes it, in the person's language where it is a plain comparison."""
+    side, _, bound = test.partition(" ")
+    return say(f"notice.test_{side}", language, bound=bound) if side in ("above", "below") and bound else test

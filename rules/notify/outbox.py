@@ -44,9 +44,9 @@ class Notice:
 
     @property
     def settings(self) -> Mapping[str, object]:
-        """Settings of its channel, as copied when it was queued."""
-        settings = self.content.get("settings")
-        return settings if isinstance(settings, Mapping) else {}
+        """Settings of its channel, as copied when it was queued; empty when there are none."""
+        found = _mapping(self.content.get("settings")).get(self.channel)
+        return _mapping(found)
 
 
 def claim(conn: Connection, busy: Sequence[str], now: datetime, wall: datetime) -> Notice | None:
@@ -111,27 +111,18 @@ def finish(conn: Connection, row: Notice, then: Next, now: datetime) -> str | No
 def hand_on(conn: Connection, notice: str, now: datetime) -> str | None:
     """Queue the next channel of `content["fallback"]` as a notice of its own; None when there is none left.
 
-    An item is a channel name, whose settings stand in `content["channels"]`, or `{"channel": …, "settings": {…}}`.
     The new notice is given the rest of the list; the old one keeps none, so that this happens once.
     """
     with conn.transaction():
         taken = conn.execute(_sql["take_fallback"], {"notice": notice}).fetchone()
         if taken is None:
             return None
-        (first, *rest), content = taken
-        channel, settings = _fallback(first, content)
+        (channel, *rest), content = taken
         new = fallback_key(notice, channel)
-        content = {**content, "settings": settings, "fallback": rest, "root": content.get("root", notice)}
+        content = {**content, "fallback": rest, "root": content.get("root", notice)}
         given = {"new": new, "notice": notice, "channel": channel, "content": Jsonb(content), "now": now}
         conn.execute(_sql["queue_fallback"], given)
-        return channel
-
-
-def _fallback(item: object, content: Mapping[str, Any]) -> tuple[str, object]:
-    if isinstance(item, Mapping):
-        return str(item.get("channel", "")), item.get("settings") or {}
-    channels = content.get("channels")
-    return str(item), (channels.get(item) if isinstance(channels, Mapping) else None) or {}
+        return str(channel)
 
 
 def help_slow_reds(conn: Connection, now: datetime) -> list[str]:
@@ -170,3 +161,7 @@ def city_file(conn: Connection) -> tuple[str, str]:
     """Hash of the city bundle in force and its `city.yaml`; both empty before the first."""
     row = conn.execute(_sql["city_file"]).fetchone()
     return (str(row[0]), str(row[1] or "")) if row else ("", "")
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,8 +1,8 @@
 """The words of a notice, from its facts.
 
-`content["facts"]` holds: what, where (text, or text by language), site, lon, lat, since (ISO 8601 or µs), value and
-threshold (text, or `{value, unit}`), level, late, guidance, evidence (texts, or `rules.truth.Evidence` as a mapping),
-told (names), cleared_at (a clear's), and `timezone` when it is not the city's. Missing facts leave out their line.
+`content["facts"]` holds what `rules.notices.facts` puts there: what, where, district, lon, lat, since and cleared
+(ISO 8601), timezone, value and unit, threshold, level, peak_level, late, guidance, evidence (`rules.truth.Evidence` as
+mappings), alarms (how many the incident has), told (names). Missing facts leave out their line.
 A notice is never held back because its words fail: then it goes out as plain facts (`fallback_text`).
 """
 
@@ -17,8 +17,9 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from city.levels import Level
 from city.words import say
-from rules.notify.display import at, language_of, level_word, moment, plain, utc, zone_of
+from rules.notify.display import at, language_of, level_word, moment, plain, say_test, utc, zone_of
 from rules.notify.letter import Letter
 from rules.notify.outbox import Notice
 from rules.notify.policy import short_code
@@ -41,7 +42,7 @@ def render(notice: Notice, link: str, zone: ZoneInfo) -> Letter:
     code = short_code(str(notice.content.get("root", notice.notice)))
     try:
         words = compose(notice, language, zone, link, code)
-        subject, text = words.subject, "\n".join(_text_line(line) for line in words.lines)
+        subject, text = words.subject, "\n".join(_text_line(line, language) for line in words.lines)
         page = _html(words, link)
     except Exception:  # noqa: BLE001 - whatever is wrong with the facts, the warning goes out
         _log.exception("words_failed notice=%s", notice.notice, extra={"action": "words_failed"})
@@ -77,24 +78,30 @@ def compose(notice: Notice, language: str, zone: ZoneInfo, link: str, code: str)
         if text:
             lines.append((say(f"notice.{key}", language), text))
 
+    calm = notice.level is Level.NONE
+    peak = Level.of(str(facts["peak_level"])) if facts.get("peak_level") else notice.level
     line("where", where)
+    line("district", plain(facts.get("district"), language))
     line("coordinates", _place(facts))
     line("since", _when(facts.get("since"), zone))
-    line("cleared", _when(facts.get("cleared_at"), zone) if notice.kind == "clear" else "")
-    line("value", plain(facts.get("value"), language))
-    line("threshold", plain(facts.get("threshold"), language))
-    line("level", level_word(notice.level, language))
+    line("cleared", _when(facts.get("cleared"), zone) if notice.kind == "clear" else "")
+    line("sensor", plain(facts.get("sensor"), language))
+    line("value", _amount(facts, language))
+    line("threshold", _threshold(facts, language))
+    line("highest" if calm else "level", level_word(peak if calm else notice.level, language))
     if notice.late or facts.get("late"):
         lines.append(("", say("notice.late", language)))
     if "raised" in notice.content:
         lines.append(("", say("notice.combined_why", language)))
-        line("raised_value", plain(_mapping(notice.content["raised"]).get("value"), language))
+        line("raised_value", _amount(_mapping(notice.content["raised"]), language))
+    if isinstance(alarms := facts.get("alarms"), int) and alarms > 1:
+        lines.append(("", say("notice.alarms", language, n=alarms)))
     evidence = facts.get("evidence")
     for item in evidence if isinstance(evidence, list) else []:
         line("evidence", _evidence(item, language, zone))
-    line("guidance", plain(facts.get("guidance"), language))
+    line("guidance", "" if calm else plain(facts.get("guidance"), language))
     line("told", plain(facts.get("told"), language))
-    line("link", link)
+    line("link" if not calm else "look", link)
     line("code", code)
     return Words(subject, lines)
 
@@ -142,8 +149,17 @@ def _evidence(item: object, language: str, zone: ZoneInfo) -> str:
         value = say("notice.not_seen", language)
     time = moment(seen.get("time") or seen.get("time_us"))
     test = plain(seen.get("test") or seen.get("threshold"), language)
-    parts = [value, at(time, zone) if time else "", test, plain(seen.get("source"), language)]
+    parts = [value, at(time, zone) if time else "", say_test(test, language), plain(seen.get("source"), language)]
     return f"{seen['sensor']}: {', '.join(part for part in parts if part)}"
+
+
+def _amount(facts: Mapping[str, object], language: str) -> str:
+    value = facts.get("value")
+    return "" if value is None else plain({"value": value, "unit": facts.get("unit") or ""}, language)
+
+
+def _threshold(facts: Mapping[str, object], language: str) -> str:
+    return say_test(plain(facts.get("threshold"), language), language)
 
 
 def _place(facts: Mapping[str, object]) -> str:
@@ -158,8 +174,8 @@ def _when(value: object, zone: ZoneInfo) -> str:
     return at(when, zone) if isinstance(when, datetime) else plain(value, "en")
 
 
-def _text_line(line: Line) -> str:
-    return f"{line[0]}: {line[1]}" if line[0] else line[1]
+def _text_line(line: Line, language: str) -> str:
+    return say("notice.line", language, label=line[0], text=line[1]) if line[0] else line[1]
 
 
 def _html(words: Words, link: str) -> str:

@@ -18,19 +18,28 @@ from store.connection import Connection, connect
 T0 = datetime(2026, 7, 1, 8, tzinfo=UTC)
 
 FACTS = {
-    "what": {"en": "Water standing in an underpass", "zh": "下穿通道积水"},
-    "where": {"en": "Renmin Road underpass", "zh": "人民路下穿"},
+    "what": "Water standing in an underpass",
+    "where": "Renmin Road underpass",
+    "district": "East",
     "site": "up-01",
     "lon": 121.6147,
     "lat": 38.914,
     "since": "2026-07-01T07:58:00+00:00",
-    "value": "42 cm",
+    "cleared": None,
+    "timezone": "Asia/Shanghai",
+    "level": "red",
+    "peak_level": "red",
+    "sensor": "wl-017",
+    "value": 42.0,
+    "unit": "cm",
     "threshold": "above 40 cm",
-    "guidance": {"en": "Close the road first.", "zh": "先封闭道路。"},
+    "late": False,
+    "guidance": "Close the road first.",
     "evidence": [
         {"sensor": "wl-017", "quantity": "water_depth", "unit": "cm", "value": 42.0, "flag": 1,
-         "time_us": 1782892680000000, "test": "above 40 cm", "truth": "true"},
+         "time_us": 1782892680000000, "time": "2026-07-01T07:58:00+00:00", "test": "above 40 cm", "truth": "true"},
     ],
+    "alarms": 2,
     "told": ["Wang"],
 }  # fmt: skip
 
@@ -45,7 +54,7 @@ class Outbox:
         self.conn.execute(
             "INSERT INTO lifeline.incidents VALUES (%s, 'up-01', 'd1', 4, 4, %s, false, %s, NULL, %s, 'A-1', 'c', 'v')"
             " ON CONFLICT DO NOTHING",
-            (incident, stage, T0, Jsonb(FACTS["what"])),
+            (incident, stage, T0, Jsonb({"en": FACTS["what"]})),
         )
 
     def notice(self, key: str, **changes: Any) -> None:  # noqa: ANN401 - any column may be given
@@ -66,7 +75,13 @@ class Outbox:
             **changes,
         }
         content = {"subject": "s", "text": "t", "language": "en", "facts": FACTS, "incident": "I-1", "fallback": []}
-        row["content"] = Jsonb({**content, "settings": {"type": "webhook"}, **row.get("content", {})})
+        row["content"] = Jsonb(
+            {
+                **content,
+                "settings": {name: {"type": "webhook"} for name in ("webhook", "spare", "other")},
+                **row.get("content", {}),
+            }
+        )
         row.setdefault("next_try_at", row["created_at"])
         self.incident(row["incident"])
         names, places = ", ".join(row), ", ".join(["%s"] * len(row))

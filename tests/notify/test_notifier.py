@@ -80,8 +80,7 @@ def test_a_refusal_goes_to_the_next_channel_at_once(
     outbox: Outbox, endpoint: Endpoint, database: str, t0: datetime
 ) -> None:
     endpoint.plan = [404, 200]
-    fallback = [{"channel": "spare", "settings": {"type": "webhook"}}]
-    outbox.notice("n", content={"to": {"webhook": endpoint.url}, "fallback": fallback})
+    outbox.notice("n", content={"to": {"webhook": endpoint.url}, "fallback": ["spare"]})
     with notifier(database, t0):
         until(lambda: outbox.state("n")[0] == "failed")
         until(lambda: outbox.state(fallback_key("n", "spare"))[0] == "sent")
@@ -93,8 +92,7 @@ def test_a_red_that_is_not_delivered_for_a_minute_goes_out_beside_itself(
     outbox: Outbox, endpoint: Endpoint, database: str, t0: datetime
 ) -> None:
     endpoint.plan = [500]
-    fallback = [{"channel": "spare", "settings": {"type": "webhook"}}]
-    outbox.notice("n", content={"to": {"webhook": endpoint.url}, "fallback": fallback})
+    outbox.notice("n", content={"to": {"webhook": endpoint.url}, "fallback": ["spare"]})
     with notifier(database, t0, speed=60):
         until(lambda: ("spare", "raise", "queued") in outbox.rows() or ("spare", "raise", "sending") in outbox.rows())
         until(lambda: outbox.state("n")[1] > 2)
@@ -129,7 +127,8 @@ def test_an_endpoint_that_hangs_holds_up_no_other_channel(
 
 def test_nobody_reached_is_a_fault_people_can_see(outbox: Outbox, database: str, t0: datetime) -> None:
     outbox.notice(
-        "n", content={"settings": {"type": "webhook", "secret_env": "NOT_SET"}, "to": {"webhook": "http://x"}}
+        "n",
+        content={"settings": {"webhook": {"type": "webhook", "secret_env": "NOT_SET"}}, "to": {"webhook": "http://x"}},
     )
     outbox.notice("old", state="failed", target="wang", created_at=t0 - timedelta(hours=1))
 

@@ -41,8 +41,10 @@ def test_everything_a_crew_needs_is_there_in_english(notice: Notice) -> None:
         "geo:38.91400,121.61470",
         "2026-07-01 15:58:00 +08:00",
         "Value: 42 cm",
-        "Threshold: above 40 cm",
-        "wl-017: 42 cm, 2026-07-01 15:58:00 +08:00, above 40 cm",
+        "Threshold: at or above 40 cm",
+        "2 alarms",
+        "District: East",
+        "wl-017: 42 cm, 2026-07-01 15:58:00 +08:00, at or above 40 cm",
         "Close the road first.",
         "Wang",
         LINK,
@@ -52,13 +54,15 @@ def test_everything_a_crew_needs_is_there_in_english(notice: Notice) -> None:
 
 
 def test_and_in_chinese(notice: Notice) -> None:
-    text = words(notice, "zh-CN")
-    for part in (
+    facts = {**notice.content["facts"], "what": "下穿通道积水", "where": "人民路下穿", "guidance": "先封闭道路。"}
+    text = words(notice, "zh-CN", content={"facts": facts})
+    parts = (
         "红色预警：下穿通道积水，人民路下穿",
-        "阈值: above 40 cm",
+        "阈值：达到或超过 40 cm",
         "先封闭道路。",
         "2026-07-01 15:58:00 +08:00",
-    ):
+    )
+    for part in parts:
         assert part in text
 
 
@@ -66,7 +70,8 @@ def test_and_in_chinese(notice: Notice) -> None:
     ("changes", "part"),
     [
         ({"kind": "clear", "level": Level.NONE}, "Cleared: Water"),
-        ({"kind": "clear", "content": {"raised": {"value": "42 cm"}}}, "Value when raised: 42 cm"),
+        ({"kind": "clear", "level": Level.NONE}, "Highest level: Red"),
+        ({"kind": "clear", "content": {"raised": {"value": 42, "unit": "cm"}}}, "Value when raised: 42 cm"),
         ({"kind": "update", "level": Level.ORANGE}, "Now Orange: Water"),
         ({"kind": "repeat"}, "Still waiting for action, Red"),
         ({"kind": "no_duty"}, "Nobody is on duty, Red"),
@@ -94,7 +99,7 @@ def test_when_the_words_fail_the_facts_go_out_as_they_stand(notice: Notice, monk
     monkeypatch.setattr("rules.notify.render.say", fail)
     letter = render(notice, LINK, SHANGHAI)
     assert "RED" in letter.subject
-    for part in ("42 cm", "wl-017", LINK):
+    for part in ("42.0", "wl-017", LINK):
         assert part in letter.text
 
 
@@ -104,7 +109,7 @@ def test_the_body_is_the_same_on_every_attempt(notice: Notice) -> None:
     body = msgspec.json.decode(first.body)
     assert body["notice"] == "key-1"
     assert body["link"] == LINK
-    assert body["facts"]["value"] == "42 cm"
+    assert body["facts"]["value"] == 42
     assert letters(first.to) == {"email"}
 
 
