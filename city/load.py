@@ -135,8 +135,10 @@ def _languages(value: object, positions: Positions, faults: list[Fault]) -> tupl
     return tuple(str(language) for language in spoken) or words.languages
 
 
-def _districts(value: object, positions: Positions, faults: list[Fault]) -> tuple[dict[str, District], set[str]]:
+def _districts(value: object, positions: Positions, faults: list[Fault]) -> tuple[dict[str, District], set[str] | None]:
+    """Districts by id, and the ids; None for those when one is faulty, lest every file that names it complain."""
     found: dict[str, District] = {}
+    before = len(faults)
     for index, item in enumerate(_items(value, ("districts",), positions, faults, "- {id: north, name: North}")):
         path: Path = ("districts", index)
         faults += check_keys(item, path, positions, required=("id", "name"))
@@ -150,7 +152,7 @@ def _districts(value: object, positions: Positions, faults: list[Fault]) -> tupl
             faults.append(positions.fault(at, "duplicate district", show(id_), "another id"))
         name = read_name(item["name"], (*path, "name"), positions, faults) if "name" in item else Name({"en": "?"})
         found.setdefault(str(id_), District(str(id_), name))
-    return found, set(found)
+    return found, set(found) if len(faults) == before else None
 
 
 def _quantities(value: object, positions: Positions, faults: list[Fault]) -> dict[str, Quantity]:

@@ -72,7 +72,7 @@ class Register:
             self._read_sensor(row, seen)
         self.sensor_ids = _named(seen, "sensor", rows, faults)
         for row in rows:
-            for other in _words(row["context"]):
+            for other in () if row.broken else _words(row["context"]):
                 if other not in seen:
                     hint = nearest_or_all(other, seen)
                     self.faults.append(row.fault("context", "context: unknown sensor", hint, got=repr(other)))
@@ -129,11 +129,11 @@ class _Cells:
     """Reads the cells of one row; a fault marks the row. A column the whole table lacks is told once, elsewhere."""
 
     def __init__(self, row: Row, faults: list[Fault]) -> None:
-        self.row, self.faults, self.faulty = row, faults, False
+        self.row, self.faults, self.faulty = row, faults, row.broken
 
     def complain(self, column: str, what: str, hint: str = "") -> None:
         self.faulty = True
-        if column in self.row.cells:
+        if column in self.row.cells and not self.row.broken:
             self.faults.append(self.row.fault(column, what, hint))
 
     def new_id(self, column: str, pattern: re.Pattern[str], seen: dict[str, int]) -> str:

@@ -11,13 +11,17 @@ from city.positions import nearest_or_all
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: stripped cells by column name; a cell that is not there is empty."""
+    """One row: stripped cells by column name; a cell that is not there is empty.
+
+    `broken`: its cells cannot be told apart (a fault already told), so that what stands in them proves nothing.
+    """
 
     file: str
     line: int
     cells: dict[str, str]
     _starts: Sequence[tuple[int, int]] | None
     _raw: str
+    broken: bool = False
 
     def __getitem__(self, column: str) -> str:
         return self.cells.get(column, "")
@@ -57,6 +61,7 @@ def read(text: str, file: str, required: Collection[str], optional: Collection[s
     faults += _header_faults(file, names, starts, required, optional)
     rows = []
     for line, cells, starts_or_none, raw in records:
+        broken = len(cells) > len(names) or any(fault.line == line for fault in faults)
         if len(cells) > len(names):
             row = Row(file, line, {str(place): "" for place in range(len(cells))}, starts_or_none, raw)
             where = row.at(str(len(names)))
@@ -65,7 +70,7 @@ def read(text: str, file: str, required: Collection[str], optional: Collection[s
                 Fault(file, *where, "more cells than the header has", repr(extra[:60]), "quotes around commas")
             )
         filled = [*cells, *[""] * (len(names) - len(cells))]
-        rows.append(Row(file, line, dict(zip(names, filled, strict=False)), starts_or_none, raw))
+        rows.append(Row(file, line, dict(zip(names, filled, strict=False)), starts_or_none, raw, broken))
     return rows, faults
 
 
@@ -90,8 +95,9 @@ def _header_faults(
             )
         elif name in names[:place]:
             faults.append(Fault(file, *starts[place], f"duplicate column {name!r}", hint="removing one"))
+    told = {fault.hint.strip("'") for fault in faults}
     for column in required:
-        if column not in names:
+        if column not in names and column not in told:
             faults.append(
                 Fault(file, *starts[0], f"missing column {column!r}", hint=f"a header with {','.join(required)}")
             )
@@ -113,14 +119,29 @@ def _records(text: str, file: str, faults: list[Fault]) -> Iterator[Record]:
         if '"' not in raw:
             yield first, [cell.strip() for cell in raw.split(",")], None, raw
             continue
-        while raw.count('"') % 2 and place < len(lines):  # a quoted cell goes on in the next line
-            raw += "\n" + lines[place].rstrip("\r")
-            place += 1
-        yield first, *_quoted(raw, first, file, faults), raw
+        more = 0
+        while (found := _quoted(raw, first, file)) is None and more < _LONGEST_CELL and place + more < len(lines):
+            raw += "\n" + lines[place + more].rstrip("\r")  # a quoted cell goes on in the next line
+            more += 1
+        if found is None:
+            raw = lines[first - 1].rstrip("\r")
+            column = raw.rindex('"') + 1
+            faults.append(Fault(file, first, column, "a quote that never closes", hint="a closing quote, or none"))
+            yield first, [cell.strip(' "') for cell in raw.split(",")], None, raw
+            continue
+        place += more
+        cells, starts, own_faults = found
+        faults += own_faults
+        yield first, cells, starts, raw
 
 
-def _quoted(raw: str, line: int, file: str, faults: list[Fault]) -> tuple[list[str], list[tuple[int, int]]]:
-    """Cells and their positions of a record that has quotes."""
+_LONGEST_CELL = 100  # lines; beyond that a quote was forgotten
+Cells = tuple[list[str], list[tuple[int, int]], list[Fault]]
+
+
+def _quoted(raw: str, line: int, file: str) -> Cells | None:
+    """Cells, their positions and faults of a record that has quotes; None when a quoted cell does not end in it."""
+    faults: list[Fault] = []
     cells: list[str] = []
     starts: list[tuple[int, int]] = []
     place = 0
@@ -146,12 +167,11 @@ def _quoted(raw: str, line: int, file: str, faults: list[Fault]) -> tuple[list[s
         while (end := raw.find('"', end)) >= 0 and raw[end + 1 : end + 2] == '"':
             end += 2
         if end < 0:
-            faults.append(Fault(file, *where, "a quote that never closes", hint="a closing quote"))
-            end = len(raw)
+            return None
         cells.append(raw[place + 1 : end].replace('""', '"').strip())
         comma = raw.find(",", end)
         after = raw[end + 1 : comma if comma >= 0 else len(raw)].strip()
         if after:
             faults.append(Fault(file, *where, "text after a closing quote", repr(after[:60]), "a comma"))
         place = (comma if comma >= 0 else len(raw)) + 1
-    return cells, starts
+    return cells, starts, faults

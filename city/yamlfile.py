@@ -206,7 +206,8 @@ def _syntax_fault(file: str, text: str, error: MarkedYAMLError) -> Fault:
     if at == "\t" or (line <= len(lines) and lines[line - 1].lstrip(" ").startswith("\t")):
         return Fault(file, line, column, "a tab where spaces belong", hint="two spaces a level")
     what = f"not YAML: {error.problem or error.context or 'cannot be read'}"
-    return Fault(file, line, column, what, show(at) if at else "", "quotes around text, and matching indents")
+    got = show(at) if at and " but " not in what else ""
+    return Fault(file, line, column, what, got, "quotes around text, and matching indents")
 
 
 def _reader_fault(file: str, text: str, error: Exception) -> Fault:
