@@ -5,13 +5,14 @@ Exit codes: 0 fine, 1 what the user gave is wrong, 2 something outside failed, 1
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 
 import typer
 from typer.exceptions import TyperException
 
-from city.errors import LifelineError
+from city.errors import LifelineError, OutsideError
 from lifeline.commands import bench, city, dashboards, demo, inspect, replay, run
 
 app = typer.Typer(
@@ -49,8 +50,13 @@ def run_command(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except TyperException as error:  # a wrong flag or argument
+        if not str(error):  # no command: the help was shown
+            return 1
         context = getattr(error, "ctx", None)
         where = context.command_path if context is not None else "lifeline"
         typer.echo(f"{where}: {error}, try {where} --help", err=True)
         return 1
+    except Exception:  # noqa: BLE001 - the last one to know: say all, and that it is not the user's input
+        logging.getLogger(__name__).exception("failed unexpectedly", extra={"action": "cli.failed"})
+        return OutsideError.exit_code
     return outcome if isinstance(outcome, int) else 0

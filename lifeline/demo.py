@@ -97,7 +97,7 @@ def _prepare(settings: Settings, wish: Wish, wall_us: int) -> stories.Story:
         span_s = STORY_S if wish.for_s is None else wish.for_s * wish.speed
         default = stories.Story(7, wall_us - int(span_s * 1e6))
         story = stories.take_story(data, wish.seed, wish.start_us, default)
-        stories.write_city(data, story, f"http://{LOOPBACK}:{kept_port(data / 'crew.port')}")
+        stories.write_city(data, story, f"http://{LOOPBACK}:{kept_port(data / 'crew.port')}/crew")
     finally:
         lock.give_back()
     return story

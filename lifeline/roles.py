@@ -120,9 +120,14 @@ def _api(settings: Settings, clock: Clock, stop: threading.Event) -> None:
 
 
 def _simulator(settings: Settings, clock: Clock, stop: threading.Event) -> None:
-    from lifeline.story import run_simulation
+    from gateway.simulate import SimulatorSettings, run_simulator
+    from lifeline.story import Story
 
-    run_simulation(settings, clock, stop)
+    story = Story.read(settings.data)
+    if story is None:
+        raise InputError(f"{settings.data}: no story to play, try lifeline simulate or lifeline demo")
+    folder = settings.data / "gateways"
+    run_simulator(SimulatorSettings(settings.mqtt, folder, story.seed, story.start_us, clock), stop)
 
 
 def _crew(settings: Settings, clock: Clock, stop: threading.Event) -> None:

@@ -51,6 +51,20 @@ def take_story(data: Path, seed: int | None, start_us: int | None, default: Stor
     return kept
 
 
+def write_city(data: Path, story: Story, crew_url: str) -> None:
+    """Write the simulated city's folder once, so that edits in it stay; the crew's address is renewed when it changed."""
+    from gateway.cityfolder import city_files, write_files
+
+    folder, unfinished = data / "city", data / "city.new"
+    files = city_files(story.seed, crew_url)
+    escalation = folder / "escalation.yaml"
+    if not folder.exists():
+        write_files(unfinished, files)
+        unfinished.rename(folder)
+    elif not escalation.exists() or crew_url not in escalation.read_text(encoding="utf-8"):
+        write_files(folder, {escalation.name: files[escalation.name]})
+
+
 def forget(data: Path) -> None:
     """Remove everything of an earlier demonstration (InputError when the folder is something else's)."""
     if not data.exists() or not any(data.iterdir()):

@@ -111,7 +111,7 @@ class Watched:
     child: Server | Role
     address: str = ""
     restarts: int = 0
-    pause_s: float = BACK_OFF_S[0]
+    pause_s: float = BACK_OFF_S[0] / 2
     started_s: float = field(default_factory=stopwatch_s)
     due_s: float | None = None
 

@@ -57,13 +57,13 @@ def simulate(
     mqtt_url: MqttUrl = None,
 ) -> None:
     """Run only the simulated city's gateways against a broker (LIFELINE_MQTT_URL, or a running system's)."""
+    from city.clock import process_clock
     from lifeline import endpoints, settings
-    from lifeline.story import note_story
+    from lifeline.roles import run_role
+    from lifeline.story import Story, take_story
 
     found = settings.load(data=data, mqtt_url=mqtt_url)
     settings.prepare_data(found)
     found = found.model_copy(update={"mqtt_url": endpoints.with_running(found).mqtt_url})
-    note_story(found.data, seed)
-    from lifeline.roles import run_role
-
+    take_story(found.data, seed, None, Story(seed, process_clock().now_us()))
     run_role("simulator", found)

@@ -1,0 +1,46 @@
+"""`lifeline bench`: hands over to the room `bench`, which stands above this one (it drives whole systems)."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lifeline.commands.options import DatabaseUrl, Data, MqttUrl
+
+app = typer.Typer(help="Measurements of whole systems.", no_args_is_help=True)
+
+
+@app.callback()
+def bench() -> None:
+    """Measurements of whole systems."""
+
+
+@app.command("pipeline")
+def pipeline(
+    seconds: Annotated[float, typer.Option(help="Seconds of publishing in each of its two parts.", min=1)] = 10,
+    seed: Annotated[int, typer.Option(help="Which readings.")] = 7,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the figures here.", dir_okay=False, show_default=False)
+    ] = None,
+    data: Data = None,
+    database_url: DatabaseUrl = None,
+    mqtt_url: MqttUrl = None,
+) -> None:
+    """Measure readings per second and latency from MQTT to committed row and to alarm, on servers of its own."""
+    from rich.console import Console
+    from rich.status import Status
+
+    console = Console()
+    with Status("starting", console=Console(stderr=True)) as status:
+        # By name, not by import: in this house the arrow points from bench down to us.
+        report = importlib.import_module("bench.pipeline").run(
+            seconds, seed=seed, data=data, database_url=database_url, mqtt_url=mqtt_url, progress=status.update
+        )
+    console.print(report.render())
+    if json_file is not None:
+        json_file.write_text(report.json(), encoding="utf-8")
+    if report.lost or report.missed:
+        raise typer.Exit(2)
