@@ -11,6 +11,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from city.errors import InputError, OutsideError
+from ingest.url import BrokerAddress
 
 PATIENCE_S = 60.0
 
