@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
 
@@ -55,10 +56,16 @@ class Positions:
         return Fault(self.file, *self.key_at(path), what, got, hint)
 
 
+_COMPARED = 500
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known word most like `word`, empty when none is."""
     choices = {choice.casefold(): choice for choice in known}
-    found = get_close_matches(word.casefold(), choices, n=1, cutoff=0.6)
+    folded = sorted(choices)
+    around = bisect(folded, word.casefold())  # among very many, only the alphabet's neighbours are compared
+    close = folded[max(0, around - _COMPARED) : around + _COMPARED]
+    found = get_close_matches(word.casefold(), close, n=1, cutoff=0.6)
     return choices[found[0]] if found else ""
 
 

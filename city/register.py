@@ -25,6 +25,7 @@ SENSOR_COLUMNS = (
     ("name", "lon", "lat", "range_min", "range_max", "installed", "removed", "tags", "context"),
 )
 CALIBRATION_COLUMNS = ("sensor", "from", "scale", "offset"), ("note",)
+_SUGGESTED = 200  # faults; looking for what was meant costs time, and beyond so many it helps nobody
 _LONGEST_INTERVAL_S = 31 * 86_400.0
 
 
@@ -74,7 +75,7 @@ class Register:
         for row in rows:
             for other in () if row.broken else _words(row["context"]):
                 if other not in seen:
-                    hint = nearest_or_all(other, seen)
+                    hint = nearest_or_all(other, seen) if len(self.faults) < _SUGGESTED else ""
                     self.faults.append(row.fault("context", "context: unknown sensor", hint, got=repr(other)))
                 elif other == row["sensor"]:
                     self.faults.append(row.fault("context", "a sensor cannot be its own context", "another sensor"))
@@ -156,7 +157,8 @@ class _Cells:
         elif known is None:
             self.faulty = True
         elif value not in known:
-            self.complain(column, f"unknown {column}", nearest_or_all(value, known))
+            hint = nearest_or_all(value, known) if len(self.faults) < _SUGGESTED else ""
+            self.complain(column, f"unknown {column}", hint)
         return value
 
     def number(self, column: str, *, needed: bool = False, whole: bool = False) -> float | None:

@@ -60,9 +60,11 @@ def read(text: str, file: str, required: Collection[str], optional: Collection[s
     starts = starts if starts is not None else _plain_starts(raw, line)
     faults += _header_faults(file, names, starts, required, optional)
     rows = []
+    told = len(faults)
     for line, cells, starts_or_none, raw in records:
-        broken = len(cells) > len(names) or any(fault.line == line for fault in faults)
-        if len(cells) > len(names):
+        broken = len(faults) > told  # reading this record appended to them
+        if len(cells) > len(names) and not broken:
+            broken = True
             row = Row(file, line, {str(place): "" for place in range(len(cells))}, starts_or_none, raw)
             where = row.at(str(len(names)))
             extra = cells[len(names)]
@@ -70,6 +72,7 @@ def read(text: str, file: str, required: Collection[str], optional: Collection[s
                 Fault(file, *where, "more cells than the header has", repr(extra[:60]), "quotes around commas")
             )
         filled = [*cells, *[""] * (len(names) - len(cells))]
+        told = len(faults)
         rows.append(Row(file, line, dict(zip(names, filled, strict=False)), starts_or_none, raw, broken))
     return rows, faults
 
