@@ -13,7 +13,7 @@ import asyncio
 import logging
 import random
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -23,13 +23,15 @@ from typing import TypeVar
 import aiomqtt
 
 from city.clock import Clock, SystemClock, stopwatch_s
+from city.errors import OutsideError
 from gateway.address import Address
 from gateway.envelope import seal, status, topic
 from gateway.outbox import Message, Outbox
+from gateway.waiting import first_of, unless_stopped
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
-_Failure = (aiomqtt.MqttError, OSError, TimeoutError)
+_Failure = (aiomqtt.MqttError, OSError, TimeoutError, OutsideError)  # the line, or the disk under the outbox
 
 
 def _version() -> str:
@@ -121,7 +123,7 @@ class Agent:
         try:
             while not stop.is_set():
                 if not self._lit.is_set():
-                    await _until(self._lit.wait(), stopped)
+                    await unless_stopped(self._lit.wait(), stopped)
                     continue
                 began_s = stopwatch_s()
                 try:
@@ -132,7 +134,7 @@ class Agent:
                     pause_s = self.settings.back_off_s[0]
                 if not stop.is_set() and self._lit.is_set():
                     jitter = random.uniform(0.75, 1.25)  # noqa: S311 - spreads reconnects, guards no secret
-                    await _until(self._wall.sleep_s(pause_s * jitter), stopped)
+                    await unless_stopped(self._wall.sleep_s(pause_s * jitter), stopped)
                     pause_s = min(pause_s * 2, self.settings.back_off_s[1])
         finally:
             stopped.cancel()
@@ -185,14 +187,14 @@ class Agent:
         watch = asyncio.create_task(_watch(client))
         dark = asyncio.create_task(self._dark.wait())
         try:
-            await _first(pump, watch, dark, stopped)
+            await first_of(pump, watch, dark, stopped)
             if stopped.done() and not dark.done():
                 idle = asyncio.create_task(self._idle.wait())
-                await _first(pump, watch, dark, idle, timeout_s=self.settings.drain_s)
+                await first_of(pump, watch, dark, idle, timeout_s=self.settings.drain_s)
                 idle.cancel()
             if dark.done():
                 _drop(client)
-                await _first(watch, timeout_s=self.settings.timeout_s)
+                await first_of(watch, timeout_s=self.settings.timeout_s)
             for task in (watch, pump):
                 if task.done():
                     task.result()
@@ -256,15 +258,3 @@ def _drop(client: aiomqtt.Client) -> None:
     sock = client._client.socket()  # aiomqtt has no public way to be impolite
     if isinstance(sock, socket.socket):
         sock.shutdown(socket.SHUT_RDWR)
-
-
-async def _first(*tasks: asyncio.Task[object], timeout_s: float | None = None) -> None:
-    await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-
-
-async def _until(waiting: Coroutine[object, object, object], stopped: asyncio.Task[bool]) -> None:
-    """Wait for one thing or the stop, and leave no task behind."""
-    task = asyncio.create_task(waiting)
-    await _first(task, stopped)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

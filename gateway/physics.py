@@ -100,7 +100,7 @@ def _strain(at: Moments) -> Floats:
 def _settlement(at: Moments) -> Floats:
     days = at.since_s / _DAY_S
     warmth = 0.08 * (_warmth(at, 3.0) - 24.0) / 4.5
-    return -4.0 - 8.0 * at.own(1) - (0.01 + 0.03 * at.own(2)) * days + warmth + 0.02 * at.drift(8.0) + 0.02 * at.hiss()
+    return -4.0 - 8.0 * at.own(1) - (0.01 + 0.03 * at.own(2)) * days + warmth + 0.01 * at.drift(24.0) + 0.02 * at.hiss()
 
 
 def _flow(at: Moments) -> Floats:

@@ -195,7 +195,7 @@ class _District:
     def drainage(self) -> None:
         """Three underpasses, five low roads, four storm drains, three rain gauges and a weather mast."""
         gateway = self._gateway("drain", self._spot(120, 0.25))
-        mast = self._site("weather", "mast", self._spot(60, 0.5))
+        mast = self._site("weather_station", "mast", self._spot(60, 0.5))
         self._sensor("at", gateway, mast, "temperature", "°C")
         self._sensor("bv", gateway, mast, "battery", "V", interval_s=300)
         for n in (1, 2, 3):

@@ -1,0 +1,108 @@
+"""Writes the simulated city as a city folder, the same files a real city would edit."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from city.errors import InputError, OutsideError
+from city.words import languages, say
+from gateway.town import PlannedSite, Town, degrees_of, plan
+
+_GATEWAY_COLUMNS = ("gateway", "district", "interval_s", "name", "lon", "lat")
+_SENSOR_COLUMNS = ("sensor", "gateway", "site", "quantity", "unit", "interval_s", "lon", "lat", "tags", "context")
+_RULES = ("waterlogging", "gas", "bridges", "ground", "platform")
+
+
+def city_files(seed: int, crew_url: str) -> dict[str, str]:
+    """The folder's files by relative path.
+
+    Parameters
+    ----------
+    seed
+        Decides where exactly things stand.
+    crew_url
+        Where people's notices go: each person's webhook is `{crew_url}/{person}`.
+    """
+    if not crew_url.startswith(("http://", "https://")):
+        raise InputError(f"crew_url: expected an http address, got {crew_url!r}, try http://127.0.0.1:8080/crew")
+    town = plan(seed)
+    shipped = files("gateway") / "demo_city"
+    escalation = (shipped / "escalation.yaml").read_text(encoding="utf-8")
+    rules = {f"rules/{name}.yaml": (shipped / "rules" / f"{name}.yaml").read_text(encoding="utf-8") for name in _RULES}
+    return {
+        "city.yaml": _city_yaml(town),
+        "sites.geojson": _sites(town),
+        "gateways.csv": _table(_GATEWAY_COLUMNS, _gateways(town)),
+        "sensors.csv": _table(_SENSOR_COLUMNS, _sensors(town)),
+        "escalation.yaml": escalation.replace("@CREW_URL@", crew_url.rstrip("/")),
+        **rules,
+    }
+
+
+def write_city(folder: Path, seed: int, crew_url: str) -> None:
+    """Write the simulated city into `folder` (made if missing; its files of the same names are replaced)."""
+    write_files(folder, city_files(seed, crew_url))
+
+
+def write_files(folder: Path, contents: Mapping[str, str]) -> None:
+    """Write texts under `folder`, each whole or not at all."""
+    try:
+        for name, text in contents.items():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial = target.with_name(f".{target.name}.new")  # hidden: readers of city folders pass over it
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(target)
+    except OSError as error:
+        raise OutsideError(f"city folder {folder}: {error.strerror}, try another folder") from error
+
+
+def _by_language(key: str) -> str:
+    return "{" + ", ".join(f"{lang}: {json.dumps(say(key, lang), ensure_ascii=False)}" for lang in languages) + "}"
+
+
+def _city_yaml(town: Town) -> str:
+    districts = [f"  - {{id: {name}, name: {_by_language(f'simulation.{name}')}}}" for name in town.districts]
+    head = f"name: {_by_language('simulation.city')}\ntimezone: Asia/Shanghai\nlanguages: [{', '.join(languages)}]\n"
+    return "# Written by the simulator; edits may be replaced.\n" + head + "districts:\n" + "\n".join(districts) + "\n"
+
+
+def _feature(site: PlannedSite) -> dict[str, object]:
+    properties = {"id": site.id, "kind": site.kind, "name": dict(site.name), "district": site.district}
+    if site.along:
+        properties["along"] = site.along
+    if site.line:
+        geometry: dict[str, object] = {"type": "LineString", "coordinates": [degrees_of(point) for point in site.line]}
+    else:
+        geometry = {"type": "Point", "coordinates": degrees_of(site.at)}
+    return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+
+def _sites(town: Town) -> str:
+    features = ",\n".join(json.dumps(_feature(site), ensure_ascii=False) for site in town.sites.values())
+    return f'{{"type": "FeatureCollection", "features": [\n{features}\n]}}\n'
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _gateways(town: Town) -> Iterable[Sequence[object]]:
+    for gateway in town.gateways.values():
+        yield gateway.id, gateway.district, gateway.interval_s, gateway.name, *degrees_of(gateway.at)
+
+
+def _sensors(town: Town) -> Iterable[Sequence[object]]:
+    for s in town.sensors.values():
+        place = degrees_of(s.at) if s.at else ("", "")
+        lists = " ".join(s.tags), " ".join(s.context)
+        yield s.id, s.gateway, s.site, s.quantity, s.unit, s.interval_s, *place, *lists
