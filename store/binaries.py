@@ -121,17 +121,24 @@ def data_major(data: Path) -> int | None:
 
 
 def copy_for_others(binaries: Binaries, into: Path) -> Binaries:
-    """A copy of a self-contained installation (`bin`, `lib`, `share` side by side) that every account may read."""
+    """A copy of a self-contained installation that every account may read.
+
+    Copied are `…/<package>/<install>/{bin,lib,share}` and, with the same steps between them, the shared libraries that
+    wheels keep beside the package (`…/<package>.libs`): the programs find both by relative paths.
+    """
+    install, package = binaries.folder.parent, binaries.folder.parents[1]
     target = into / f"postgresql-{binaries.major}"
     if not target.exists():
         into.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=into) as unfinished:
             made = Path(unfinished) / "copy"
-            shutil.copytree(
-                binaries.folder.parent, made, symlinks=True, ignore=shutil.ignore_patterns("include", "doc", "*.a")
-            )
+            unneeded = shutil.ignore_patterns("include", "doc", "*.a")
+            shutil.copytree(install, made / package.name / install.name, symlinks=True, ignore=unneeded)
+            libraries = package.with_name(f"{package.name}.libs")
+            if libraries.is_dir():
+                shutil.copytree(libraries, made / libraries.name, symlinks=True)
             for path in [made, *made.rglob("*")]:
                 if not path.is_symlink():
                     path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
             made.rename(target)  # whole or not at all
-    return Binaries(target / "bin", binaries.major, binaries.timescale)
+    return Binaries(target / package.name / install.name / "bin", binaries.major, binaries.timescale)
