@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from city.clock import to_us
-from ingest.message import Message, ReadingsMessage, Refusal, Refused, StatusMessage
+from ingest.message import Message, ReadingsMessage, Refusal, Refused, StatusMessage, Tally
 from ingest.reasons import Reason
 
 MAX_PAYLOAD: Final = 1 << 20  # bytes
@@ -118,7 +118,7 @@ def _readings(topic: str, district: str, gateway: str, payload: bytes) -> Readin
     except (msgspec.DecodeError, UnicodeDecodeError, _Bad):  # a ValidationError is a DecodeError
         message = None
     if message is None:
-        message = _patient(topic, district, gateway, _parse(payload))
+        message = _patient(topic, district, gateway, payload)
     if message.published > MAX_READINGS:
         raise _Bad(Reason.TOO_MANY, f"too many readings, got {message.published}, try at most {MAX_READINGS} a message")
     return message
@@ -174,7 +174,8 @@ def _whole(digits: str) -> float:
     return int(digits) if len(digits) < 20 else float(digits)
 
 
-def _patient(topic: str, district: str, gateway: str, content: dict[str, Any]) -> ReadingsMessage:
+def _patient(topic: str, district: str, gateway: str, payload: bytes) -> ReadingsMessage:
+    content = _parse(payload)
     parts = {name: content.get(name) for name in ("readings", "series")}
     if all(part is None for part in parts.values()):
         raise _Bad(Reason.BAD_MESSAGE, f"no readings, got keys {_short(sorted(content))}, try 'readings' or 'series'")
@@ -192,7 +193,7 @@ def _patient(topic: str, district: str, gateway: str, content: dict[str, Any]) -
             told.tell(bad, item, "time")
     for item in parts["series"] or ():
         _take_series(message, told, item)
-    told.finish()
+    told.tally.finish(payload)
     return message
 
 
@@ -235,25 +236,17 @@ def _take_series(message: ReadingsMessage, told: _Told, item: object) -> None:
 
 
 class _Told:
-    """Collects what is refused in one message: the first ones each on their own, the rest summed up by reason."""
+    """What is refused in one message, told from the reading as it was sent."""
 
     def __init__(self) -> None:
-        self.refused: list[Refused] = []
-        self._more: dict[Reason, int] = {}
+        self.tally = Tally(MAX_TOLD)
+
+    @property
+    def refused(self) -> list[Refused]:
+        return self.tally.refused
 
     def tell(self, bad: _Bad, item: object, time_key: str, count: int = 1) -> None:
-        if len(self.refused) >= MAX_TOLD:
-            self._more[bad.reason] = self._more.get(bad.reason, 0) + count
-            return
-        sensor, time_us = "", None
-        if isinstance(item, dict):
-            sensor = item["sensor"] if isinstance(item.get("sensor"), str) else ""
-            try:
-                time_us = _as_time(item, time_key)
-            except _Bad:
-                time_us = None
-        content = json.dumps(item).encode()  # as the patient way read it: NaN stays readable
-        self.refused.append(Refused(bad.reason, bad.detail, sensor[:MAX_NAME], time_us, content, count))
+        self.tally.add(bad.reason, count, lambda: _refused(bad, item, time_key, count))
 
     def field(self, content: dict[str, Any], name: str, read: Callable[[Any], int]) -> int | None:
         if content.get(name) is None:
@@ -265,9 +258,17 @@ class _Told:
             self.refused.append(Refused(Reason.BAD_FIELD, detail, count=0))
             return None
 
-    def finish(self) -> None:
-        for reason, count in self._more.items():
-            self.refused.append(Refused(reason, f"{count} more readings of this message", count=count))
+
+def _refused(bad: _Bad, item: object, time_key: str, count: int) -> Refused:
+    sensor, time_us = "", None
+    if isinstance(item, dict):
+        sensor = item["sensor"] if isinstance(item.get("sensor"), str) else ""
+        try:
+            time_us = _as_time(item, time_key)
+        except _Bad:
+            time_us = None
+    content = json.dumps(item).encode()  # as the patient way read it: NaN stays readable
+    return Refused(bad.reason, bad.detail, sensor[:MAX_NAME], time_us, content, count)
 
 
 def _status(topic: str, district: str, gateway: str, payload: bytes) -> StatusMessage:

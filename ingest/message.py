@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ingest.reasons import Reason
@@ -82,3 +83,35 @@ class StatusMessage:
 
 
 Message = ReadingsMessage | StatusMessage | Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A readings message as it came in: what was decoded, the payload, and the arrival time (µs since 1970)."""
+
+    message: ReadingsMessage
+    received_us: int
+    payload: bytes = b""
+
+
+class Tally:
+    """Collects what is refused in one message: the first ones each on their own, the rest summed up by reason."""
+
+    def __init__(self, told_singly: int = 100) -> None:
+        self.refused: list[Refused] = []
+        self._left = told_singly
+        self._more: dict[Reason, int] = {}
+
+    def add(self, reason: Reason, count: int, tell: Callable[[], Refused]) -> None:
+        """Take `count` refused readings; `tell` describes them, and is asked only when there is room."""
+        if self._left > 0:
+            self._left -= 1
+            self.refused.append(tell())
+        else:
+            self._more[reason] = self._more.get(reason, 0) + count
+
+    def finish(self, payload: bytes) -> None:
+        """Sum up what was not told singly, with the whole payload in their place."""
+        for reason, count in self._more.items():
+            self.refused.append(Refused(reason, f"{count} more readings of this message", payload=payload, count=count))
+        self._more.clear()

@@ -1,0 +1,126 @@
+"""Between the thread that reads the network and the thread that writes the database: bounded, in order of receipt."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ingest.message import Message
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One MQTT message on its way into the database.
+
+    Attributes
+    ----------
+    message
+        What the decoder made of it; None for the recorder's own probe.
+    received_us
+        City time of arrival (microseconds since 1970).
+    payload
+        As it came.
+    mid, session
+        Its packet number and the connection it came over: only that connection may acknowledge it.
+    rows
+        How many readings it holds (at least 1), for the bound.
+    probe_us
+        For a probe: all that the broker had before this city time came before it.
+    """
+
+    message: Message | None
+    received_us: int
+    payload: bytes
+    mid: int
+    session: int
+    rows: int = 1
+    probe_us: int = 0
+
+
+class Intake:
+    """A queue bounded by rows and bytes. It never refuses: the network thread looks at `full` and stops reading.
+
+    Parameters
+    ----------
+    max_rows, max_bytes
+        Above one of them it counts as full; what is being written counts too.
+    wake
+        Called (from any thread) when something is ready to acknowledge or there is room again.
+    """
+
+    def __init__(self, max_rows: int, max_bytes: int, wake: Callable[[], None]) -> None:
+        self._max_rows, self._max_bytes, self._wake = max_rows, max_bytes, wake
+        self._changed = threading.Condition()
+        self._queued: deque[Delivery] = deque()
+        self._writing: list[Delivery] = []
+        self._done: deque[Delivery] = deque()
+        self._rows = self._bytes = 0
+
+    def put(self, delivery: Delivery) -> None:
+        """Queue one message (network thread)."""
+        with self._changed:
+            self._queued.append(delivery)
+            self._rows += delivery.rows
+            self._bytes += len(delivery.payload)
+            self._changed.notify()
+
+    def take(self, max_rows: int, timeout_s: float) -> list[Delivery]:
+        """Take what is pending, up to about `max_rows` (at least one message), to write it; empty after `timeout_s`."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._queued, timeout_s)
+            rows = 0
+            while self._queued and (rows == 0 or rows + self._queued[0].rows <= max_rows):
+                rows += self._queued[0].rows
+                self._writing.append(self._queued.popleft())
+            return self._writing
+
+    def written(self) -> None:
+        """What was taken is committed (writer thread)."""
+        with self._changed:
+            self._done.extend(self._writing)
+            self._forget(self._writing)
+            self._writing = []
+        self._wake()
+
+    def to_acknowledge(self) -> list[Delivery]:
+        """Take what is committed and not yet acknowledged, in order of receipt (network thread)."""
+        with self._changed:
+            done = list(self._done)
+            self._done.clear()
+            return done
+
+    def drop_queued(self) -> int:
+        """Forget what was not taken yet: the broker, not acknowledged, sends it again. Returns how many messages."""
+        with self._changed:
+            dropped = len(self._queued)
+            self._forget(self._queued)
+            self._queued.clear()
+            return dropped
+
+    @property
+    def full(self) -> bool:
+        """Whether reading should pause."""
+        return self._rows >= self._max_rows or self._bytes >= self._max_bytes
+
+    @property
+    def rows(self) -> int:
+        """Readings queued or being written."""
+        return self._rows
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is queued, being written or waiting for its acknowledgement."""
+        with self._changed:
+            return not (self._queued or self._writing or self._done)
+
+    def oldest_us(self) -> int | None:
+        """Arrival time of the oldest message that is not committed, None when there is none."""
+        with self._changed:
+            oldest = self._writing or self._queued
+            return oldest[0].received_us if oldest else None
+
+    def _forget(self, gone: list[Delivery] | deque[Delivery]) -> None:
+        self._rows -= sum(delivery.rows for delivery in gone)
+        self._bytes -= sum(len(delivery.payload) for delivery in gone)

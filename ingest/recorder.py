@@ -1,0 +1,236 @@
+"""The recorder: MQTT in, rows out, acknowledged after the commit. One role of `lifeline run`.
+
+Two threads: `Link` reads and decodes, this module's loop writes. Whatever is pending is one transaction, so batches are
+small and quick at low load and grow by themselves under high load.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+
+from city.clock import Clock, SystemClock, from_us, stopwatch_s
+from city.errors import LifelineError, OutsideError
+from ingest.intake import Delivery, Intake
+from ingest.link import Link, LinkSettings
+from ingest.url import BrokerAddress
+from ingest.writer import BatchWriter
+from store import roles
+from store.connection import Connection, connect
+
+log = logging.getLogger(__name__)
+
+ROLE: Final = "recorder"
+_BATCH_ROWS: Final = 10_000
+_MAX_ROWS: Final = 40_000  # pending readings: above, reading from the broker pauses
+_MAX_BYTES: Final = 32 << 20
+_BEAT_S: Final = 0.5
+_TICK_S: Final = 0.1
+_DRAIN_S: Final = 10.0  # what a stop waits for; the broker keeps the rest
+_BACK_OFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderSettings:
+    """What the recorder needs.
+
+    Parameters
+    ----------
+    database_url, mqtt_url
+        A migrated database; `mqtt://user:password@host:port`.
+    clock
+        City time, for arrival times.
+    client_id
+        Names the session that the broker keeps while the recorder is away: the same at every start.
+    share
+        Name of a shared subscription, empty for none (needs an MQTT 5 broker and a `client_id` for each recorder).
+    ca_file
+        Certificates to trust for mqtts, None for the system's.
+    """
+
+    database_url: str
+    mqtt_url: str
+    clock: Clock
+    client_id: str = "lifeline-recorder"
+    share: str = ""
+    ca_file: str | None = None
+
+
+def run_recorder(settings: RecorderSettings, stop: threading.Event) -> None:
+    """Record until `stop` is set, then drain: write and acknowledge what has arrived.
+
+    Raises
+    ------
+    InputError
+        When a URL cannot be read.
+    OutsideError
+        When the database cannot be reached or is not migrated at the start; later failures are waited out.
+    """
+    _Recorder(settings).run(stop)
+
+
+class _Recorder:
+    def __init__(self, settings: RecorderSettings) -> None:
+        self._settings = settings
+        address = BrokerAddress.of(settings.mqtt_url)
+        link_settings = LinkSettings(address, settings.client_id, settings.share, settings.ca_file)
+        self._link = Link(link_settings, settings.clock)
+        self._intake = Intake(_MAX_ROWS, _MAX_BYTES, self._link.wake)
+        self._conn: Connection | None = None
+        self._writer: BatchWriter | None = None
+        self._give_up = threading.Event()
+        self._broken: BaseException | None = None
+        self._heard_us: int | None = None
+        self._beat_s, self._beaten_readings = stopwatch_s(), 0
+        self._base: dict[str, int] = {}  # counts of writers before a reconnection
+
+    def run(self, stop: threading.Event) -> None:
+        # The two threads hand over often and hold the interpreter's lock briefly; the default of 5 ms makes each wait.
+        sys.setswitchinterval(0.0005)
+        try:
+            self._open()
+            if not self._await_city(stop):
+                return
+            thread = threading.Thread(target=self._network, name="recorder-network", daemon=True)
+            thread.start()
+            try:
+                self._work(stop)
+            finally:
+                self._give_up.set()
+                self._link.wake()
+                thread.join(5.0)
+            if self._broken is not None:
+                raise self._broken
+        finally:
+            self._close()
+
+    def _network(self) -> None:
+        try:
+            self._link.run(self._intake, self._give_up)
+        except BaseException as error:  # noqa: BLE001 - handed to the main thread, which ends the role with it
+            self._broken = error
+
+    def _open(self) -> BatchWriter:
+        self._conn = connect(self._settings.database_url, autocommit=True, application_name="lifeline recorder")
+        try:
+            self._writer = BatchWriter(self._conn, self._settings.clock)
+        except psycopg.errors.UndefinedTable as error:
+            raise OutsideError("database: not migrated, try `lifeline migrate`") from error
+        return self._writer
+
+    def _close(self) -> None:
+        if self._writer is not None:
+            totals = self._writer.totals
+            for name in ("messages", "readings", "repeated", "rejected", "commits"):
+                self._base[name] = self._base.get(name, 0) + getattr(totals, name)
+        if self._conn is not None:
+            self._conn.close()
+        self._conn = self._writer = None
+
+    def _await_city(self, stop: threading.Event) -> bool:
+        """Wait until a city folder is in force: before it every reading would be a stranger."""
+        told = False
+        while not stop.is_set():
+            if self._writer is not None and self._writer.ready():
+                return True
+            if not told:
+                log.info("waiting for a city folder", extra={"action": "await_city"})
+                told = True
+            self._beat()
+            SystemClock().pause_s(_TICK_S, stop)
+        return False
+
+    def _work(self, stop: threading.Event) -> None:
+        drain_until_s: float | None = None
+        while self._broken is None:
+            if stop.is_set() and drain_until_s is None:
+                drain_until_s = stopwatch_s() + _DRAIN_S
+                self._link.stop()
+            batch = self._intake.take(_BATCH_ROWS, _TICK_S)
+            if batch:
+                if not self._write(batch, drain_until_s, stop):
+                    return
+            elif drain_until_s is not None and (self._drained() or stopwatch_s() > drain_until_s):
+                break
+            self._beat_when_due()
+        if self._broken is None:
+            self._await_acknowledged(drain_until_s or 0.0)
+            self._beat()
+
+    def _drained(self) -> bool:
+        return self._intake.idle or (self._intake.rows == 0 and not self._link.connected)
+
+    def _await_acknowledged(self, until_s: float) -> None:
+        while self._link.connected and stopwatch_s() < until_s:
+            SystemClock().pause_s(0.01)
+
+    def _write(self, batch: list[Delivery], drain_until_s: float | None, stop: threading.Event) -> bool:
+        """Write one batch, however long the database takes; false when a stop does not wait for it any longer."""
+        messages = [delivery for delivery in batch if delivery.message is not None]
+        failures = 0
+        while messages:
+            try:
+                (self._writer or self._open()).commit(messages)
+                break
+            except (psycopg.Error, LifelineError) as error:
+                failures += 1
+                if failures in (1, 10) or failures % 100 == 0:
+                    log.warning(
+                        "database does not write: %s", error, extra={"action": "database_lost", "try": failures}
+                    )
+                self._close()
+                if stop.is_set():
+                    drain_until_s = drain_until_s or stopwatch_s() + _DRAIN_S
+                    if stopwatch_s() > drain_until_s:
+                        return False
+                SystemClock().pause_s(_BACK_OFF_S[min(failures, len(_BACK_OFF_S)) - 1])
+        if failures:
+            log.info("database writes again", extra={"action": "database_back", "tries": failures})
+        probes = [delivery.probe_us for delivery in batch if delivery.probe_us]
+        if probes:
+            self._heard_us = max(probes)
+        self._intake.written()
+        return True
+
+    def _beat_when_due(self) -> None:
+        if stopwatch_s() - self._beat_s < _BEAT_S:
+            return
+        if (silent_until_us := self._link.heard_until_us()) is not None:
+            self._heard_us = max(self._heard_us or 0, silent_until_us)
+        self._beat()
+
+    def _beat(self) -> None:
+        now_s = stopwatch_s()
+        elapsed_s, self._beat_s = now_s - self._beat_s, now_s
+        counts = self._counts()
+        rate = (counts["readings"] - self._beaten_readings) / elapsed_s if elapsed_s > 0 else 0.0
+        self._beaten_readings = counts["readings"]
+        oldest_us = self._intake.oldest_us()
+        detail: dict[str, Any] = {
+            **counts,
+            "pending": self._intake.rows,
+            "rate_per_s": round(rate, 1),
+            "lag_s": 0.0 if oldest_us is None else max(0.0, (self._settings.clock.now_us() - oldest_us) / 1e6),
+            "connected": self._link.connected,
+            "connects": self._link.connects,
+        }
+        heard = None if self._heard_us is None else from_us(self._heard_us)
+        try:
+            if self._conn is None:
+                self._open()
+            if self._conn is not None:
+                roles.beat(self._conn, ROLE, os.getpid(), heard, detail)
+        except (psycopg.Error, LifelineError) as error:
+            log.warning("cannot beat: %s", error, extra={"action": "beat_failed"})
+            self._close()
+
+    def _counts(self) -> dict[str, int]:
+        totals = self._writer.totals if self._writer is not None else None
+        names = ("messages", "readings", "repeated", "rejected", "commits")
+        return {name: self._base.get(name, 0) + (getattr(totals, name) if totals else 0) for name in names}

@@ -1,0 +1,158 @@
+"""What becomes of a batch's readings in the database: stored, repeated, or noted in `city.rejections`; each once.
+
+A message that comes again (it was committed but its acknowledgement was lost) finds its rows and, for readings that
+were not stored as sent, the notes of the first time; neither is written twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from city.clock import from_us, to_us
+from city.reading import Readings
+from ingest.admit import Admission, Admitted
+from ingest.message import Arrival, Refused
+from ingest.reasons import Reason
+from store.connection import Connection
+from store.readings import ReadingWriter, Written
+from store.rejections import Rejection
+from store.statements import statements
+
+_SQL = statements("ledger", package="ingest")
+_KEPT_PAYLOAD = 64 << 10  # bytes of a refused payload that are kept
+_KEPT_TEXT = 500  # characters of a name, a topic or a detail
+
+_Told = set[tuple[str, str, int, str]]  # reason, sensor, time, detail of notes written before
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the readings of a batch.
+
+    Attributes
+    ----------
+    new
+        The rows that were not there before, for the journal.
+    notes
+        For each message, what goes to `city.rejections`; `count` is 0 for a reading that is stored all the same.
+    stored, repeated
+        For each message, how many of its readings are new rows, and how many were known already.
+    """
+
+    new: Readings
+    notes: list[list[Refused]]
+    stored: list[int]
+    repeated: list[int]
+
+
+def settle(conn: Connection, writer: ReadingWriter, admission: Admission, arrivals: Sequence[Arrival]) -> Outcome:
+    """Judge and write the readings of a batch inside the caller's transaction; see `Outcome`."""
+    admitted = admission.admit_all(arrivals)
+    notes = [[*arrival.message.refused, *admitted.refused[at]] for at, arrival in enumerate(arrivals)]
+    fresh = _claims(conn, admission, admitted, notes) if admitted.claimed else np.ones(len(admitted.readings), np.bool_)
+    rows, origin = admitted.readings, admitted.origin
+    if not fresh.all():
+        rows, origin = rows.take(fresh), origin[fresh]
+    written = writer.write(rows)
+    known = written.repeated
+    if written.conflicting.any():
+        told_before = _conflicts(conn, admission, rows, origin, written, notes)
+        known = known | told_before
+    repeated = np.bincount(origin[known], minlength=len(arrivals))
+    repeated += np.bincount(admitted.origin[~fresh], minlength=len(arrivals))
+    stored = np.bincount(origin[written.new], minlength=len(arrivals))
+    new = rows if written.new.all() else rows.take(written.new)
+    return Outcome(new, notes, stored.tolist(), repeated.tolist())
+
+
+def _claims(
+    conn: Connection, admission: Admission, admitted: Admitted, notes: list[list[Refused]]
+) -> NDArray[np.bool_]:
+    """Note readings that claimed a time in the future; the mask says which rows were not noted (and stored) before."""
+    readings = admitted.readings
+    names = {row: admission.names[int(readings.sensor_id[row])] for row in admitted.claimed}
+    told = _told_before(conn, [(names[row], claimed_us) for row, claimed_us in admitted.claimed.items()])
+    seen = {(sensor, time_us) for reason, sensor, time_us, _ in told if reason == Reason.FUTURE_TIME}
+    fresh = np.ones(len(readings), np.bool_)
+    for row, claimed_us in admitted.claimed.items():
+        key = (names[row], claimed_us)
+        if key in seen:
+            fresh[row] = False
+            continue
+        seen.add(key)
+        detail = f"more than 120 s in the future, stored under its arrival time {_iso(int(readings.time_us[row]))}"
+        payload = _reading(key[0], claimed_us, float(readings.raw[row]))
+        notes[admitted.origin[row]].append(Refused(Reason.FUTURE_TIME, detail, *key, payload, count=0))
+    return fresh
+
+
+def _conflicts(
+    conn: Connection,
+    admission: Admission,
+    rows: Readings,
+    origin: NDArray[np.intp],
+    written: Written,
+    notes: list[list[Refused]],
+) -> NDArray[np.bool_]:
+    """Note readings that differ from what stands; the mask says which rows were noted before."""
+    told_before = np.zeros(len(rows), np.bool_)
+    at = np.flatnonzero(written.conflicting)
+    names = [admission.names[int(sensor_id)] for sensor_id in rows.sensor_id[at]]
+    times_us = rows.time_us[at].tolist()
+    told = _told_before(conn, list(zip(names, times_us, strict=True)))
+    for row, name, time_us in zip(at.tolist(), names, times_us, strict=True):
+        detail = f"another value for the same instant, kept {written.stored[row]}, got {rows.value[row]}"
+        key = (str(Reason.CONFLICT), name, time_us, detail)
+        if key in told:
+            told_before[row] = True
+            continue
+        told.add(key)
+        payload = _reading(name, time_us, float(rows.raw[row]))
+        notes[origin[row]].append(Refused(Reason.CONFLICT, detail, name, time_us, payload))
+    return told_before
+
+
+def _told_before(conn: Connection, readings: Iterable[tuple[str, int]]) -> _Told:
+    sensors, times_us = zip(*readings, strict=True)
+    found = conn.execute(_SQL["told"], {"sensors": list(sensors), "times": [from_us(us) for us in times_us]})
+    return {(reason, sensor, to_us(time), detail) for reason, sensor, time, detail in found.fetchall()}
+
+
+def rejection(refused: Refused, topic: str, gateway: str, received_us: int) -> Rejection:
+    """Turn a refusal into a row: long payloads are cut, with their size and hash kept in the detail."""
+    payload, detail = refused.payload, refused.detail[:_KEPT_TEXT]
+    if len(payload) > _KEPT_PAYLOAD:
+        detail += f" (payload cut from {len(payload)} bytes, sha256 {hashlib.sha256(payload).hexdigest()})"
+        payload = payload[:_KEPT_PAYLOAD]
+    return Rejection(
+        received_at=from_us(received_us),
+        reason=str(refused.reason),
+        gateway=gateway[:_KEPT_TEXT],
+        topic=topic[:_KEPT_TEXT],
+        sensor=refused.sensor[:_KEPT_TEXT],
+        time=None if refused.time_us is None else _moment(refused.time_us),
+        detail=detail,
+        payload=payload,
+    )
+
+
+def _moment(time_us: int) -> datetime | None:
+    try:
+        return from_us(time_us)
+    except OverflowError:  # a year that a datetime does not reach
+        return None
+
+
+def _iso(time_us: int) -> str:
+    return from_us(time_us).isoformat()
+
+
+def _reading(sensor: str, time_us: int, value: float) -> bytes:
+    return msgspec.json.encode({"sensor": sensor, "time": _iso(time_us), "value": value})

@@ -1,0 +1,198 @@
+"""One batch, one transaction: readings, rejections, ledger, newest values, journal. Commits whole or not at all."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import psycopg
+
+from city.clock import Clock
+from city.errors import OutsideError
+from city.load import load_city
+from city.reading import Readings
+from ingest import ledger as ledgers
+from ingest.admit import Admission
+from ingest.intake import Delivery
+from ingest.ledger import Ledger
+from ingest.message import Arrival, ReadingsMessage, Refusal, Refused, StatusMessage
+from ingest.reasons import Reason
+from ingest.settle import rejection, settle
+from store import bundle, journal, register, rejections
+from store.connection import Connection
+from store.readings import ReadingWriter
+from store.rejections import Rejection
+from store.statements import statements
+
+log = logging.getLogger(__name__)
+
+_SQL = statements("ledger", package="ingest")
+# What a row's content can cause. Everything else (a connection, a disk, a missing table) is no fault of the batch.
+_POISON = (psycopg.DataError, psycopg.IntegrityError, ValueError, OverflowError)
+
+
+@dataclass(slots=True)
+class Totals:
+    """Counters since the role started."""
+
+    messages: int = 0
+    readings: int = 0
+    repeated: int = 0
+    rejected: int = 0
+    commits: int = 0
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What a transaction is about to say; kept as state only once it has committed."""
+
+    ledger: Ledger
+    rejections: list[Rejection] = field(default_factory=list)
+    online: dict[str, bool] = field(default_factory=dict)
+    changes: list[bytes] = field(default_factory=list)
+    totals: Totals = field(default_factory=Totals)
+
+
+class BatchWriter:
+    """Writes batches over one connection (autocommit; it opens its own transactions). Not for several threads."""
+
+    def __init__(self, conn: Connection, clock: Clock) -> None:
+        self._conn, self._clock = conn, clock
+        self._readings = ReadingWriter(conn)
+        self._numbering, self._online = ledgers.standing(conn)
+        self._admission: Admission | None = None
+        self._bundle: str | None = None
+        self.totals = Totals()
+
+    def ready(self) -> bool:
+        """Whether a city folder is in force, so that readings can be judged."""
+        return bundle.current_hash(self._conn) is not None
+
+    def commit(self, deliveries: Sequence[Delivery]) -> None:
+        """Write deliveries and commit; what the database refuses for its content is quarantined, alone.
+
+        Raises
+        ------
+        psycopg.Error, OutsideError
+            When the database cannot write now: nothing of the failed part is written, try the same batch again.
+        """
+        try:
+            self._commit(deliveries)
+        except _POISON as error:
+            if len(deliveries) > 1:
+                half = len(deliveries) // 2
+                self.commit(deliveries[:half])
+                self.commit(deliveries[half:])
+                return
+            only = deliveries[0]
+            message = only.message
+            if message is None or (isinstance(message, Refusal) and message.reason is Reason.NOT_STORABLE):
+                raise
+            log.exception("message not storable", extra={"action": "not_storable", "topic": message.topic})
+            detail = f"{type(error).__name__}: {error}"
+            refusal = Refusal(message.topic, Reason.NOT_STORABLE, detail, message.district, message.gateway)
+            self._commit([Delivery(refusal, only.received_us, only.payload, only.mid, only.session)])
+
+    def _commit(self, deliveries: Sequence[Delivery]) -> None:
+        with self._conn.transaction():
+            admission = self._current_admission()
+            batch = _Batch(Ledger(self._numbering))
+            arrivals = self._sort(deliveries, admission, batch)
+            new = self._account(arrivals, admission, batch)
+            rejections.add(self._conn, batch.rejections)
+            batch.ledger.write(self._conn)
+            # The journal's lock is held to the commit, so it comes last.
+            now = self._clock.now()
+            if len(new):
+                journal.append(self._conn, "readings", journal.encode_readings(new), now)
+            for change in batch.changes:
+                journal.append(self._conn, "status", change, now)
+        self._numbering.update(batch.ledger.numbering)
+        self._online.update(batch.online)
+        self._add(batch.totals, len(deliveries))
+
+    def _add(self, share: Totals, messages: int) -> None:
+        self.totals.messages += messages
+        self.totals.readings += share.readings
+        self.totals.repeated += share.repeated
+        self.totals.rejected += share.rejected
+        self.totals.commits += 1
+
+    def _current_admission(self) -> Admission:
+        """Read the register again when another city folder is in force; asked in every transaction."""
+        current = bundle.current_hash(self._conn)
+        if self._admission is None or current != self._bundle:
+            files = bundle.current(self._conn)
+            if files is None:
+                raise OutsideError("database: no city folder is in force any more, try applying one")
+            self._bundle, texts = files
+            self._admission = Admission(load_city(texts), register.ids(self._conn))
+            log.info("city folder in force", extra={"action": "bundle", "bundle": self._bundle[:12]})
+        return self._admission
+
+    def _sort(self, deliveries: Sequence[Delivery], admission: Admission, batch: _Batch) -> list[Arrival]:
+        """Deal with all that is not readings, and give the readings."""
+        arrivals: list[Arrival] = []
+        for delivery in deliveries:
+            message, received_us = delivery.message, delivery.received_us
+            if isinstance(message, ReadingsMessage):
+                arrivals.append(Arrival(message, received_us, delivery.payload))
+            elif isinstance(message, StatusMessage):
+                self._status(message, received_us, delivery.payload, admission, batch)
+            elif isinstance(message, Refusal):
+                refused = Refused(message.reason, message.detail, payload=delivery.payload)
+                batch.rejections.append(rejection(refused, message.topic, message.gateway, received_us))
+                batch.totals.rejected += 1
+                if message.gateway in admission.city.gateways:
+                    account = batch.ledger.message(message.gateway, None, None, received_us)
+                    account.published += 1
+                    account.rejected += 1
+        return arrivals
+
+    def _status(
+        self, message: StatusMessage, received_us: int, payload: bytes, admission: Admission, batch: _Batch
+    ) -> None:
+        name = message.gateway
+        if reason := admission.stranger(message.district, name):
+            refused = Refused(*reason, payload=payload)
+            batch.rejections.append(rejection(refused, message.topic, name, received_us))
+            batch.totals.rejected += 1
+            return
+        for refused in message.refused:
+            batch.rejections.append(rejection(refused, message.topic, name, received_us))
+        values = {"gateway": name, "online": message.online, "received_us": received_us}
+        values |= {"buffered": message.buffered, "version": message.version.replace("\0", "")}
+        self._conn.execute(_SQL["status"], values)
+        # Retained messages come again at every connection: only a change is news.
+        if batch.online.get(name, self._online.get(name)) != message.online:
+            batch.online[name] = message.online
+            time_us = received_us if message.time_us is None else message.time_us
+            news = {"gateway": name, "online": message.online, "time_us": time_us, "received_us": received_us}
+            batch.changes.append(msgspec.json.encode(news))
+
+    def _account(self, arrivals: list[Arrival], admission: Admission, batch: _Batch) -> Readings:
+        """Write what is admitted, note all that is not as sent, fill the accounts; give the new rows."""
+        if not arrivals:
+            return Readings.of([])
+        outcome = settle(self._conn, self._readings, admission, arrivals)
+        known = admission.city.gateways
+        for arrival, notes, stored, repeated in zip(
+            arrivals, outcome.notes, outcome.stored, outcome.repeated, strict=True
+        ):
+            message = arrival.message
+            for note in notes:
+                batch.rejections.append(rejection(note, message.topic, message.gateway, arrival.received_us))
+            rejected = sum(note.count for note in notes)
+            batch.totals.readings += stored
+            batch.totals.repeated += repeated
+            batch.totals.rejected += rejected
+            if message.gateway in known:
+                account = batch.ledger.message(message.gateway, message.seq, message.sent_us, arrival.received_us)
+                account.published += message.published
+                account.received += len(message.sensor)
+                account.stored += stored
+                account.repeated += repeated
+                account.rejected += rejected
+        return outcome.new
