@@ -90,7 +90,7 @@ class BaselineShift(PerSensor[ShiftState]):
     def __init__(
         self,
         *,
-        least_step: float = 10.0,
+        least_step: float = 12.0,
         limit: float = 6.0,
         width: int = 9,
         persist: int = 8,

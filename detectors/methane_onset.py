@@ -70,7 +70,7 @@ class MethaneOnset(PerSensor[MethaneState]):
     --------
     >>> from city.levels import Flag
     >>> from city.reading import Sample
-    >>> values = [1.0, 1.1] * 15 + [2.0, 4.0, 6.0, 8.0]
+    >>> values = [1.0, 1.1] * 15 + [2.0, 4.0, 6.0, 8.0, 10.0]
     >>> samples = [Sample("g1", i * 60_000_000, v, Flag.PASS, 0) for i, v in enumerate(values)]
     >>> [str(f.verdict) for f in MethaneOnset().update(samples)][-5:]
     ['normal', 'normal', 'normal', 'normal', 'abnormal']

@@ -21,7 +21,7 @@ from detectors.protocol import Finding, State, Verdict
 S = TypeVar("S", bound=msgspec.Struct)
 
 LARGEST = 1e12  # no quantity of a city comes near; beyond it squares would overflow
-_UNUSABLE = frozenset({Flag.FAIL, Flag.MISSING})
+_WORST_USABLE = int(Flag.SUSPECT)  # FAIL and MISSING stand above it
 _PAUSE_INTERVALS = 5  # a pause is also longer than this many usual intervals, so hourly sensors are not always blind
 _encode = msgspec.msgpack.Encoder().encode
 _PACE_GAIN, _PACE_GROWTH = 0.1, 2.0  # how fast the usual interval follows, and how much one interval may stretch it
@@ -57,7 +57,7 @@ class Known(msgspec.Struct, Generic[S], array_like=True):
 
 def unusable(sample: Sample) -> str:
     """Why a reading cannot be used, or an empty text."""
-    if sample.flag in _UNUSABLE:
+    if sample.flag > _WORST_USABLE:
         return f"reading is flagged {sample.flag.name.lower()}"
     if not isfinite(sample.value) or abs(sample.value) > LARGEST:
         return f"reading {sample.value} is not a measurement"

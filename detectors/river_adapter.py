@@ -8,6 +8,7 @@ import inspect
 import pickle  # nosec - only snapshots that this program wrote into its own database are read
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Final
 
 import msgspec
@@ -33,9 +34,11 @@ _THRESHOLDS: Final[Mapping[str, float]] = {
 }
 _CLIP = 8.0  # scaled values are cut here, so that no reading overflows a model
 _SETTLING: Final = ("grace_period", "window_size", "min_instances")  # models answer 0 until they have seen so many
+_FLAT = 0.5  # spreads; while a sensor has moved less than this in all its life, nothing can be unusual
 _AFTER_PAUSE = 3
 _ENCODE = msgspec.msgpack.Encoder().encode
-_DECODE = msgspec.msgpack.Decoder(tuple[int, float, int, int, tuple[float, ...], float, float, bytes]).decode
+_ROW = tuple[int, float, int, int, tuple[float, ...], float, float, float, float, bytes]
+_DECODE = msgspec.msgpack.Decoder(_ROW).decode
 
 
 @dataclass(slots=True)
@@ -49,16 +52,18 @@ class _Seen:
     first: tuple[float, ...] = ()
     centre: float = 0.0
     spread: float = 0.0
+    lowest: float = _CLIP
+    highest: float = -_CLIP
     model: Any = None
 
-    def frozen(self) -> tuple[int, float, int, int, tuple[float, ...], float, float, bytes]:
-        model = pickle.dumps(self.model, protocol=5)
-        return (self.time_us, self.usual_s, self.fed, self.waiting, self.first, self.centre, self.spread, model)
+    def frozen(self) -> tuple[object, ...]:
+        values = tuple(getattr(self, name) for name in _Seen.__slots__[:-1])
+        return (*values, pickle.dumps(self.model, protocol=5))
 
     @classmethod
     def thawed(cls, state: Sequence[Any]) -> _Seen:
         model = pickle.loads(state[-1])  # noqa: S301 - written by `frozen`, kept in our own database
-        return cls(*state[:-1], model=model)
+        return cls(*(*state[:-1], model))
 
 
 class RiverDetector:
@@ -93,6 +98,9 @@ class RiverDetector:
     Blind spots
         No idea of time, season or context; the scaling is never learned anew; whatever the model learned during an
         anomaly it keeps. For comparison and for drift checks; the native detectors are the ones to alarm on.
+    Source
+        Montiel et al. (2021), River: machine learning for streaming data in Python, JMLR 22(110); the models' own
+        sources stand in river's documentation.
     Cost
         `state_of` pickles the model (HalfSpaceTrees: hundreds of KiB per sensor); an update takes 1 to 100 us.
 
@@ -195,9 +203,11 @@ class RiverDetector:
         """Score the value, then learn it; the score in units of the threshold, and the scaled value."""
         z = max(-_CLIP, min(_CLIP, (value - seen.centre) / seen.spread))
         seen.fed = min(seen.fed + 1, 1_000_000)
+        seen.lowest, seen.highest = min(seen.lowest, z), max(seen.highest, z)
+        flat = seen.highest - seen.lowest < _FLAT
         if self._is_drift:
             seen.model.update(z)
-            return (1.0 if seen.model.drift_detected else 0.0), z
+            return (1.0 if seen.model.drift_detected and not flat else 0.0), z
         if self._wants_target:
             score = seen.model.score_one({}, z)
             seen.model.learn_one({}, z)
@@ -205,7 +215,7 @@ class RiverDetector:
             features = {"value": 0.5 + z / (2 * _CLIP)}
             score = seen.model.score_one(features)
             seen.model.learn_one(features)
-        return max(0.0, float(score) / self.threshold) if score == score else 0.0, z
+        return 0.0 if flat or not isfinite(score) else max(0.0, float(score) / self.threshold), z
 
     def state_of(self, sensor: str) -> State:
         """One sensor's state with its model pickled."""

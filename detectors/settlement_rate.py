@@ -15,7 +15,7 @@ _BLOCKS = 24  # the window in blocks; when full and still short, neighbours are 
 _SIGMA_PER_MAD = 1.4826
 _MEDIAN_COST = 1.25  # standard error of a median over that of a mean, normal noise
 _CALM_AT = 0.5  # history learns below this part of the limit; an acceleration is over below it
-_OVERLAP = 8  # rates of overlapping windows tell little new: their error counts this many times
+_OVERLAP = 24  # rates of overlapping windows tell little new: their error counts this many times
 _BEND_MARGIN = 2.0
 _LEAST_BLOCKS = 6
 _HOUR_S = 3600.0
@@ -31,11 +31,12 @@ class SettlementState(msgspec.Struct, array_like=True):
     open_h: float = 0.0
     open_mm: float = 0.0
     open_from_h: float = 0.0
-    rate_mm_h: float = 0.0
-    error_mm_h: float = 0.0
+    sigma_mm: float = 0.0
     usual_mm_h: float = 0.0
     doubt_mm_h: float = 0.0
-    spread_mm_h: float = 0.0
+    rates_mm_h: tuple[float, ...] = (0.0, 0.0)
+    errors_mm_h: tuple[float, ...] = (0.0, 0.0)
+    spreads_mm_h: tuple[float, ...] = (0.0, 0.0)
     learned: int = 0
     waiting: int = 0
     standing: int = 0
@@ -97,6 +98,7 @@ class SettlementRate(PerSensor[SettlementState]):
         self,
         *,
         least_mm_h: float = 0.1,
+        prior_mm_h: float = 0.05,
         limit: float = 5.0,
         warm_up: int = 18,
         window_s: float = 7200.0,
@@ -106,21 +108,22 @@ class SettlementRate(PerSensor[SettlementState]):
     ) -> None:
         super().__init__(gap_s)
         positive(self.name, least_mm_h=least_mm_h, limit=limit, window_s=window_s, history_s=history_s)
-        positive(self.name, freeze_s=freeze_s)
+        positive(self.name, freeze_s=freeze_s, prior_mm_h=prior_mm_h)
         if not 9 <= warm_up <= _BLOCKS:
             raise InputError(f"{self.name}: warm_up must be 9 to {_BLOCKS} readings, got {warm_up}")
         self.least_mm_h, self.limit, self.warm_up = least_mm_h, limit, warm_up
+        self.prior_mm_h = prior_mm_h
         self.block_h, self.history_h = window_s / _HOUR_S / _BLOCKS, history_s / _HOUR_S
         self.freeze_us = round(freeze_s * 1e6)
 
     def _first(self) -> SettlementState:
-        return SettlementState(waiting=self.warm_up)
+        return SettlementState(waiting=self.warm_up, doubt_mm_h=self.prior_mm_h)
 
     def _resume(self, own: SettlementState) -> SettlementState:
         return SettlementState(
             usual_mm_h=own.usual_mm_h,
             doubt_mm_h=own.doubt_mm_h,
-            spread_mm_h=own.spread_mm_h,
+            spreads_mm_h=own.spreads_mm_h,
             learned=own.learned,
             waiting=self.warm_up,
         )
@@ -147,45 +150,60 @@ class SettlementRate(PerSensor[SettlementState]):
         if len(blocks) > _BLOCKS:
             wider_h = 2 * max(own.block_h, moment.usual_s / _HOUR_S)
             if wider_h <= self.block_h * 1.001:
-                blocks, own.block_h = _merged(blocks), wider_h
+                blocks, own.block_h, own.sigma_mm = _merged(blocks), wider_h, 0.0
             else:
                 blocks = blocks[1:]
         own.blocks, own.open_n, own.open_h, own.open_mm = blocks, 0, 0.0, 0.0
-        if len(blocks) >= _LEAST_BLOCKS:
-            own.rate_mm_h, own.error_mm_h = _resistant_rate(blocks)
+        if len(blocks) < _LEAST_BLOCKS:
+            return
+        scatter_mm = _scatter_mm(blocks)
+        if own.sigma_mm == 0:
+            own.sigma_mm = scatter_mm
+        elif not own.frozen_us:
+            own.sigma_mm += (scatter_mm - own.sigma_mm) / _BLOCKS
+        lines = [_resistant_line(part) for part in (blocks, blocks[-_BLOCKS // 2 :])]
+        own.rates_mm_h = tuple(rate for rate, _ in lines)
+        own.errors_mm_h = tuple(own.sigma_mm * unit for _, unit in lines)
 
     def _judge(self, own: SettlementState, moment: Moment, *, fresh: bool) -> Answer:
-        if not own.learned:
-            own.usual_mm_h, own.doubt_mm_h, own.learned = own.rate_mm_h, own.error_mm_h, 1
-        variance = own.error_mm_h**2 + own.spread_mm_h**2 + own.doubt_mm_h**2
-        limit = max(self.least_mm_h, self.limit * sqrt(variance))
-        ratio = (own.usual_mm_h - own.rate_mm_h) / limit  # above 0: sinking faster
-        if ratio < 0:
-            ratio = -min(-ratio, max(0.0, own.rate_mm_h / limit))  # upwards counts only as far as the point does rise
+        ratio, limit, rate = max(self._ratios(own), key=lambda found: abs(found[0]))
         side = 1 if ratio > 0 else -1
         own.standing = side if abs(ratio) >= (_CALM_AT if own.standing == side else 1.0) else 0
-        usual_mm_h = own.usual_mm_h
+        usual = own.usual_mm_h
         if fresh:
             self._learn(own, moment, limit, calm=abs(ratio) < _CALM_AT)
         if not own.standing:
             return Answer(min(abs(ratio), 0.99))
-        reason = f"moving at {own.rate_mm_h:+.2f} mm/h, usual is {usual_mm_h:+.2f}, limit of the change {limit:.2f}"
+        reason = f"moving at {rate:+.2f} mm/h, usual is {usual:+.2f}, limit of the change {limit:.2f}"
         return Answer(max(abs(ratio), 1.0), reason, "up" if own.standing > 0 else "down")
 
+    def _ratios(self, own: SettlementState) -> list[tuple[float, float, float]]:
+        """For the whole window and its newer half: change over its limit (above 0: sinking faster), limit, rate."""
+        found = []
+        for rate, error, spread in zip(own.rates_mm_h, own.errors_mm_h, own.spreads_mm_h, strict=True):
+            limit = max(self.least_mm_h, self.limit * sqrt(error**2 + spread**2 + own.doubt_mm_h**2))
+            ratio = (own.usual_mm_h - rate) / limit
+            if ratio < 0:
+                ratio = -min(-ratio, max(0.0, rate / limit))  # upwards counts only as far as the point does rise
+            found.append((ratio, limit, rate))
+        return found
+
     def _learn(self, own: SettlementState, moment: Moment, limit: float, *, calm: bool) -> None:
-        """Weigh the new rate by its error against the doubt about the usual one; clip what feeds the spread."""
+        """Weigh the new rate by its error against the doubt about the usual one; clip what feeds the spreads."""
         own.frozen_us = 0 if calm else own.frozen_us or moment.time_us
         if own.frozen_us and moment.time_us - own.frozen_us < self.freeze_us:
             return
         fade = 1 - exp(-max(own.block_h, moment.dt_s / _HOUR_S) / self.history_h)
-        doubt, error = own.doubt_mm_h**2, own.error_mm_h**2
-        weight = doubt + _OVERLAP * error
-        gain = max(fade, doubt / weight if weight > 0 else 1.0)
-        change = max(-limit, min(limit, own.rate_mm_h - own.usual_mm_h))
-        spread = own.spread_mm_h**2
-        spread += max(fade, 1 / (own.learned + _BLOCKS)) * (change**2 - error - spread)
-        own.usual_mm_h += gain * (own.rate_mm_h - own.usual_mm_h)
-        own.doubt_mm_h, own.spread_mm_h = sqrt((1 - gain) * doubt), sqrt(max(0.0, spread))
+        full = len(own.blocks) == _BLOCKS and own.blocks[-1][0] - own.blocks[0][0] > _BLOCKS * self.block_h / 2
+        young = max(fade, 1 / (own.learned + _BLOCKS)) if full else 0.0  # short windows have wild rates: not learned
+        spreads = []
+        for rate, error, spread in zip(own.rates_mm_h, own.errors_mm_h, own.spreads_mm_h, strict=True):
+            change = max(-limit, min(limit, rate - own.usual_mm_h))
+            spreads.append(sqrt(max(0.0, spread**2 + young * (change**2 - error**2 - spread**2))))
+        doubt, error = own.doubt_mm_h**2, _OVERLAP * own.errors_mm_h[0] ** 2
+        gain = max(fade, doubt / (doubt + error) if doubt + error > 0 else 1.0)
+        own.usual_mm_h += gain * (own.rates_mm_h[0] - own.usual_mm_h)
+        own.doubt_mm_h, own.spreads_mm_h = sqrt((1 - gain) * doubt), tuple(spreads)
         own.learned = min(own.learned + 1, 1_000_000)
 
 
@@ -195,22 +213,22 @@ def _merged(blocks: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float
     return (*(((a[0] + b[0]) / 2, (a[1] + b[1]) / 2) for a, b in pairs), blocks[-1])
 
 
-def _resistant_rate(blocks: tuple[tuple[float, float], ...]) -> tuple[float, float]:
-    """Rate (mm/h) of Tukey's resistant line through (hour, mm) and its standard error."""
+def _resistant_line(blocks: tuple[tuple[float, float], ...]) -> tuple[float, float]:
+    """Rate (mm/h) of Tukey's resistant line through (hour, mm), and its standard error per mm of scatter."""
     third = len(blocks) // 3
     first, last = blocks[:third], blocks[-third:]
-    first_h, last_h = median([hour for hour, _ in first]), median([hour for hour, _ in last])
-    span_h = last_h - first_h
+    span_h = median([hour for hour, _ in last]) - median([hour for hour, _ in first])
     rate = (median([mm for _, mm in last]) - median([mm for _, mm in first])) / span_h
-    return rate, _MEDIAN_COST * _sigma(blocks, rate) * sqrt(2 / third) / span_h
+    return rate, _MEDIAN_COST * sqrt(2 / third) / span_h
 
 
-def _sigma(blocks: tuple[tuple[float, float], ...], rate: float) -> float:
-    """Scatter of the blocks (mm) about the line, but not the part of it that is the line's own bend.
+def _scatter_mm(blocks: tuple[tuple[float, float], ...]) -> float:
+    """Scatter of the blocks about their line, but not the part of it that is the line's own bend.
 
     Second differences do not see a bend, so they cap the scatter: otherwise the first hour of an acceleration would
     hide behind the residuals that it causes itself.
     """
+    rate, _ = _resistant_line(blocks)
     rests = [mm - rate * hour for hour, mm in blocks]
     steps = [a - 2 * b + c for a, b, c in zip(rests, rests[1:], rests[2:], strict=False)]
     bend_free = _SIGMA_PER_MAD * mad(steps, 0.0) / sqrt(6)
