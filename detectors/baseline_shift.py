@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from math import exp
+from math import exp, sqrt
 from typing import ClassVar
 
 import msgspec
 
 from city.errors import InputError
 from detectors.per_sensor import Answer, Moment, PerSensor, positive
-from detectors.robust import median
+from detectors.robust import mad, median
 
 _TYPICAL = 1.25  # standard deviation over mean absolute deviation, normal noise
+_MEDIAN_OF_MAD = 1.4826 * 1.2533  # standard error of a median of n normal readings: this x MAD / sqrt(n)
+_TRUSTED = 60  # readings the fresh baseline counts for: least squares from fewer would follow noise as if trend
 _SCALE_MEMORY = 720  # readings: half a day of minutes
 _CALM_AT = 0.5  # the baseline learns below this part of the limit; a shift that falls below it has come back
 _LEAST_INTERVALS = 30  # the baseline is at least this many intervals slow, or it would swallow the step at low cadence
@@ -113,17 +115,12 @@ class BaselineShift(PerSensor[ShiftState]):
         return ShiftState(scale=own.scale, scaled=own.scaled, waiting=max(own.waiting, self.width))
 
     def _step(self, own: ShiftState, moment: Moment) -> Answer:
-        first = not own.recent
+        if own.waiting:
+            return self._wait(own, moment)
         own.recent = (*own.recent, moment.value)[-self.width :]
-        if first:
-            own.level = moment.value
-            return self._wait(own)
         own.level += own.slope_s * moment.dt_s
         middle = median(own.recent)
-        deviation, limit = middle - own.level, self._limit(own)
-        if own.waiting:
-            self._learn(own, moment, deviation)
-            return self._wait(own)
+        deviation, limit = middle - own.level, max(self.least_step, self.limit * own.scale)
         ratio = deviation / limit
         band = (own.level, own.level - limit, own.level + limit)
         self._count(own, ratio)
@@ -133,7 +130,7 @@ class BaselineShift(PerSensor[ShiftState]):
         else:
             own.frozen_us = own.frozen_us or moment.time_us
             if moment.time_us - own.frozen_us > self.freeze_us:
-                self._start_anew(own, middle)
+                own.beyond, own.shifted, own.frozen_us, own.waiting = 0, False, 0, 1
                 return Answer(None, "learning the level anew: it has stayed beside the old baseline")
             own.slope_s *= exp(-moment.dt_s / self._memory_s(moment))
         if not own.shifted:
@@ -141,13 +138,17 @@ class BaselineShift(PerSensor[ShiftState]):
         reason = f"level {middle:.1f} um/m stays {deviation:+.1f} beside its baseline, limit {limit:.1f}"
         return Answer(max(abs(ratio), 1.0), reason, "up" if ratio > 0 else "down", *band)
 
-    def _wait(self, own: ShiftState) -> Answer:
+    def _wait(self, own: ShiftState, moment: Moment) -> Answer:
+        """Gather readings; at the last one the baseline starts at their median, level until more is known."""
+        own.recent = (*own.recent, moment.value)
         own.waiting -= 1
+        if not own.waiting:
+            own.level, own.slope_s, own.fitted = median(own.recent), 0.0, _TRUSTED
+            if not own.scaled:
+                own.scale = _MEDIAN_OF_MAD * mad(own.recent, own.level) / sqrt(self.width)
+                own.scaled = len(own.recent)
+            own.recent = own.recent[-self.width :]
         return Answer(None, f"warming up, {own.waiting} readings to go")
-
-    def _start_anew(self, own: ShiftState, level: float) -> None:
-        own.level, own.slope_s, own.fitted, own.waiting = level, 0.0, 0, self.width
-        own.beyond, own.shifted, own.frozen_us = 0, False, 0
 
     def _count(self, own: ShiftState, ratio: float) -> None:
         """Count readings in a row beyond the limit on one side; a shift stands until it has come half-way back."""
@@ -157,19 +158,16 @@ class BaselineShift(PerSensor[ShiftState]):
             own.beyond = max(own.beyond, 0) + 1 if ratio > 0 else min(own.beyond, 0) - 1
         own.shifted = abs(ratio) >= _CALM_AT if own.shifted else abs(own.beyond) >= self.persist
 
-    def _limit(self, own: ShiftState) -> float:
-        return max(self.least_step, self.limit * own.scale)
-
     def _memory_s(self, moment: Moment) -> float:
         return max(self.memory_s, _LEAST_INTERVALS * moment.usual_s)
 
     def _learn(self, own: ShiftState, moment: Moment, deviation: float) -> None:
         """Least squares while young, fading memory later (the larger gain of the two); the scale follows, clipped."""
         fade = exp(-moment.dt_s / self._memory_s(moment))
-        n = own.fitted + 2
-        size = abs(deviation) if own.scaled < self.width else min(abs(deviation), 3 * own.scale + 0.1 * self.least_step)
+        n = own.fitted
+        size = min(abs(deviation), 3 * own.scale + 0.1 * self.least_step)
         own.level += max(1 - fade * fade, 2 * (2 * n - 1) / (n * (n + 1))) * deviation
         own.slope_s += max((1 - fade) ** 2, 6 / (n * (n + 1))) * deviation / moment.dt_s
-        own.fitted = min(n - 1, _SCALE_MEMORY)
+        own.fitted = min(n + 1, 1_000_000)
         own.scaled = min(own.scaled + 1, _SCALE_MEMORY)
         own.scale += (_TYPICAL * size - own.scale) / own.scaled
