@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # numpy and the rule book take a while to load, and most commands need neither
-    from rules.check import Checked
+from city.folder import read_folder
+from rules.check import Checked, load_files
 
 
 def read_checked(folder: Path) -> tuple[Mapping[str, str], Checked]:
@@ -20,8 +19,5 @@ def read_checked(folder: Path) -> tuple[Mapping[str, str], Checked]:
     InputError
         The folder cannot be read.
     """
-    from city.folder import read_folder
-    from rules.check import load_files
-
     files = read_folder(folder)
     return files, load_files(files)

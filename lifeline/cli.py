@@ -56,7 +56,7 @@ def run_command(arguments: Sequence[str]) -> int:
         where = context.command_path if context is not None else "lifeline"
         typer.echo(f"{where}: {error}, try {where} --help", err=True)
         return 1
-    except Exception:  # noqa: BLE001 - the last one to know: say all, and that it is not the user's input
+    except Exception:
         logging.getLogger(__name__).exception("failed unexpectedly", extra={"action": "cli.failed"})
         return OutsideError.exit_code
     return outcome if isinstance(outcome, int) else 0

@@ -183,13 +183,15 @@ class Screen:
                 self._known.add(line.incident)
                 what = self._what(line.title, line.title_zh, line.site, line.site_zh)
                 level = say(f"levels.{line.level}", self.setting.language)
-                self.console.print(f"{self._time(line.opened_at)}  [{level}] {what}", markup=False, highlight=False)
+                self.console.print(
+                    f"{self._time(line.opened_at)}  [{level}] {what}", markup=False, highlight=False, soft_wrap=True
+                )
         if stopwatch_s() - self._said_s < PLAIN_EVERY_S:
             return
         self._said_s = stopwatch_s()
         flow = self._flow(glance, restarts) if glance else self._say("waiting")
         open_ = f"{self._say('incidents')}: {glance.open_incidents}  ·  " if glance else ""
-        self.console.print(f"{self._time(now)}  {open_}{flow}", markup=False, highlight=False)
+        self.console.print(f"{self._time(now)}  {open_}{flow}", markup=False, highlight=False, soft_wrap=True)
 
 
 def summary_table(summary: Summary, played: str, restarts: int, language: str) -> Table:

@@ -52,7 +52,7 @@ def take_story(data: Path, seed: int | None, start_us: int | None, default: Stor
 
 
 def write_city(data: Path, story: Story, crew_url: str) -> None:
-    """Write the simulated city's folder once, so that edits in it stay; the crew's address is renewed when it changed."""
+    """Write the simulated city's folder once, so that edits in it stay; a changed crew address is renewed."""
     from gateway.cityfolder import city_files, write_files
 
     folder, unfinished = data / "city", data / "city.new"

@@ -21,10 +21,12 @@ from typing import Protocol
 from city.clock import Clock, SystemClock, stopwatch_s
 from city.errors import InputError, LifelineError, OutsideError
 from lifeline import endpoints, readiness
+from lifeline.cityfolder import read_checked
 from lifeline.files import DataLock, open_log, tail
 from lifeline.ports import kept_address
 from lifeline.roles import CORE
 from lifeline.settings import Settings, prepare_data, secret
+from rules.check import Checked
 
 log = logging.getLogger(__name__)
 
@@ -195,10 +197,11 @@ class Supervisor:
         try:
             endpoints.remove(self.settings.data)
             secret(self.settings)
+            folder = read_checked(self.settings.city) if self.settings.city is not None else None
             self._start_servers()
             self.settings = self.settings.model_copy(update={"http": kept_address(self.settings)})
             self.settings = self.settings.model_copy(update={"public_url": self.settings.address})
-            self._fill_database()
+            self._fill_database(folder)
         except BaseException:
             self.close()
             raise
@@ -284,19 +287,18 @@ class Supervisor:
                 watched.child.stop()
         return restarted
 
-    def _fill_database(self) -> None:
-        from lifeline.cityfolder import read_checked
+    def _fill_database(self, folder: tuple[Mapping[str, str], Checked] | None) -> None:
         from store import bundle
         from store.connection import connect
         from store.migrate import migrate
 
         migrate(self.settings.database)
         with connect(self.settings.database, application_name="lifeline supervisor") as conn:
-            if self.settings.city is None:
+            if folder is None:
                 if bundle.current(conn) is None:
                     raise InputError("no city folder, try `lifeline init DIR` and LIFELINE_CITY=DIR")
                 return
-            files, checked = read_checked(self.settings.city)
+            files, checked = folder
             bundle.apply(conn, files, checked.city, self._clock.now())
 
     def _wait_until_ready(self) -> None:

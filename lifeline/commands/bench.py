@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lifeline.commands.options import DatabaseUrl, Data, MqttUrl
+from lifeline.commands.options import Data, DatabaseUrl, MqttUrl
 
 app = typer.Typer(help="Measurements of whole systems.", no_args_is_help=True)
 
