@@ -310,6 +310,8 @@ def _credible_times(batch: _Batch) -> tuple[NDArray[np.int64], NDArray[np.bool_]
 
 def _groups(keys: NDArray[np.intp], rows: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.intp]]]:
     """Rows by key; keys come sorted."""
+    if not len(rows):
+        return
     starts = np.flatnonzero(np.diff(keys, prepend=-1))
     for start, group in zip(starts.tolist(), np.split(rows, starts[1:]), strict=True):
         yield int(keys[start]), group
