@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from city.errors import Fault, FaultyInput
 from city.identity import PLAIN_ID, id_problem, read_name
@@ -110,9 +111,9 @@ def _read_rule(books: _Books, reader: Reader, data: object, path: Path) -> None:
     if silent:
         _silence_rule(books, reader, rule, data, path)
         return
-    quantity = reader.quantities.get(str(watch.get("quantity", "")))
+    quantity = reader.city.quantities.get(str(watch.get("quantity", "")))
     if quantity is None:
-        hint = nearest_or_all(str(watch.get("quantity", "")), reader.quantities)
+        hint = nearest_or_all(str(watch.get("quantity", "")), reader.city.quantities)
         reader.fault((*path, "watch", "quantity"), "unknown quantity", show(watch.get("quantity")), hint)
         return
     rungs = [r for key in ladder if (r := _rung(reader, ladder[key], (*path, "ladder", key), quantity, key))]
@@ -211,6 +212,10 @@ def _watched(reader: Reader, watch: Mapping[str, object], path: Path, quantity: 
             show(district),
             nearest_or_all(str(district), city.districts),
         )
+    kind = watch.get("site_kind")
+    if kind is not None and kind not in city.site_kinds:
+        hint = nearest_or_all(str(kind), city.site_kinds)
+        reader.fault((*path, "watch", "site_kind"), "unknown kind of site", show(kind), hint)
     if len(reader.faults) > before:
         return []
     found = [
@@ -256,9 +261,9 @@ def _silence_rule(books: _Books, reader: Reader, rule: Rule, data: Mapping[str, 
             own = Watch(rule, Level.of(colour), after_us, None, gateway, gateway.id, gateway.district, silent.written)
             books.watches[own.key] = own
         return
-    quantity = reader.quantities.get(str(watch["quantity"])) if "quantity" in watch else None
+    quantity = reader.city.quantities.get(str(watch["quantity"])) if "quantity" in watch else None
     if "quantity" in watch and quantity is None:
-        hint = nearest_or_all(str(watch["quantity"]), reader.quantities)
+        hint = nearest_or_all(str(watch["quantity"]), reader.city.quantities)
         reader.fault((*path, "watch", "quantity"), "unknown quantity", show(watch["quantity"]), hint)
         return
     for sensor in _watched(reader, watch, path, quantity):
@@ -273,7 +278,7 @@ def _silence_rule(books: _Books, reader: Reader, rule: Rule, data: Mapping[str, 
 def _check_order(reader: Reader, ladder: Ladder, path: Path) -> None:
     """Of plain thresholds, a higher level must be harder to reach, and no deadband may reach past the next one down."""
     plain = [(rung, rung.condition) for rung in ladder.rungs if isinstance(rung.condition, Compare)]
-    for (upper, high), (lower, low) in zip(plain, plain[1:], strict=False):
+    for (upper, high), (lower, low) in pairwise(plain):
         at = (*path, "ladder", upper.level.word)
         for sign, mine, theirs in ((1, high.high, low.high), (-1, high.low, low.low)):
             if mine is None or theirs is None:

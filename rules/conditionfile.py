@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from city.duration import parse_s
 from city.duration import write as write_duration
 from city.errors import Fault, InputError
 from city.model import City, Sensor
 from city.positions import Path, Positions, check_keys, nearest_or_all, show
-from city.quantity import QUANTITIES, Quantity
+from city.quantity import Quantity
 from city.units import measure
 from detectors.registry import create
 from rules.conditions import All, Any_, Compare, Condition, Detect, Near, Not, Silent, Trend
@@ -43,11 +42,6 @@ class Reader:
     city: City
     faults: list[Fault]
     detectors: set[str] = field(default_factory=set)
-
-    @cached_property
-    def quantities(self) -> Mapping[str, Quantity]:
-        """The quantities every city knows, and those this one adds."""
-        return {**QUANTITIES, **{s.quantity.id: s.quantity for s in self.city.sensors.values()}}
 
     def fault(self, path: Path, what: str, got: str = "", hint: str = "") -> None:
         """Remember a fault at a path."""
@@ -178,9 +172,9 @@ def _read_near(reader: Reader, data: Mapping[str, object], path: Path, quantity:
     )
     if not isinstance(where, Mapping):
         return None
-    other = reader.quantities.get(str(where.get("quantity")))
+    other = reader.city.quantities.get(str(where.get("quantity")))
     if other is None:
-        hint = nearest_or_all(str(where.get("quantity")), reader.quantities)
+        hint = nearest_or_all(str(where.get("quantity")), reader.city.quantities)
         reader.fault((*near_path, "quantity"), "unknown quantity", show(where.get("quantity")), hint)
         return None
     within_m = reader.measure(where.get("within", "1 m"), "m", (*near_path, "within"))

@@ -130,9 +130,17 @@ class Engine:
         for key, from_us in dirty.items():
             moves += state.folds[key].advance(book.instances[key], state.tracks, from_us, state.now_us)
         for sensor in sensors:
-            state.tracks[sensor].forget()
+            self._forget(sensor)
         self._forget_incidents()
         return moves, findings
+
+    def _forget(self, sensor: str) -> None:
+        state, book = self.state, self._require()
+        before_us = state.tracks[sensor].forgettable_us()
+        if before_us is not None:
+            for instance in book.of_sensor.get(sensor, ()):
+                state.folds[instance.key].settle(instance, state.tracks, before_us)
+            state.tracks[sensor].forget(before_us)
 
     def _forget_incidents(self) -> None:
         """Closed incidents stay in the database; the engine needs them only while their alarms stand."""
@@ -220,7 +228,7 @@ class Engine:
                 moves += self._orphan(fold.alarm)
             elif before is not None and before.rule.version != instance.rule.version:
                 newest_us = state.tracks[instance.sensor.id].newest_us
-                state.folds[key] = Fold.taking_over(fold.alarm, newest_us) if fold.alarm else Fold()
+                state.folds[key] = Fold.taking_over(fold.alarm, instance, newest_us) if fold.alarm else Fold()
         for key, alarm in list(state.hearing.alarms.items()):
             if key not in bundle.book.watches:
                 del state.hearing.alarms[key]

@@ -15,7 +15,7 @@ from city.levels import Level
 from rules.alarms import Alarm, Condition, Move, Moved, alarm_id
 from rules.book import Instance
 from rules.conditions import USABLE, Moment
-from rules.ladder import LadderState, Step, standing
+from rules.ladder import LadderState, Step
 from rules.track import Track
 
 CHECK_EVERY_US = 300_000_000
@@ -65,9 +65,9 @@ class Fold:
     unknown: bool = False
 
     @classmethod
-    def taking_over(cls, alarm: Alarm, evaluated_us: int) -> Fold:
+    def taking_over(cls, alarm: Alarm, instance: Instance, evaluated_us: int) -> Fold:
         """Start with an alarm that stood under an older version of the rule: only the new conditions clear it."""
-        state = standing(alarm.level)
+        state = instance.ladder.standing(alarm.level)
         check = _Check(evaluated_us, state.copy(), 0)
         return cls(state, evaluated_us, checks=[check], alarm=alarm, recent={alarm.id: alarm})
 
@@ -86,7 +86,6 @@ class Fold:
             self.evaluated_us = sample.time_us
             if sample.time_us - self.checks[-1].at_us >= CHECK_EVERY_US:
                 self.checks.append(_Check(sample.time_us, self.state.copy(), len(self.story)))
-        self._forget(track)
         if self.alarm is not None and not self.unknown:
             self.alarm.condition = Condition.CLEARING if self.state.clearing else Condition.ACTIVE
         return moves
@@ -140,16 +139,8 @@ class Fold:
         at = max((i for i, c in enumerate(self.checks) if c.at_us < from_us), default=0)
         check = self.checks[at]
         del self.checks[at + 1 :]
-        state, track = check.state.copy(), tracks[instance.sensor.id]
-        steps: list[Step] = []
-        silences = [s for s in self.silences if s[0] >= check.at_us]
-        for sample in track.between(check.at_us + 1, self.evaluated_us):
-            while silences and silences[0][0] < sample.time_us:
-                steps += instance.ladder.silence(state, silences.pop(0)[1])
-            if sample.flag in USABLE:
-                steps += instance.ladder.sample(state, Moment(sample, track, tracks))
-        for _, until_us in silences:
-            steps += instance.ladder.silence(state, until_us)
+        state = check.state.copy()
+        steps = self._replay(instance, tracks, state, check.at_us, self.evaluated_us)
         self.state = state
         return self._revise(instance, check, steps, now_us)
 
@@ -201,18 +192,35 @@ class Fold:
         alarm.acknowledged, alarm.incident, alarm.late = old.acknowledged, old.incident, old.late
         return replace(moved, move=Move.REVISED, from_condition=old.condition, reason=f"late data: {moved.reason}")
 
-    def _forget(self, track: Track) -> None:
-        """Drop check points, steps and silences that no refold can reach any more; one check point stays."""
-        edge_us = track.newest_us - track.reorder_us
-        keep = max((i for i, c in enumerate(self.checks) if c.at_us < edge_us), default=0)
-        if keep == 0:
-            return
-        told = self.checks[keep].told
-        self.checks = [_Check(c.at_us, c.state, c.told - told) for c in self.checks[keep:]]
+    def settle(self, instance: Instance, tracks: Mapping[str, Track], before_us: int) -> None:
+        """The track is about to forget what lies before `before_us`: make the check point that replaces it."""
+        at = max((i for i, c in enumerate(self.checks) if c.at_us < before_us), default=0)
+        check = self.checks[at]
+        state = check.state.copy()
+        steps = self._replay(instance, tracks, state, check.at_us, before_us - 1)
+        base = _Check(before_us - 1, state, check.told + len(steps))
+        told = base.told
+        self.checks = [_Check(c.at_us, c.state, c.told - told) for c in [base, *self.checks[at + 1 :]]]
         del self.story[:told]
-        self.silences = [s for s in self.silences if s[0] >= self.checks[0].at_us]
+        self.silences = [s for s in self.silences if s[0] >= before_us]
         named = {told.alarm for told in self.story} | ({self.alarm.id} if self.alarm else set())
         self.recent = {name: alarm for name, alarm in self.recent.items() if name in named}
+
+    def _replay(
+        self, instance: Instance, tracks: Mapping[str, Track], state: LadderState, after_us: int, to_us: int
+    ) -> list[Step]:
+        """Move `state` over the track's samples in (after_us, to_us] and the silences proven between them."""
+        track = tracks[instance.sensor.id]
+        steps: list[Step] = []
+        silences = [s for s in self.silences if after_us <= s[0] <= to_us]
+        for sample in track.between(after_us + 1, to_us):
+            while silences and silences[0][0] < sample.time_us:
+                steps += instance.ladder.silence(state, silences.pop(0)[1])
+            if sample.flag in USABLE and not (state.idle and instance.quiet(sample.value)):
+                steps += instance.ladder.sample(state, Moment(sample, track, tracks))
+        for _, until_us in silences:
+            steps += instance.ladder.silence(state, until_us)
+        return steps
 
 
 def _same(one: Step, other: Step) -> bool:

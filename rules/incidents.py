@@ -50,7 +50,7 @@ class Due:
 
 @dataclass(slots=True)
 class Incident:
-    """One incident. `round`: how often its chain began; `told`: person id -> (name, channel, via) of the last notice."""
+    """One incident. `round`: how often its chain began; `told`: person id -> (name, channel, via) of the last one."""
 
     id: str
     site: str

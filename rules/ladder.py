@@ -30,7 +30,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from city.levels import COLOURS, Flag, Level
+from city.levels import Flag, Level
 from rules.conditions import Condition, Moment, holds
 from rules.truth import Evidence, Truth
 
@@ -232,7 +232,10 @@ class Ladder:
         holds(rung.condition, moment, 0.0 if turn.stands else rung.deadband, seen)
         return tuple(seen)
 
+    def standing(self, level: Level) -> LadderState:
+        """The state in which `level` stands with all rungs below: how a changed rule takes over an active alarm.
 
-def standing(level: Level) -> LadderState:
-    """A ladder on which `level` and all below stand: how a changed rule takes over an active alarm."""
-    return LadderState({lv: RungState(Phase.STANDING) for lv in COLOURS if lv <= level})
+        When no rung is so low, the lowest one stands, so that the new condition is what clears the alarm.
+        """
+        lowest = min(rung.level for rung in self.rungs)
+        return LadderState({r.level: RungState(Phase.STANDING) for r in self.rungs if r.level <= max(level, lowest)})

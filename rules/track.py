@@ -115,15 +115,21 @@ class Track:
             if detector.name in last:
                 detector.put_state(self.sensor, last[detector.name])
 
-    def forget(self) -> None:
-        """Drop what lies further back than `keep_us`, but for one sample: the detectors roll back to its state.
+    def forgettable_us(self) -> int | None:
+        """From which event time on the samples are to be kept, when it is time to forget what lies before (else None).
 
-        Done rarely, a quarter of the span at a time.
+        Done rarely, a quarter of the span at a time. One older sample stays: the detectors roll back to its state.
         """
-        if self._times and self._times[0] < self.newest_us - self.keep_us * 5 // 4:
-            cut = max(0, bisect_left(self._times, self.newest_us - self.keep_us) - 1)
-            for column in (self._times, self.samples, self._findings, self._states):
-                del column[:cut]
+        if not self._times or self._times[0] >= self.newest_us - self.keep_us * 5 // 4:
+            return None
+        cut = bisect_left(self._times, self.newest_us - self.keep_us) - 1
+        return self._times[cut] if cut > 0 else None
+
+    def forget(self, before_us: int) -> None:
+        """Drop the samples before an event time."""
+        cut = bisect_left(self._times, before_us)
+        for column in (self._times, self.samples, self._findings, self._states):
+            del column[:cut]
 
     def __getstate__(self) -> tuple[Any, ...]:
         return tuple(getattr(self, name) for name in self.__slots__)

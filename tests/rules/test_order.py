@@ -1,0 +1,148 @@
+"""The alarms do not depend on the order of arrival, on batching, on repeats or on restarts."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from city.levels import Level
+from tests.rules.small_city import Desk, desk_of
+
+RED, ORANGE, YELLOW = (40.0, 60, 5.0, Level.RED), (27.0, 120, 3.0, Level.ORANGE), (15.0, 180, 3.0, Level.YELLOW)
+CLEAR_S, STALE_S = 600, 300
+COMPLETES = {Level.RED, Level.ORANGE}
+
+
+def level_spans(
+    samples: list[tuple[int, float]], rung: tuple[float, int, float, Level]
+) -> list[tuple[int, int | None]]:
+    """When one level stands, told as plainly as possible: walk the sorted samples and remember three times."""
+    threshold, for_s, deadband, level = rung
+    spans: list[tuple[int, int | None]] = []
+    first_true = first_false = raised = last = None
+    for at, value in samples:
+        gap = last is not None and at - last > STALE_S
+        if raised is None and first_true is not None and gap:
+            if level in COMPLETES and first_true + for_s <= at:
+                raised, first_true = first_true + for_s, None
+            elif level not in COMPLETES:
+                first_true += at - last
+        if raised is None:
+            if value >= threshold:
+                first_true = at if first_true is None else first_true
+                if at - first_true >= for_s:
+                    raised, first_true = first_true + for_s, None
+            else:
+                first_true = None
+        elif value >= threshold - deadband:
+            first_false = None
+        else:
+            first_false = at if first_false is None or gap else first_false
+            if at - first_false >= CLEAR_S:
+                spans.append((raised, first_false + CLEAR_S))
+                raised = first_false = None
+        last = at
+    if raised is not None:
+        spans.append((raised, None))
+    return spans
+
+
+def reference(samples: list[tuple[int, float]]) -> list[tuple[Level, int, int | None]]:
+    """Occurrences of the whole ladder: the union of the levels' spans, with the highest level in each."""
+    spans = sorted(
+        (start, end if end is not None else 10**12, rung[3])
+        for rung in (RED, ORANGE, YELLOW)
+        for start, end in level_spans(samples, rung)
+    )
+    found: list[tuple[int, int, Level]] = []
+    for start, end, level in spans:
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]), max(level, found[-1][2]))
+        else:
+            found.append((start, end, level))
+    return [(level, start, None if end == 10**12 else end) for start, end, level in found]
+
+
+def told(desk: Desk) -> list[tuple[Level, int, int | None]]:
+    return [(level, int(up), None if down is None else int(down)) for _, level, up, down in desk.story()]
+
+
+@st.composite
+def floods(draw: st.DrawFn) -> list[tuple[int, float]]:
+    """Up to 60 samples of a depth that wanders about the thresholds, at irregular times with some gaps."""
+    steps = draw(st.lists(st.sampled_from([20, 60, 60, 60, 61, 120, 299, 300, 301, 900]), min_size=1, max_size=60))
+    levels = draw(
+        st.lists(st.sampled_from([0.0, 11.9, 12.0, 14.9, 15.0, 24.0, 27.0, 35.0, 40.0, 60.0]), min_size=61, max_size=61)
+    )
+    holds = draw(st.lists(st.integers(1, 8), min_size=61, max_size=61))
+    values = [level for level, hold in zip(levels, holds, strict=True) for _ in range(hold)]
+    at, samples = 0, []
+    for step, value in zip([0, *steps], values, strict=False):
+        at += step
+        samples.append((at, value))
+    return samples
+
+
+@settings(max_examples=200, deadline=None)
+@given(floods())
+def test_in_order_the_engine_equals_the_plain_reference(samples: list[tuple[int, float]]) -> None:
+    desk = desk_of()
+    for at, value in samples:
+        desk.feed([("wl-1", at, value)])
+    assert told(desk) == reference(samples)
+
+
+@settings(max_examples=200, deadline=None)
+@given(floods(), st.randoms(use_true_random=False))
+def test_shuffled_repeated_and_restarted_it_still_does(samples: list[tuple[int, float]], chance: random.Random) -> None:
+    """Order is broken by at most the reorder window (15 minutes of event time)."""
+    desk = desk_of()
+    order = sorted(samples, key=lambda s: s[0] + chance.uniform(0, 800))
+    order += [chance.choice(samples) for _ in range(3)]
+    while order:
+        size = chance.randint(1, 5)
+        batch, order = order[:size], order[size:]
+        newest = max(at for at, _ in samples)
+        desk.feed([("wl-1", at, value) for at, value in batch], at_s=newest)
+        if chance.random() < 0.1:
+            desk.restart()
+    assert told(desk) == reference(samples)
+
+
+def test_late_data_within_the_window_moves_the_raise_and_is_told_as_a_revision() -> None:
+    desk = desk_of()
+    desk.feed([("wl-1", 120, 50.0)])
+    desk.feed([("wl-1", 180, 50.0)])
+    desk.feed([("wl-1", 0, 50.0), ("wl-1", 60, 50.0)], at_s=200)
+    assert desk.story() == [("wl-1", Level.RED, 60, None)]
+    assert [e.kind for e in desk.events()] == ["raised", "revised"]
+    assert len(desk.incidents()) == 1
+
+
+def test_late_data_that_show_an_alarm_never_was_retract_it() -> None:
+    desk = desk_of()
+    desk.feed([("wl-1", 0, 50.0)])
+    desk.feed([("wl-1", 120, 50.0)])
+    assert len(desk.alarms()) == 1
+    desk.feed([("wl-1", 60, 0.0), ("wl-1", 180, 0.0)], at_s=200)
+    assert desk.alarms() == []
+    assert desk.events()[-1].kind == "retracted"
+    assert desk.incidents()[0].level is Level.NONE
+
+
+def test_a_buffer_uploaded_after_an_outage_raises_what_it_would_have_raised_marked_late() -> None:
+    desk = desk_of()
+    desk.feed([("wl-1", 0, 0.0)])
+    desk.feed([("wl-1", 60 + 60 * at, 50.0 if 5 <= at < 10 else 0.0) for at in range(30)], at_s=3600)
+    assert desk.story() == [("wl-1", Level.RED, 360 + 60, 660 + 600)]
+    assert desk.alarms()[0].late
+
+
+def test_data_older_than_the_window_are_recorded_as_late_detected() -> None:
+    desk = desk_of()
+    desk.feed([("wl-1", 7200, 0.0)])
+    found = desk.feed([("wl-1", 60, 50.0)], at_s=7260)
+    assert [e.finding.channel for e in found if hasattr(e, "finding")] == ["late_detected"]
+    assert desk.story() == []
