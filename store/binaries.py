@@ -129,6 +129,11 @@ def copy_for_others(binaries: Binaries, into: Path) -> Binaries:
     install, package = binaries.folder.parent, binaries.folder.parents[1]
     target = into / f"postgresql-{binaries.major}"
     if not target.exists():
+        if not (install / "share").is_dir():
+            raise InputError(
+                f"{binaries.folder}: the account that runs PostgreSQL cannot enter it, and it is not of a kind that "
+                "can be copied; try opening it ('chmod o+x' on its parents), or another PostgreSQL in LIFELINE_PG_BIN"
+            )
         into.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=into) as unfinished:
             made = Path(unfinished) / "copy"

@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,32 @@ def postgres_dsn(server_folder: Path) -> Iterator[str]:
 
     with EmbeddedPostgres(server_folder / "postgres", durable=False) as server:
         yield server.dsn
+
+
+@pytest.fixture(scope="session")
+def timescale_dsn(server_folder: Path) -> Iterator[str]:
+    """A real TimescaleDB (Debian 13's Apache build) for the session; skips loudly where there is none, fails in CI."""
+    from tests.servers.debian import NotHere
+    from tests.servers.timescale import skip_or_fail, timescale_server
+
+    with ExitStack() as running:
+        try:
+            dsn = running.enter_context(timescale_server(server_folder / "timescale"))
+        except NotHere as reason:
+            skip_or_fail(reason)
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+def mosquitto() -> Path:
+    """Debian 13's mosquitto (MQTT 5); skips loudly where it cannot be had, fails in CI."""
+    from tests.servers.debian import NotHere
+    from tests.servers.timescale import mosquitto_binary, skip_or_fail
+
+    try:
+        return mosquitto_binary()
+    except NotHere as reason:
+        skip_or_fail(reason)
 
 
 @pytest.fixture

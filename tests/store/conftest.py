@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -11,6 +12,8 @@ from city.geo import Place
 from city.model import City, District, Gateway, Name, Sensor, Site
 from city.quantity import QUANTITIES
 from store.connection import Connection, connect
+from store.migrate import Tier
+from store.testing import drop_database, fresh_database
 
 
 def _name(text: str) -> Name:
@@ -44,7 +47,21 @@ def conn(database: str) -> Iterator[Connection]:
         yield opened
 
 
+_COMMUNITY_DSN = os.environ.get("LIFELINE_TEST_DSN_COMMUNITY", "")
+
+
+@pytest.fixture(params=[tier for tier in Tier if tier is not Tier.COMMUNITY or _COMMUNITY_DSN])
+def store_server(request: pytest.FixtureRequest) -> str:
+    """A server of each tier in turn; the community one only where LIFELINE_TEST_DSN_COMMUNITY names an administrator."""
+    if request.param is Tier.COMMUNITY:
+        return _COMMUNITY_DSN
+    dsn: str = request.getfixturevalue("postgres_dsn" if request.param is Tier.PLAIN else "timescale_dsn")
+    return dsn
+
+
 @pytest.fixture
-def store_database(database: str) -> str:
-    """A fresh database on each tier there is (plain for now)."""
-    return database
+def store_database(store_server: str) -> Iterator[str]:
+    """A fresh database on each tier in turn."""
+    dsn = fresh_database(store_server)
+    yield dsn
+    drop_database(dsn)

@@ -1,5 +1,6 @@
 """Migrations go forward, once, unchanged, and one migrator at a time."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from store.testing import drop_database, named
 
 
 @pytest.fixture
-def empty(postgres_dsn: str):  # type: ignore[no-untyped-def]  # noqa: ANN201 - a generator fixture
+def empty(postgres_dsn: str) -> Iterator[str]:
+    """A database without anything in it."""
     with connect(postgres_dsn, autocommit=True) as conn:
         conn.execute("CREATE DATABASE test_empty")
     dsn = named(postgres_dsn, "test_empty")
@@ -79,3 +81,35 @@ def test_the_most_specific_variant_wins(tmp_path: Path) -> None:
 def test_a_tier_without_its_variant_is_said(tmp_path: Path) -> None:
     with pytest.raises(OutsideError, match="0001_a: no variant for tier plain"):
         steps(Tier.PLAIN, _folder(tmp_path / "m", **{"0001_a__timescale": "SELECT 1"}))
+
+
+def test_the_tier_is_what_the_server_offers_and_stays(store_server: str, request: pytest.FixtureRequest) -> None:
+    with connect(store_server, autocommit=True) as conn:
+        conn.execute("CREATE DATABASE test_tier")
+    dsn = named(store_server, "test_tier")
+    try:
+        assert migrate(dsn)
+        with connect(dsn) as conn:
+            tier = detect_tier(conn)
+            assert f"[{tier}]" in request.node.name
+            assert conn.execute("SELECT value FROM lifeline.meta WHERE key = 'tier'").fetchone() == (tier.value,)
+            hypertable = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb')"
+            assert conn.execute(hypertable).fetchone() == (tier is not Tier.PLAIN,)
+    finally:
+        drop_database(dsn)
+
+
+def test_a_new_database_can_be_kept_plain_for_good(timescale_dsn: str) -> None:
+    with connect(timescale_dsn, autocommit=True) as conn:
+        conn.execute("CREATE DATABASE test_plain")
+    dsn = named(timescale_dsn, "test_plain")
+    try:
+        migrate(dsn, tier=Tier.PLAIN)
+        assert migrate(dsn) == []
+        with connect(dsn) as conn:
+            assert detect_tier(conn) is Tier.PLAIN
+            assert conn.execute(
+                "SELECT relkind FROM pg_class WHERE oid = 'lifeline.readings'::regclass"
+            ).fetchone() == ("p",)
+    finally:
+        drop_database(dsn)
