@@ -111,6 +111,9 @@ class Link:
             failures = 0 if stopwatch_s() - started_s > 10 else failures + 1
             if failures:
                 SystemClock().pause_s(_BACK_OFF_S[min(failures, len(_BACK_OFF_S)) - 1], self._stopping)
+
+    def close(self) -> None:
+        """Give the wake-up sockets back, after `run` has returned or was never called."""
         self._reader.close()
         self._waker.close()
 

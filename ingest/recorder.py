@@ -109,6 +109,7 @@ class _Recorder:
                 raise self._broken
         finally:
             self._close()
+            self._link.close()
 
     def _network(self) -> None:
         try:
