@@ -95,7 +95,11 @@ def read_condition(
     if "near" in forms:
         forms = ["near"]
     if len(forms) != 1:
-        got = ", ".join(forms) if forms else ", ".join(map(str, data)) or "nothing"
+        strange = [] if forms else [key for key in data if key not in beside]
+        reader.faults += check_keys({key: 0 for key in strange}, path, reader.positions, optional=FORMS)
+        if strange:
+            return None
+        got = ", ".join(forms) or "nothing"
         reader.fault(path, "a condition has exactly one form", got, "one of " + ", ".join(FORMS) + ", or all: [...]")
         return None
     form = forms[0]

@@ -1,0 +1,158 @@
+"""The watcher against a real database: exactly once, through restarts, reloads and refused folders."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from city.clock import ManualClock, SystemClock, from_us, stopwatch_s
+from city.reading import Readings
+from rules.watcher import WatcherSettings, run_watcher
+from store import journal, register, roles
+from store.connection import connect
+from tests.rules.small_city import FILES, T0_US, city_files
+
+
+def write(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+@contextmanager
+def watching(dsn: str, folder: Path | None, clock: ManualClock) -> Iterator[None]:
+    stop = threading.Event()
+    thread = threading.Thread(target=run_watcher, args=(WatcherSettings(dsn, clock, folder), stop))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def wait_for(what: Callable[[], Any], limit_s: float = 20) -> Any:  # noqa: ANN401 - whatever was waited for
+    until_s = stopwatch_s() + limit_s
+    while stopwatch_s() < until_s:
+        if found := what():
+            return found
+        SystemClock().pause_s(0.02)
+    pytest.fail(f"did not happen within {limit_s} s: {what}")
+
+
+def query(dsn: str, sql: str) -> list[tuple[Any, ...]]:
+    with connect(dsn) as conn:
+        return conn.execute(sql.encode()).fetchall()
+
+
+def put(dsn: str, sensor: str, values: list[float], start_s: int = 0) -> None:
+    """Journal readings, one a minute, as the recorder would."""
+    with connect(dsn) as conn:
+        number = register.ids(conn)[sensor]
+        for at, value in enumerate(values):
+            time_us = T0_US + (start_s + at * 60) * 1_000_000
+            row = Readings.of([(number, time_us, time_us, value, 1, value)])
+            journal.append(conn, "readings", journal.encode_readings(row), from_us(time_us))
+            conn.commit()
+
+
+def handled(dsn: str) -> bool:
+    return query(
+        dsn, "SELECT (SELECT coalesce(max(seq), 0) FROM lifeline.journal) <= (SELECT seq FROM lifeline.followers)"
+    ) == [(True,)]
+
+
+ALARMS = "SELECT rule, scope, peak_level, raised_at, cleared_at FROM city.alarms ORDER BY raised_at"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(from_us(T0_US))
+
+
+def test_readings_become_an_alarm_an_incident_and_a_notice(database: str, tmp_path: Path, clock: ManualClock) -> None:
+    folder = write(tmp_path / "city", dict(FILES))
+    with watching(database, folder, clock):
+        wait_for(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
+        put(database, "wl-1", [0, 50, 50, 50])
+        wait_for(lambda: query(database, "SELECT 1 FROM city.notices"))
+    assert query(database, ALARMS) == [("depth", "wl-1", "red", from_us(T0_US + 120_000_000), None)]
+    assert query(database, "SELECT level, stage, title_zh FROM city.incidents") == [
+        ("red", "raised", "下穿积水 · 磨坊下穿")
+    ]
+    assert query(database, "SELECT target, state FROM city.notices") == [("li", "queued")]
+    assert query(database, "SELECT kind FROM city.alarm_events") == [("raised",)]
+
+
+def test_restarts_lose_nothing_and_repeat_nothing(database: str, tmp_path: Path, clock: ManualClock) -> None:
+    folder = write(tmp_path / "city", dict(FILES))
+    values = [0.0, 50.0, 50.0, 50.0, *[0.0] * 12]
+    for at, value in enumerate(values):
+        with watching(database, folder, clock):
+            wait_for(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
+            put(database, "wl-1", [value], start_s=at * 60)
+            if at % 3 == 0:  # the others stop before the row is handled, most times
+                wait_for(lambda: handled(database))
+    with watching(database, folder, clock):
+        wait_for(lambda: handled(database))
+    start = T0_US + 120_000_000
+    assert query(database, ALARMS) == [("depth", "wl-1", "red", from_us(start), from_us(start + 720_000_000))]
+    assert query(database, "SELECT kind FROM city.alarm_events ORDER BY time") == [("raised",), ("cleared",)]
+
+
+def test_a_broken_folder_is_refused_whole_and_the_old_one_goes_on(
+    database: str, tmp_path: Path, clock: ManualClock
+) -> None:
+    folder = write(tmp_path / "city", dict(FILES))
+    with watching(database, folder, clock):
+        wait_for(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
+        good = query(database, "SELECT bundle FROM lifeline.current_bundle")
+        write(folder, city_files(rules__depth=FILES["rules/depth.yaml"].replace("above: 40 cm", "abov: 40 cm")))
+        fault = wait_for(
+            lambda: query(database, "SELECT advice FROM city.health WHERE name = 'city_folder' AND state = 'fault'")
+        )
+        assert "rules/depth.yaml:8:13: unknown key 'abov', try 'above'" in fault[0][0]
+        put(database, "wl-1", [50, 50])
+        wait_for(lambda: query(database, ALARMS))
+        assert query(database, "SELECT bundle FROM lifeline.current_bundle") == good
+        write(folder, dict(FILES))
+        wait_for(lambda: query(database, "SELECT 1 FROM city.health WHERE name = 'city_folder' AND state = 'ok'"))
+
+
+def test_time_alone_is_journaled_when_it_changes_something(database: str, tmp_path: Path, clock: ManualClock) -> None:
+    folder = write(tmp_path / "city", dict(FILES))
+    with watching(database, folder, clock):
+        wait_for(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
+        put(database, "wl-1", [50])
+        wait_for(lambda: handled(database))
+        clock.advance(400)
+        with connect(database) as conn:
+            roles.beat(conn, "recorder", 1, clock.now(), {})
+        wait_for(lambda: query(database, ALARMS))
+        ticks = query(database, "SELECT count(*) FROM lifeline.journal WHERE kind = 'tick'")
+        clock.advance(1)
+        wait_for(lambda: handled(database))
+    assert query(database, "SELECT condition FROM city.alarms WHERE rule = 'depth'") == [("unknown",)]
+    assert query(database, "SELECT count(*) FROM lifeline.journal WHERE kind = 'tick'")[0][0] <= ticks[0][0] + 1
+
+
+def test_a_command_goes_through_the_journal(database: str, tmp_path: Path, clock: ManualClock) -> None:
+    folder = write(tmp_path / "city", dict(FILES))
+    with watching(database, folder, clock):
+        wait_for(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
+        put(database, "wl-1", [50, 50])
+        ((incident,),) = wait_for(lambda: query(database, "SELECT incident FROM city.incidents"))
+        command = {"id": "c1", "incident": incident, "kind": "acknowledge", "actor": "Li", "note": "", "via": "link"}
+        with connect(database) as conn:
+            journal.append(conn, "command", msgspec.json.encode(command), clock.now())
+            conn.commit()
+        wait_for(lambda: query(database, "SELECT 1 FROM city.incidents WHERE acknowledged"))
+    assert query(database, "SELECT actor FROM city.incident_events WHERE kind = 'acknowledge'") == [("Li",)]
