@@ -31,8 +31,10 @@ from city.errors import InputError, OutsideError
 from lifeline.settings import Settings
 from lifeline.supervisor import Supervisor
 from store.connection import connect
+from store.roles import beats
 from store.testing import drop_database, fresh_database
 
+ROLES = ("recorder", "watcher", "notifier")  # the road from reading to notice; the API only shows it
 STEADY_SHARE = 0.3  # of the committed rate at full speed
 SETTLE_S = 120.0  # how long the roles may take to finish what was published
 COPY_RUNS = 3
@@ -88,6 +90,7 @@ def run(
             bench = _Bench(fleet, publisher, observer, clock, supervisor)
             progress("full speed")
             full = bench.full_speed(seconds, max_messages)
+            bench.wait_idle()  # also of what the broker delivers again, or it would be measured as latency
             progress("steady")
             steady = bench.steady(seconds, full.committed_per_s * STEADY_SHARE)
             costs = bench.costs(full)
@@ -110,6 +113,7 @@ def run(
             commit=steady.commit,
             alarm=steady.alarm,
             costs=costs,
+            redelivered=_repeated(settings.database),
             lost=published - rows,
             missed=steady.probes - steady.alarm.count,
         )
@@ -141,7 +145,7 @@ def _system(
         path.write_text(text, encoding="utf-8")
     progress("starting")
     settings = Settings(data=folder / "data", city=city, database_url=database_url, mqtt_url=mqtt_url)
-    with closing(Supervisor(settings)) as supervisor:
+    with closing(Supervisor(settings, roles=ROLES)) as supervisor:
         supervisor.open()
         supervisor.start_roles()
         yield supervisor
@@ -207,6 +211,17 @@ class _Bench:
             raise OutsideError(f"the watcher did not evaluate everything within {SETTLE_S:g} s, try its log")
         return last.seen_us
 
+    def wait_idle(self) -> None:
+        """Wait until the recorder says that everything the broker has had so far is committed."""
+        moment, end_s = self._clock.now(), stopwatch_s() + SETTLE_S
+        with connect(self._supervisor.settings.database, autocommit=True, application_name="lifeline bench") as conn:
+            while stopwatch_s() < end_s:
+                beat = beats(conn).get("recorder")
+                if beat is not None and beat.heard_until is not None and beat.heard_until >= moment:
+                    return
+                self._clock.pause_s(0.1)
+        raise OutsideError(f"the recorder was not idle within {SETTLE_S:g} s, try its log")
+
     def steady(self, seconds: float, per_s: float) -> _Steady:
         """Publish evenly at `per_s` readings/s, a probe among them now and then."""
         first_us, start_s, first = self._clock.now_us(), stopwatch_s(), self._messages
@@ -265,6 +280,12 @@ def _latency(delays_us: NDArray[np.int64]) -> Latency:
         return Latency(float("nan"), float("nan"), 0)
     p50, p99 = np.percentile(delays_us, (50, 99)) / 1000
     return Latency(float(p50), float(p99), len(delays_us))
+
+
+def _repeated(dsn: str) -> int:
+    with connect(dsn, autocommit=True, application_name="lifeline bench") as conn:
+        row = conn.execute("SELECT coalesce(sum(repeated), 0) FROM city.gateways").fetchone()
+    return int(row[0]) if row else 0
 
 
 def copy_rate(dsn: str) -> tuple[int, float]:

@@ -58,7 +58,10 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One run. `lost` readings and `missed` probe alarms must be 0."""
+    """One run.
+
+    `lost` readings and `missed` probe alarms must be 0; `redelivered` readings came again and counted once.
+    """
 
     machine: Machine
     load: Load
@@ -66,6 +69,7 @@ class Report:
     commit: Latency
     alarm: Latency
     costs: tuple[Cost, ...]
+    redelivered: int
     lost: int
     missed: int
     name: str = "pipeline"
@@ -87,7 +91,7 @@ class Report:
             f"{load.gateways} gateways, {load.sensors} sensors, {load.readings_per_message} readings a message, "
             f"{load.full_readings:,} at full speed, {load.steady_readings:,} at {load.steady_per_s:,.0f}/s",
         )
-        head.add_row("lost readings, missed alarms", f"{self.lost}, {self.missed}")
+        head.add_row("readings", f"{self.lost} lost, {self.redelivered:,} delivered again; {self.missed} alarms missed")
         speed = Table("from publish to", "readings/s", title="full speed")
         found = self.throughput
         for what, value in (

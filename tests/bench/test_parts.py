@@ -128,6 +128,7 @@ def test_a_report_reads_as_json_and_as_tables(database: str) -> None:
         commit=Latency(12.34567, 45.6, 300_000),
         alarm=Latency(20.1, 80.2, 200),
         costs=(Cost("recorder", 0.987654, 123.4), Cost("watcher", None, None)),
+        redelivered=12,
         lost=0,
         missed=0,
     )
