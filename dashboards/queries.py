@@ -76,17 +76,18 @@ SELECT (SELECT count(*) FROM city.health WHERE state <> 'ok') AS faults,
 
 
 def places(language: str) -> str:
-    """One row per site, the worst last so that it is drawn on top; level -1 when all its sensors are silent."""
+    """One row per site with its worst sensor, worst site last to be drawn on top; level -1 when all are silent."""
     return f"""\
 WITH silence AS (
-    SELECT s.site, bool_and(l.stale) AS silent, count(*) AS sensors
+    SELECT s.site, bool_and(l.stale) AS silent, count(*) AS sensors,
+           (array_agg(sensor ORDER BY {_number("l.level")} DESC, sensor))[1] AS sensor
     FROM city.latest l JOIN city.sensors s USING (sensor) GROUP BY 1
 ), alarm AS (
     SELECT site, max({_number("level")}) AS level FROM city.alarms
     WHERE cleared_at IS NULL AND level <> 'none' GROUP BY 1
 )
 SELECT t.lat AS latitude, t.lon AS longitude, {_name("t", language)} AS name, t.site, t.kind, t.district,
-       coalesce(n.sensors, 0) AS sensors,
+       coalesce(n.sensors, 0) AS sensors, coalesce(n.sensor, '') AS sensor,
        coalesce(a.level, CASE WHEN n.silent THEN -1 ELSE 0 END) AS level,
        CASE WHEN a.level IS NULL THEN 0 ELSE a.level END AS size
 FROM city.sites t LEFT JOIN silence n USING (site) LEFT JOIN alarm a USING (site)

@@ -64,7 +64,7 @@ def wall(language: str, console_url: str, tiles: str = "") -> Dashboard:
             Variable("district", words("district"), queries.DISTRICTS).json(),
         ],
         panels=[*_tiles(words), *_incidents(words, tiles), *_trends(words)],
-        links=[_console_link(words("operations"), console)],
+        links=[_console_link(words("operations"), f"{console}/{words.ask}")],
     )
 
 
@@ -73,6 +73,7 @@ class Words:
 
     def __init__(self, language: str) -> None:
         self.language = language
+        self.ask = f"?lang={language}"  # the operations page in the wall's language
 
     def __call__(self, key: str) -> str:
         """The words of one key of `city/words/dashboard.toml`."""
@@ -142,7 +143,7 @@ def _tiles(words: Words) -> list[Panel]:
 
 
 def _incidents(words: Words, tiles: str) -> list[Panel]:
-    site_link = Link(words("open_site"), "${console:raw}/sites/${__data.fields.site:percentencode}")
+    sensor = Link(words("open_sensor"), f"${{console:raw}}/sensors/${{__data.fields.sensor:percentencode}}{words.ask}")
     return [
         Geomap(
             words("map"),
@@ -152,7 +153,7 @@ def _incidents(words: Words, tiles: str) -> list[Panel]:
             Field(steps=level_steps(PURPLE), custom={"hideFrom": {"legend": False, "tooltip": False, "viz": False}}),
             [
                 Override("level", {"displayName": words("level"), "mappings": _mappings(words.levels())}),
-                Override("name", {"displayName": words("site"), "links": [site_link.json()]}),
+                Override("name", {"displayName": words("site"), "links": [sensor.json()]}),
                 Override("size", {"custom.hideFrom": {"legend": True, "tooltip": True, "viz": False}}),
             ],
             tiles=tiles,
@@ -173,7 +174,8 @@ def _mappings(words: dict[str, str]) -> list[Json]:
 
 
 def _incident_columns(words: Words) -> list[Override]:
-    link = Link(words("open_incident"), "${console:raw}/incidents/${__data.fields.incident:percentencode}")
+    url = f"${{console:raw}}/incidents/${{__data.fields.incident:percentencode}}{words.ask}"
+    link = Link(words("open_incident"), url)
     seen = {"0": words("acknowledged_no"), "1": words("acknowledged_yes")}
     stages = {stage: words(f"stage_{stage}") for stage in STAGES}
     unseen = Steps(base=LEVEL_COLOURS[3], above=((1, QUIET),))
@@ -220,6 +222,7 @@ def _trends(words: Words) -> list[Panel]:
                 Override("silent", {"displayName": words("silent"), "thresholds": _alarm_from(1, PURPLE).json()}),
                 Override("registered", {"displayName": words("registered")}),
             ],
+            [Link(words("operations"), f"${{console:raw}}/gateways{words.ask}")],
         ),
         Stat(
             words("ingest"),

@@ -138,6 +138,7 @@ def test_the_map_draws_the_worst_on_top(seeded_city: str, now: datetime) -> None
     made = shown(seeded_city, "geomap", now)
     assert list(zip(made.column("site"), made.column("level"), strict=True)) == [("b1", 2), ("u1", 3), ("g1", 4)]
     assert row(made, 1)["name"] == "North underpass"
+    assert made.column("sensor") == ["s1", "w1", "m1"]
     assert row(shown(seeded_city, "geomap", now, language="zh"), 1)["name"] == "北下穿"
 
 
