@@ -21,6 +21,7 @@ from lifeline.cityclock import ClockKeeper, resumed_us
 from lifeline.cityfolder import read_checked
 from lifeline.files import DataLock
 from lifeline.glance import Glance, Summary, look, sum_up
+from lifeline.logs import log_to
 from lifeline.ports import LOOPBACK, kept_port
 from lifeline.roles import CORE, DEMO, StopSignal, stop_on_signals
 from lifeline.screen import Screen, Setting, summary_table
@@ -53,6 +54,7 @@ def play(settings: Settings, wish: Wish, console: Console) -> int:
     stop = stop_on_signals()
     wall = SystemClock()
     story = _prepare(settings, wish, wall.now_us())
+    log_to(settings.data / "log" / "supervisor.log")  # the screen is not for it
     settings = settings.model_copy(update={"city": settings.data / "city"})
     city_us = resumed_us(settings.data, story.start_us)
     supervisor = Supervisor(settings, (*CORE, *DEMO), clock=ManualClock(from_us(city_us)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import logging.handlers
 import os
 import signal
 import threading
@@ -13,7 +12,7 @@ from types import FrameType
 
 from city.clock import Clock, process_clock
 from city.errors import InputError
-from lifeline.files import LOG_BYTES
+from lifeline.logs import log_to
 from lifeline.settings import Settings, secret, split_address
 
 CORE = ("recorder", "watcher", "notifier", "api")
@@ -40,7 +39,8 @@ def run_role(name: str, settings: Settings) -> None:
     }
     if name not in roles:
         raise InputError(f"no role {name!r}, try {', '.join(CORE)}")
-    _log_to(os.environ.get("LIFELINE_LOG"))
+    named = os.environ.get("LIFELINE_LOG")
+    log_to(Path(named) if named else None)
     stop = stop_on_signals()
     log = logging.getLogger(__name__)
     log.info("start %s", name, extra={"action": "role.start"})
@@ -69,17 +69,6 @@ def stop_on_signals() -> StopSignal:
     signal.signal(signal.SIGTERM, tell)
     signal.signal(signal.SIGINT, tell)
     return stop
-
-
-def _log_to(path: str | None) -> None:
-    handler: logging.Handler = (
-        logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
-        if path
-        else logging.StreamHandler()
-    )
-    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(level=os.environ.get("LIFELINE_LOG_LEVEL", "INFO").upper(), format=form, handlers=[handler])
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # one line per request otherwise
 
 
 def _recorder(settings: Settings, clock: Clock, stop: threading.Event) -> None:

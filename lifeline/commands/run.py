@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Annotated
 
 import typer
@@ -34,10 +33,11 @@ def run(
 
 
 def _run_all(found: Settings) -> None:
+    from lifeline.logs import log_to
     from lifeline.roles import stop_on_signals
     from lifeline.supervisor import Supervisor
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to(None)
     stop = stop_on_signals()
     supervisor = Supervisor(found)
     supervisor.open()
