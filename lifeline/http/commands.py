@@ -1,0 +1,95 @@
+"""What people say about an incident: appended to the journal, handled by the watcher."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+import msgspec
+
+from city.clock import Clock, SystemClock, stopwatch_s
+from lifeline.http.data import WAIT_S, Data, Row
+from rules.incidents import NEEDS_NOTE, STAGES
+from rules.inputs import CommandKind
+from store import journal
+
+WATCHER = "watcher"
+PATIENCE_S = 2.0
+LONGEST_NOTE = 1000
+LONGEST_ACTOR = 80
+_LOOK_EVERY_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a recorded command: `state` is `waiting`, `done` or `refused`; `reason` is the engine's."""
+
+    state: str
+    reason: str = ""
+
+
+def nonce() -> str:
+    """A form's own mark: two submissions of the same form are one command."""
+    return secrets.token_urlsafe(9)
+
+
+def record(
+    data: Data, clock: Clock, incident: str, kind: CommandKind, actor: str, note: str, via: str, mark: str = ""
+) -> int:
+    """Append a command and give the watcher up to 2 s to handle it; the number of its journal row.
+
+    Parameters
+    ----------
+    actor, note
+        Who says it (a person's id or name), and what else; cut to their longest length.
+    via
+        `link`, `console` or `api`.
+    mark
+        The form's nonce.
+    """
+    command = {
+        "id": f"{via}-{kind}-{mark[:40] or nonce()}",
+        "incident": incident,
+        "kind": kind.value,
+        "actor": " ".join(actor.split())[:LONGEST_ACTOR],
+        "note": note.strip()[:LONGEST_NOTE],
+        "via": via,
+        "at_us": clock.now_us(),
+    }
+    with data.connections.connection(timeout=WAIT_S) as conn, conn.transaction():
+        seq = journal.append(conn, "command", msgspec.json.encode(command), clock.now())
+    wall, began = SystemClock(), stopwatch_s()
+    while not handled(data, seq) and stopwatch_s() - began < PATIENCE_S:
+        wall.pause_s(_LOOK_EVERY_S)
+    return seq
+
+
+def handled(data: Data, seq: int) -> bool:
+    """Whether the watcher has come past journal row `seq`."""
+    with data.connections.connection(timeout=WAIT_S) as conn:
+        return journal.checkpoint(conn, WATCHER) >= seq
+
+
+def outcome(data: Data, incident: str, seq: int) -> Outcome:
+    """What became of the command in journal row `seq`."""
+    event = data.row("command_outcome", incident=incident, seq=str(seq))
+    if event is None:
+        return Outcome("waiting")
+    if str(event["kind"]).startswith("refused_"):
+        return Outcome("refused", str(event["note"]))
+    return Outcome("done")
+
+
+def fits(kind: CommandKind, incident: Row) -> bool:
+    """Whether a command fits an incident as it stands (the engine has the last word)."""
+    if incident["closed_at"] is not None:
+        return False
+    if kind is CommandKind.ACKNOWLEDGE:
+        return not incident["acknowledged"]
+    return incident["stage"] in STAGES[kind][0]
+
+
+def needs_note(kind: CommandKind, incident: Row) -> bool:
+    """Whether a command is refused without a note."""
+    early = incident["level"] != "none" or incident["stage"] not in ("reported", "false_alarm")
+    return kind in NEEDS_NOTE or (kind is CommandKind.CLOSE and early)
