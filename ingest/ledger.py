@@ -1,8 +1,8 @@
 """What each gateway sent and what became of it: counts that add up, and gaps in its message numbers.
 
 For every gateway: published = stored + repeated + rejected. A message refused whole counts as one published and one
-rejected. `missing` counts messages that the numbering says were sent and that never came; it goes down when they come
-late (gaps are remembered while the recorder runs).
+rejected. `missing` counts messages that the numbering says were sent and that did not come; it goes down when they
+come late, since the gaps are kept.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from store.connection import Connection
 from store.statements import statements
 
 _SQL = statements("ledger", package="ingest")
-_MAX_GAPS = 100
+_MAX_GAPS = 1000  # ranges kept for a gateway; what falls out stays missing for good
 _MAX_JUMP = 10_000  # a numbering that jumps further began anew
 
 
@@ -99,15 +99,23 @@ class Ledger:
                 account.repeated,
                 account.rejected,
                 account.missing,
+                self._spelled_gaps(gateway),
             )
             for gateway, account in self.accounts.items()
         ]
         conn.execute(_SQL["count"], [list(column) for column in zip(*rows, strict=True)])
 
+    def _spelled_gaps(self, gateway: str) -> str:
+        gaps = self.numbering[gateway].gaps if gateway in self.numbering else ()
+        return "{" + ",".join(f"{low},{high}" for low, high in gaps) + "}"
+
 
 def standing(conn: Connection) -> tuple[dict[str, Numbering], dict[str, bool | None]]:
     """Numbering and online state of each gateway, as last committed."""
     rows = conn.execute(_SQL["standing"]).fetchall()
-    return {gateway: Numbering(seq) for gateway, seq, _ in rows if seq is not None}, {
-        gateway: online for gateway, _, online in rows
+    numbering = {
+        gateway: Numbering(seq, tuple(zip(gaps[::2], gaps[1::2], strict=True)))
+        for gateway, seq, gaps, _ in rows
+        if seq is not None
     }
+    return numbering, {gateway: online for gateway, _, _, online in rows}
