@@ -100,12 +100,8 @@ class ReadingWriter:
 
     def _merge(self, unique: Readings) -> tuple[Mask, NDArray[np.float64], NDArray[np.float64]]:
         self._prepare(unique.time_us, again=True)
-        self._conn.execute(_SQL["make_stage"])
-        self._conn.execute(_SQL["empty_stage"])
-        data = copy_bytes(unique, np.arange(len(unique), dtype=np.int32))
+        self._stage(unique)
         with self._conn.cursor() as cursor:
-            with cursor.copy(_SQL["copy_stage"]) as copy:
-                copy.write(data)
             old = [row for (row,) in cursor.execute(_SQL["merge"]).fetchall()]
             new = np.ones(len(unique), np.bool_)
             value, raw = unique.value.copy(), unique.raw.copy()
@@ -115,6 +111,13 @@ class ReadingWriter:
                 for row, its_value, its_raw in cursor.execute(_SQL["standing"], {"rows": old, **bounds}):
                     value[row], raw[row] = its_value, its_raw
         return new, value, raw
+
+    def _stage(self, rows: Readings) -> None:
+        self._conn.execute(_SQL["make_stage"])
+        self._conn.execute(_SQL["empty_stage"])
+        data = copy_bytes(rows, np.arange(len(rows), dtype=np.int32))
+        with self._conn.cursor() as cursor, cursor.copy(_SQL["copy_stage"]) as copy:
+            copy.write(data)
 
     def _prepare(self, time_us: NDArray[np.int64], *, again: bool = False) -> None:
         days = set(np.unique(time_us // _DAY_US).tolist())
@@ -129,8 +132,10 @@ class ReadingWriter:
         ordered = new.sensor_id[order]
         last = np.append(ordered[1:] != ordered[:-1], True)
         newest = new.take(order[last])
-        columns = (newest.sensor_id, newest.time_us, newest.value, newest.flag, newest.received_us)
-        self._conn.execute(_SQL["latest"], [column.tolist() for column in columns])
+        self._stage(newest)
+        self._conn.execute(_SQL["lock_latest"])
+        if self._conn.execute(_SQL["update_latest"]).rowcount < len(newest):
+            self._conn.execute(_SQL["insert_latest"])
 
 
 def _first_of_each(readings: Readings) -> tuple[NDArray[np.intp], Mask]:

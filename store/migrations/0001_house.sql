@@ -84,7 +84,7 @@ CREATE TABLE lifeline.latest (
     value       float8 NOT NULL,
     flag        smallint NOT NULL,
     received_at timestamptz NOT NULL
-);
+) WITH (fillfactor = 50);  -- room for the next value beside the last: no index is touched
 
 -- What each gateway sent and what became of it; kept by the recorder in the same transaction.
 CREATE TABLE lifeline.gateway_ledger (

@@ -57,13 +57,17 @@ WHERE s.row = ANY (%(rows)s)
 -- Partitions must be there before their first row.
 SELECT lifeline.prepare_readings(lifeline.from_us(%(us)s), lifeline.from_us(%(us)s))
 
--- name: latest
--- The newest reading of each sensor; in the order of sensors, so that two writers cannot deadlock.
-INSERT INTO lifeline.latest AS l (sensor_id, time, value, flag, received_at)
-SELECT sensor_id, lifeline.from_us(time_us), value, flag, lifeline.from_us(received_us)
-FROM unnest(%s::integer[], %s::bigint[], %s::float8[], %s::smallint[], %s::bigint[])
-     AS b (sensor_id, time_us, value, flag, received_us)
-ORDER BY sensor_id
-ON CONFLICT (sensor_id) DO UPDATE
-SET time = excluded.time, value = excluded.value, flag = excluded.flag, received_at = excluded.received_at
-WHERE excluded.time > l.time
+-- name: lock_latest
+-- One writer at a time from here to its commit: two that update the same sensors in another order would deadlock.
+SELECT pg_advisory_xact_lock(7234017283807667203)
+
+-- name: update_latest
+-- The newest reading of each sensor in the stage (one row a sensor). Five times cheaper than an upsert.
+UPDATE lifeline.latest l SET time = s.time, value = s.value, flag = s.flag, received_at = s.received_at
+FROM lifeline_stage s WHERE s.sensor_id = l.sensor_id AND s.time > l.time
+
+-- name: insert_latest
+-- Sensors that had none yet.
+INSERT INTO lifeline.latest (sensor_id, time, value, flag, received_at)
+SELECT s.sensor_id, s.time, s.value, s.flag, s.received_at FROM lifeline_stage s
+WHERE NOT EXISTS (SELECT FROM lifeline.latest l WHERE l.sensor_id = s.sensor_id)

@@ -52,7 +52,7 @@ _COMMUNITY_DSN = os.environ.get("LIFELINE_TEST_DSN_COMMUNITY", "")
 
 @pytest.fixture(params=[tier for tier in Tier if tier is not Tier.COMMUNITY or _COMMUNITY_DSN])
 def store_server(request: pytest.FixtureRequest) -> str:
-    """A server of each tier in turn; the community one only where LIFELINE_TEST_DSN_COMMUNITY names an administrator."""
+    """A server of each tier in turn; the community one only where LIFELINE_TEST_DSN_COMMUNITY names one."""
     if request.param is Tier.COMMUNITY:
         return _COMMUNITY_DSN
     dsn: str = request.getfixturevalue("postgres_dsn" if request.param is Tier.PLAIN else "timescale_dsn")
