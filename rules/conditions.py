@@ -190,8 +190,9 @@ def _near_one(condition: Near, track: Track, from_us: int, to_us: int, seen: lis
         return _note(seen, track, None, 0, 0, condition.written, Truth.UNKNOWN)
     newest, worst = samples[-1], max(sample.flag for sample in samples)
     if condition.detect is not None:
-        answers = [_found(condition.detect, track.finding(s.time_us, condition.detect.detector)) for s in samples]
-        return _note(seen, track, newest.value, newest.time_us, worst, condition.written, any_of(answers))
+        detect = condition.detect
+        answer = any_of(_found(detect, track.finding(s.time_us, detect.detector)) for s in reversed(samples))
+        return _note(seen, track, newest.value, newest.time_us, worst, condition.written, answer)
     if condition.compare is None:
         raise TypeError(f"a neighbour condition needs a comparison or a detector: {condition.written}")
     value = _aggregate(condition.aggregate, samples)
@@ -205,20 +206,27 @@ def _(condition: Near, moment: Moment, deadband: float, seen: list[Evidence] | N
     tracks = [track for name in condition.sensors if (track := moment.tracks.get(name)) is not None]
     if not tracks:
         return _note(seen, moment.track, None, 0, 0, condition.written, Truth.UNKNOWN)
+    from_us = to_us - condition.window_us
+    if seen is None:
+        return any_of(_near_one(condition, track, from_us, to_us, None) for track in tracks)
     every: list[Evidence] = []
-    truth = any_of(_near_one(condition, track, to_us - condition.window_us, to_us, every) for track in tracks)
-    if seen is not None:  # the neighbours that speak for the answer, else the closest one (they are sorted by distance)
-        seen.extend([e for e in every if e.truth == truth.name.lower()] or every[:1])
+    truth = any_of([_near_one(condition, track, from_us, to_us, every) for track in tracks])
+    # The neighbours that speak for the answer, else the closest one (they are sorted by distance).
+    seen.extend([e for e in every if e.truth == truth.name.lower()] or every[:1])
     return truth
 
 
 @holds.register
 def _(condition: All, moment: Moment, deadband: float, seen: list[Evidence] | None = None) -> Truth:
-    return all_of([holds(part, moment, deadband, seen) for part in condition.parts])
+    if seen is None:
+        return all_of(holds(part, moment, deadband) for part in condition.parts)
+    return all_of([holds(part, moment, deadband, seen) for part in condition.parts])  # show every part's evidence
 
 
 @holds.register
 def _(condition: Any_, moment: Moment, deadband: float, seen: list[Evidence] | None = None) -> Truth:
+    if seen is None:
+        return any_of(holds(part, moment, deadband) for part in condition.parts)
     return any_of([holds(part, moment, deadband, seen) for part in condition.parts])
 
 

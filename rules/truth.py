@@ -21,15 +21,25 @@ class Truth(Enum):
 
 
 def all_of(truths: Iterable[Truth]) -> Truth:
-    """FALSE wins, then UNKNOWN, then TRUE."""
-    found = set(truths)
-    return Truth.FALSE if Truth.FALSE in found else Truth.UNKNOWN if Truth.UNKNOWN in found else Truth.TRUE
+    """FALSE wins, then UNKNOWN, then TRUE; asks no further than it must."""
+    answer = Truth.TRUE
+    for truth in truths:
+        if truth is Truth.FALSE:
+            return truth
+        if truth is Truth.UNKNOWN:
+            answer = truth
+    return answer
 
 
 def any_of(truths: Iterable[Truth]) -> Truth:
-    """TRUE wins, then UNKNOWN, then FALSE."""
-    found = set(truths)
-    return Truth.TRUE if Truth.TRUE in found else Truth.UNKNOWN if Truth.UNKNOWN in found else Truth.FALSE
+    """TRUE wins, then UNKNOWN, then FALSE; asks no further than it must."""
+    answer = Truth.FALSE
+    for truth in truths:
+        if truth is Truth.TRUE:
+            return truth
+        if truth is Truth.UNKNOWN:
+            answer = truth
+    return answer
 
 
 def negation(truth: Truth) -> Truth:
