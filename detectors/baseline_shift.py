@@ -63,12 +63,16 @@ class BaselineShift(PerSensor[ShiftState]):
     Warm-up, delay
         30 readings; after a pause `width`. A step of +34 um/m on noise of 5 is found after `width`/2 + `persist`
         readings, about 13.
+    False alarms
+        4 in 300 simulated calm sensor-days (thermal cycle, weather, traffic); none in four of five recordings of a test
+        bridge, while in the fifth the lowering of a support (+29 um/m within some 5 min) is found before it is over.
     Direction
         `up` tension (the value rose), `down` compression.
     Blind spots
         A change slower than the baseline; a step during a pause; a step that comes back within `persist` readings;
-        loads that stay longer than that (a traffic jam) look like a step, and so does a temperature front that bends
-        the signal by about `least_step` within `memory_s`: without the temperature itself they cannot be told apart.
+        a load that stays (a jam) looks like a step, and so does a temperature front that bends the signal by about
+        `least_step` within `memory_s`: without the temperature itself they cannot be told apart. Lorries in one reading
+        of eight cost one false alarm in 10 sensor-days, in one of five one a day: then send medians, not instants.
     Source
         Median level against trend: guided by Kromanis & Kripakaran (2014), Adv. Eng. Inform. 28, 277, on thermal
         response; gains as in `flood_onset`. The combination and its numbers are our own.

@@ -14,7 +14,7 @@ _OVER_S = 300.0  # rises are stated over five minutes
 _NOISE_MEMORY = 200  # readings
 _TYPICAL = 1.25  # standard deviation over mean absolute deviation, normal noise
 _CALM_AT = 0.5  # a rise is over, and noise is learned, below this part of the limit
-_RATE_ERROR = 0.35  # of the rate itself: water does not rise in straight lines
+_FASTER, _SLOWER = 4.0, 0.5  # how far rising water departs from its present rate
 
 
 class FloodState(msgspec.Struct, array_like=True):
@@ -55,6 +55,10 @@ class FloodOnset(PerSensor[FloodState]):
         cm. Any cadence; made for 10 s to 5 min. At 15 min it sees only what is left of a rise.
     Warm-up, delay
         10 readings; after a pause 3. A rise of 2 cm a minute is found in 3 to 4 readings, one of them for the median.
+    False alarms
+        None in 300 simulated dry sensor-days with sensor noise and passing cars; 8 to 12 in a year of recorded river
+        stage at 15 min, most of them steps made by maintenance. Of recorded street floods that reached 15 cm it found
+        all 31 of rain, 21 before 15 cm (median lead 4 min), and 450 of 476 tidal ones, 429 before (median 21 min).
     Direction
         `up` only.
     Blind spots
@@ -148,20 +152,20 @@ class FloodOnset(PerSensor[FloodState]):
         own.noise_cm = max(self.noise_floor_cm, own.noise_cm + (target_cm - own.noise_cm) / own.seen)
 
     def nowcast(self, sensor: str, depth_cm: float) -> tuple[float, float] | None:
-        """Seconds from the sensor's last reading until the water stands at `depth_cm`, as (earliest, latest).
+        """Seconds after the last reading when the water may reach `depth_cm`, as (earliest, latest).
 
-        `latest` is infinite when the water may well stop before. None when it is not rising, there already, or BLIND.
-        The range is wide on purpose: two standard deviations of the rate's noise and of the 35 % by which water that
-        rises now departs from a straight line.
+        None when it is not rising, there already, or BLIND. Water does not rise in straight lines: the range is the
+        straight line's time with four times the rate and with half of it, widened by two standard deviations of the
+        rate's noise (`latest` infinite when those reach zero). On recorded street floods, the range given at the first
+        finding for 15 cm held 93 % of the tidal and 71 % of the rain events that reached it; but 45 % and 83 % of the
+        events found below 15 cm never did.
         """
         known = self._sensors.get(sensor)
-        if known is None or not known.own.rising or known.own.depth_cm >= depth_cm:
+        if known is None or not known.own.rising or max(known.own.depth_cm, known.own.recent[-1]) >= depth_cm:
             return None
-        own = known.own
-        usual_s = max(known.usual_s, 1.0)
+        own, usual_s = known.own, max(known.usual_s, 1.0)
         alpha, beta = self._gains(usual_s)
-        noise_cm_s = own.noise_cm / usual_s * beta * sqrt(2 / (alpha * (4 - 2 * alpha - beta)))
-        error_cm_s = 2 * sqrt(noise_cm_s**2 + (_RATE_ERROR * own.rate_cm_s) ** 2)
+        error_cm_s = 2 * own.noise_cm / usual_s * beta * sqrt(2 / (alpha * (4 - 2 * alpha - beta)))
         away_cm = depth_cm - own.depth_cm
-        slow_cm_s = own.rate_cm_s - error_cm_s
-        return away_cm / (own.rate_cm_s + error_cm_s), away_cm / slow_cm_s if slow_cm_s > 0 else inf
+        slow_cm_s = _SLOWER * own.rate_cm_s - error_cm_s
+        return away_cm / (_FASTER * own.rate_cm_s + error_cm_s), away_cm / slow_cm_s if slow_cm_s > 0 else inf

@@ -161,11 +161,11 @@ class PerSensor(ABC, Generic[S]):
         return None if known is None else _encode(known)
 
     def put_state(self, sensor: str, state: State) -> None:
-        """Put a sensor back; None forgets it."""
+        """Put a sensor back; None forgets it; InputError when it was written by another version."""
         if state is None:
             self._sensors.pop(sensor, None)
         elif isinstance(state, bytes):
-            self._sensors[sensor] = self._decoder.decode(state)
+            self._sensors[sensor] = self._read(state)
         else:
             raise TypeError(f"{self.name}: not a state of mine: {type(state).__name__}")
 
@@ -175,7 +175,13 @@ class PerSensor(ABC, Generic[S]):
 
     def restore(self, data: bytes) -> None:
         """Take over a snapshot, bit for bit; InputError when it is another detector's."""
-        self._sensors = {s: self._decoder.decode(state) for s, state in read_snapshot(self.name, data).items()}
+        self._sensors = {s: self._read(state) for s, state in read_snapshot(self.name, data).items()}
+
+    def _read(self, state: bytes) -> Known[S]:
+        try:
+            return self._decoder.decode(state)
+        except msgspec.DecodeError as error:
+            raise InputError(f"{self.name}: state cannot be read ({error}), try replaying the journal") from error
 
 
 def read_snapshot(detector: str, data: bytes) -> dict[str, bytes]:

@@ -30,7 +30,7 @@ streams = st.builds(
 )
 
 
-def _lawful(examples: int = 12) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def _lawful(examples: int = 8) -> Callable[[Callable[..., None]], Callable[..., None]]:
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
     return settings(max_examples=examples, deadline=None, suppress_health_check=checks)
 
@@ -224,6 +224,9 @@ def test_foreign_snapshots_and_states_are_refused(name: str) -> None:
         detector.restore(other.snapshot())
     with pytest.raises(InputError, match="cannot be read"):
         detector.restore(b"\xff\x00")
+    if not name.startswith(PREFIX):
+        with pytest.raises(InputError, match="cannot be read"):
+            detector.put_state("a", b"\x93\x01\x02\x03")
     with pytest.raises(TypeError, match="not a state of mine"):
         detector.put_state("a", [1])  # type: ignore[arg-type]  # that is the point
 
