@@ -1,0 +1,70 @@
+"""Escalation files: every fault with its place; shifts over midnight and time zones."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+
+import pytest
+
+from rules.check import check_files, load_files
+from rules.roster import DAYS, Roster, Shift
+from tests.rules.small_city import FILES, city_files
+
+GOOD = FILES["escalation.yaml"]
+
+
+def faults(old: str, new: str) -> list[str]:
+    assert old in GOOD
+    return [str(fault) for fault in check_files(city_files(escalation=GOOD.replace(old, new)))]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("roster/day", "roster/night", "no such roster, got 'night', try day"),
+        ("group/ops, via", "group/opps, via", "no such group, got 'opps', try 'ops'"),
+        ("person: li", "person: lo", "no such person, got 'lo'"),
+        ("[bo]", "[boo]", "no such person, got 'boo', try 'bo'"),
+        ("[bo]", "[]", "a group needs somebody"),
+        ("via: [webhook]}", "via: [webhok]}", "no such channel, got 'webhok', try 'webhook'"),
+        ('"08:00"', '"8:00"', """not a time of day, got '8:00', try "08:00\""""),
+        ("mon, tue", "monday, tue", "not a day, got 'monday', try mon, tue"),
+        ("Asia/Shanghai", "Asia/Shanghay", "no such time zone, got 'Asia/Shanghay'"),
+        ("type: webhook", "type: webhok", "type: not one of webhook, smtp, got 'webhok', try 'webhook'"),
+        ("unless: acknowledged", "unless: acked", "unless: not one of acknowledged, dispatched"),
+        ("after: 3m", "after: 3 minutes", "after: not a duration"),
+        ("every: 5m", "every: 0s", "repeats at most once a second"),
+        ('webhook: "http://127.0.0.1:9/bo"', "phone: 12", "phone: expected text, got 12"),
+        ("red: {ack", "rot: {ack", "not a level, got 'rot', try red"),
+        ("rosters:", "roster:", "unknown key 'roster', try 'rosters'"),
+    ],
+)
+def test_a_fault_is_told_with_its_place_and_what_to_try(old: str, new: str, message: str) -> None:
+    found = faults(old, new)
+    assert any(message in fault for fault in found), found
+    assert all(fault.startswith("escalation.yaml:") for fault in found), found
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def test_a_night_shift_lasts_over_midnight_in_its_own_time_zone() -> None:
+    night = Roster("n", "Asia/Shanghai", (Shift("li", frozenset({"fri"}), time(20), time(8)),))
+    assert night.on_duty(at("2026-07-03T20:00:00+08:00")) == ["li"]
+    assert night.on_duty(at("2026-07-04T07:59:59+08:00")) == ["li"]
+    assert night.on_duty(at("2026-07-04T08:00:00+08:00")) == []
+    assert night.on_duty(at("2026-07-03T19:59:59+08:00")) == []
+    assert night.on_duty(datetime(2026, 7, 3, 12, 0, tzinfo=UTC)) == ["li"]
+
+
+def test_a_shift_of_the_same_hour_is_the_whole_day() -> None:
+    whole = Roster("w", "Asia/Shanghai", (Shift("li", frozenset(DAYS), time(8), time(8)),))
+    assert whole.on_duty(at("2026-07-03T03:00:00+08:00")) == ["li"]
+
+
+def test_a_target_names_each_person_once() -> None:
+    text = GOOD.replace("[bo]", "[bo, person/bo, roster/day]")
+    escalation = load_files(city_files(escalation=text)).escalation
+    assert [p.id for p in escalation.who("group/ops", at("2026-07-03T12:00:00+08:00"))] == ["bo", "li"]
+    assert [p.id for p in escalation.who("group/ops", at("2026-07-03T22:00:00+08:00"))] == ["bo"]
