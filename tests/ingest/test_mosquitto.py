@@ -1,0 +1,84 @@
+"""The recorder on MQTT 5, with mosquitto where the machine has one (`LIFELINE_TEST_MOSQUITTO` or on the PATH)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiomqtt
+import pytest
+
+from city.clock import SystemClock, stopwatch_s, to_us
+from ingest.recorder import RecorderSettings, run_recorder
+from store import roles
+from store.connection import Connection
+
+START = to_us(datetime(2026, 7, 1, tzinfo=UTC))
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[int]:
+    binary = os.environ.get("LIFELINE_TEST_MOSQUITTO") or shutil.which("mosquitto")
+    if binary is None:
+        pytest.skip("no mosquitto here: MQTT 5 is not tested; install it, or set LIFELINE_TEST_MOSQUITTO")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    config = tmp_path / "mosquitto.conf"
+    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n")
+    process = subprocess.Popen([binary, "-c", str(config)], stderr=subprocess.DEVNULL)  # noqa: S603 - the tester's own
+    yield port
+    process.terminate()
+    process.wait()
+
+
+def eventually(condition: Callable[[], object], within_s: float = 30.0) -> None:
+    deadline_s = stopwatch_s() + within_s
+    while not (last := condition()):
+        assert stopwatch_s() < deadline_s, f"not within {within_s} s, last {last!r}"
+        SystemClock().pause_s(0.02)
+
+
+def connected(conn: Connection) -> bool:
+    beat = roles.beats(conn).get("recorder")
+    return beat is not None and bool(beat.detail.get("connected"))
+
+
+@pytest.mark.parametrize("share", ["", "recorders"])
+async def test_nothing_is_lost_across_a_restart(
+    mosquitto: int, city_database: str, conn: Connection, share: str
+) -> None:
+    settings = RecorderSettings(city_database, f"mqtt://127.0.0.1:{mosquitto}", SystemClock(), share=share)
+
+    async def publish(first: int, last: int) -> None:
+        async with aiomqtt.Client("127.0.0.1", mosquitto) as client:
+            for number in range(first, last):
+                readings = [{"sensor": "wl-003", "time": START // 1000 + number * 1000, "value": 1}]
+                payload = json.dumps({"seq": number, "readings": readings})
+                await client.publish("lifeline/v1/north/gw-1/readings", payload, qos=1)
+
+    def stored() -> int:
+        row = conn.execute("SELECT count(*) FROM city.readings").fetchone()
+        return int(row[0]) if row else 0
+
+    for first in (0, 1000):
+        stop = threading.Event()
+        thread = threading.Thread(target=run_recorder, args=(settings, stop))
+        thread.start()
+        try:
+            eventually(lambda: connected(conn))
+            await publish(first, first + 500)
+            eventually(lambda want=first + 500: stored() == want)  # type: ignore[misc] # bound on purpose
+        finally:
+            stop.set()
+            thread.join(30)
+        conn.execute("DELETE FROM lifeline.roles")
+        await publish(first + 500, first + 1000)  # kept by the broker while nobody records
+    assert stored() == 1500
