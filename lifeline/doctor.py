@@ -172,23 +172,35 @@ def _city(settings: Settings, in_force: Mapping[str, str] | None) -> Iterator[Re
     if in_force is not None and bundle_hash(files) != bundle_hash(in_force):
         note = " (differs from the one in force: a running watcher will apply it)"
     yield Report("city folder", "ok", f"{settings.city or 'as last applied'}, {len(files)} files{note}")
-    yield from _channels(checked.escalation)
+    yield from _channels(checked.escalation, settings)
 
 
-def _channels(escalation: Escalation) -> Iterator[Report]:
+def _channels(escalation: Escalation, settings: Settings) -> Iterator[Report]:
     if not escalation.people:
         yield Report("channels", "warning", "no people in escalation.yaml: nobody will be told", "name some")
     for name, channel in escalation.channels.items():
-        yield _channel(name, channel)
+        yield _channel(name, channel, settings)
     hosts = {urlsplit(person.reach.get("webhook", "")).hostname for person in escalation.people.values()}
     for host in sorted(host for host in hosts if host):
         yield _resolvable(f"webhook host {host}", host)
 
 
-def _channel(name: str, channel: Mapping[str, object]) -> Report:
-    missing = [str(value) for key, value in channel.items() if key.endswith("_env") and not os.environ.get(str(value))]
+def _surroundings(settings: Settings) -> tuple[Mapping[str, str], str]:
+    """The variables the notifier has, as far as we may look; else this shell's, and a word that says so."""
+    found = running(settings)
+    try:
+        pid = found[1].pid["notifier"] if found else 0
+        pairs = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace").split("\0")
+    except (KeyError, OSError):
+        return os.environ, " (looked for in this shell only)"
+    return dict(pair.split("=", 1) for pair in pairs if "=" in pair), ""
+
+
+def _channel(name: str, channel: Mapping[str, object], settings: Settings) -> Report:
+    variables, where = _surroundings(settings)
+    missing = [str(value) for key, value in channel.items() if key.endswith("_env") and not variables.get(str(value))]
     if missing:
-        advice = f"set {', '.join(missing)} where Lifeline runs (seen from this shell only)"
+        advice = f"set {', '.join(missing)} where Lifeline runs{where}"
         return Report(f"channel {name}", "warning", f"{', '.join(missing)} not set", advice)
     host = channel.get("host")
     if isinstance(host, str):

@@ -30,15 +30,12 @@ class DistrictLine(NamedTuple):
 
 
 class IncidentLine(NamedTuple):
-    """One open incident; `calm` when all its alarms have cleared (`level` is then the highest it had)."""
+    """One open incident; `level` is `none` when all its alarms have cleared."""
 
     incident: str
     level: str
-    calm: bool
     title: str
     title_zh: str | None
-    site: str
-    site_zh: str
     opened_at: datetime
     stage: str
     acknowledged: bool

@@ -43,6 +43,7 @@ def run_role(name: str, settings: Settings) -> None:
     log_to(Path(named) if named else None)
     stop = stop_on_signals()
     log = logging.getLogger(__name__)
+    os.umask(0o077)  # what a role writes may hold addresses and signed links
     log.info("start %s", name, extra={"action": "role.start"})
     try:
         roles[name](settings, process_clock(), stop)

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from city.clock import stopwatch_s
 from city.words import say
-from lifeline.glance import Glance, Summary
+from lifeline.glance import Glance, IncidentLine, Summary
 
 LEVELS = ("red", "orange", "yellow", "blue")
 STYLE = {"red": "bold white on red", "orange": "bold black on dark_orange", "yellow": "black on yellow",
@@ -70,7 +70,7 @@ class Screen:
 
     def __enter__(self) -> Screen:
         if not self.plain:
-            self._live = Live(console=self.console, auto_refresh=False, screen=False, transient=True)
+            self._live = Live(console=self.console, auto_refresh=False, screen=True)
             self._live.start()
         return self
 
@@ -94,6 +94,8 @@ class Screen:
         return moment.astimezone(self.setting.zone).strftime(form)
 
     def _level(self, level: str) -> Text:
+        if level == "none":
+            return Text(self._say("over"), style="dim")
         return Text(f" {say(f'levels.{level}', self.setting.language)} ", style=STYLE[level])
 
     def _head(self, now: datetime) -> str:
@@ -151,18 +153,16 @@ class Screen:
         table = self._table(title, "level", "what", "since", "stage", "acknowledged")
         for line in glance.incidents:
             table.add_row(
-                self._level("none" if line.calm else line.level),
-                self._what(line.title, line.title_zh, line.site, line.site_zh),
+                self._level(line.level),
+                self._what(line),
                 self._time(line.opened_at),
                 say(f"dashboard.stage_{line.stage}", self.setting.language),
                 "✓" if line.acknowledged else "",
             )
         return table
 
-    def _what(self, title: str, title_zh: str | None, site: str, site_zh: str) -> str:
-        if self.setting.language == "zh":
-            return f"{title_zh or title}（{site_zh}）"
-        return f"{title} ({site})"
+    def _what(self, line: IncidentLine) -> str:
+        return (line.title_zh or line.title) if self.setting.language == "zh" else line.title
 
     def _notices(self, glance: Glance) -> Table:
         table = self._table(self._say("notices"), "since", "level", "what", "to", "channel", "state")
@@ -181,7 +181,7 @@ class Screen:
         for line in glance.incidents if glance else []:
             if line.incident not in self._known:
                 self._known.add(line.incident)
-                what = self._what(line.title, line.title_zh, line.site, line.site_zh)
+                what = self._what(line)
                 level = say(f"levels.{line.level}", self.setting.language)
                 self.console.print(
                     f"{self._time(line.opened_at)}  [{level}] {what}", markup=False, highlight=False, soft_wrap=True

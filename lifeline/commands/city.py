@@ -22,9 +22,25 @@ def check(folder: Folder) -> None:
     )
 
 
-def init(folder: Folder) -> None:
+def init(
+    folder: Folder,
+    floodnet: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead, a city for the FloodNet recordings in this folder.", show_default=False, exists=True
+        ),
+    ] = None,
+) -> None:
     """Write a small commented example city folder to start from."""
+    from city.errors import InputError
     from city.example import write_example
 
-    write_example(folder)
+    if floodnet is None:
+        write_example(folder)
+    else:
+        from gateway.floodnet import write_floodnet_city
+
+        if folder.exists() and any(folder.iterdir()):
+            raise InputError(f"{folder}: not empty, try another folder")
+        write_floodnet_city(floodnet, folder)
     typer.echo(f"{folder}: written. Next: lifeline check {folder}; then LIFELINE_CITY={folder} lifeline run")

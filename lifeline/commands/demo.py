@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from lifeline.commands.options import moment_us
+
 
 def demo(
     speed: Annotated[float, typer.Option(help="City seconds per second.", min=0.1, max=3600)] = 60,
@@ -39,7 +41,7 @@ def demo(
         speed=speed,
         for_s=None if for_ is None else duration.parse_s(for_),
         seed=seed,
-        start_us=None if start is None else _moment_us(start),
+        start_us=None if start is None else _past_us(start),
         fresh=fresh,
         plain=plain or not console.is_terminal,
         language=spoken(lang),
@@ -49,16 +51,11 @@ def demo(
     raise typer.Exit(play(found, wish, console))
 
 
-def _moment_us(text: str) -> int:
-    from datetime import datetime
-
-    from city.clock import SystemClock, to_us
+def _past_us(text: str) -> int:
+    from city.clock import SystemClock
     from city.errors import InputError
 
-    try:
-        moment_us = to_us(datetime.fromisoformat(text))
-    except ValueError as error:
-        raise InputError(f"--start: not a time with its offset, got {text!r}, try 2026-07-01T00:00:00Z") from error
-    if moment_us > SystemClock().now_us():
+    found_us = moment_us("--start", text)
+    if found_us > SystemClock().now_us():
         raise InputError(f"--start: lies in the future, got {text!r}, try a time that has passed")
-    return moment_us
+    return found_us

@@ -18,3 +18,16 @@ MqttUrl = Annotated[
     typer.Option(help="mqtt://… or mqtts://… (a password is safer in LIFELINE_MQTT_URL).", show_default=False),
 ]
 Http = Annotated[str | None, typer.Option(help="Listen on host:port.", show_default=False)]
+
+
+def moment_us(flag: str, text: str) -> int:
+    """Microseconds since 1970 of a time given to `flag` (InputError when it is not one, or has no offset)."""
+    from datetime import datetime
+
+    from city.clock import to_us
+    from city.errors import InputError
+
+    try:
+        return to_us(datetime.fromisoformat(text))
+    except ValueError as error:
+        raise InputError(f"{flag}: not a time with its offset, got {text!r}, try 2026-07-01T00:00:00Z") from error

@@ -17,10 +17,8 @@ ORDER BY d.district
 
 -- name: incidents
 -- Open incidents, worst and newest first.
-SELECT i.incident, CASE WHEN i.level = 'none' THEN i.peak_level ELSE i.level END AS level, i.level = 'none' AS calm,
-       i.title, i.title_zh, coalesce(s.name, i.site) AS site, coalesce(s.name_zh, s.name, i.site) AS site_zh,
-       i.opened_at, i.stage, i.acknowledged
-FROM city.incidents i LEFT JOIN city.sites s USING (site)
+SELECT i.incident, i.level, i.title, i.title_zh, i.opened_at, i.stage, i.acknowledged
+FROM city.incidents i
 WHERE i.closed_at IS NULL
 ORDER BY array_position(ARRAY['red', 'orange', 'yellow', 'blue', 'none'], i.level), i.opened_at DESC
 LIMIT 8
