@@ -96,8 +96,10 @@ class EmbeddedPostgres:
                 self._initdb(account, binaries)
             self._launch(account, binaries)
             self._make_database()
-        except BaseException:
+        except BaseException as error:
             self.stop()
+            if isinstance(error, OSError):
+                raise _disk(self.folder, error) from error
             raise
         return self.dsn
 
@@ -125,8 +127,11 @@ class EmbeddedPostgres:
         self.stop()
 
     def _make_folder(self, account: Account) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.folder.chmod(0o711 if account.other else 0o700)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.chmod(0o711 if account.other else 0o700)
+        except OSError as error:
+            raise _disk(self.folder, error) from error
         check_reach(account, self.folder)
 
     def _take_lock(self) -> None:
@@ -256,6 +261,13 @@ class EmbeddedPostgres:
         with psycopg.connect(self._postgres_dsn(), autocommit=True) as conn:
             if not conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone():
                 conn.execute(f"CREATE DATABASE {DATABASE}")
+
+
+def _disk(folder: Path, error: OSError) -> OutsideError:
+    return OutsideError(
+        f"{folder}: {error.strerror or error}, got it at {error.filename or folder}; try whether this user owns "
+        "the folder, whether the disk has room, or another data folder"
+    )
 
 
 def _environment() -> dict[str, str]:

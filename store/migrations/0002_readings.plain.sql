@@ -22,7 +22,8 @@ BEGIN
     WHILE month <= last LOOP
         name := 'readings_' || to_char(month, 'YYYY_MM');
         IF to_regclass('lifeline.' || name) IS NULL THEN
-            PERFORM pg_advisory_xact_lock(7234017283807667202);
+            -- Waits for whoever else is making one (not for writers), and makes their work visible to the next line.
+            LOCK TABLE ONLY lifeline.readings IN SHARE UPDATE EXCLUSIVE MODE;
             IF to_regclass('lifeline.' || name) IS NULL THEN
                 EXECUTE format('CREATE TABLE lifeline.%I (LIKE lifeline.readings INCLUDING ALL)', name);
                 EXECUTE format('ALTER TABLE lifeline.readings ATTACH PARTITION lifeline.%I FOR VALUES FROM (%L) TO (%L)',

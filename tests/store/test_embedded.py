@@ -273,3 +273,9 @@ def test_debians_programs_come_first_only_with_timescaledb(monkeypatch: pytest.M
     share.mkdir(parents=True)
     (share / "timescaledb.control").touch()
     assert binaries.candidates()[0] == binaries.Binaries(found, 17, timescale=True)
+
+
+def test_a_folder_that_is_a_file_is_said(folder: Path) -> None:
+    (folder / "pg").write_text("not a folder")
+    with pytest.raises(OutsideError, match=r"File exists.* another data folder"):
+        EmbeddedPostgres(folder / "pg").start()

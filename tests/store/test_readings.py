@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from threading import Thread
 
 import numpy as np
 import pytest
 
-from city.clock import to_us
+from city.clock import from_us, to_us
 from city.reading import Readings
+from store import journal
 from store.connection import Connection, connect
 from store.readings import ReadingWriter, Written
 
@@ -133,8 +136,6 @@ def test_what_the_caller_wrote_before_survives_a_repeat(store_database: str) -> 
 
 
 def test_two_writers_of_one_row_agree_who_was_first(store_database: str) -> None:
-    from threading import Thread
-
     fates: list[str] = []
     with connect(store_database) as one, connect(store_database, autocommit=True) as two:
         _write(ReadingWriter(two), two, [_row(9, 0, 0.0)])  # the partition is there already
@@ -148,3 +149,28 @@ def test_two_writers_of_one_row_agree_who_was_first(store_database: str) -> None
         one.commit()
         thread.join()
     assert fates == ["conflicting"]
+
+
+def test_writers_side_by_side_count_every_row_once_and_never_deadlock(store_database: str) -> None:
+    def work(seed: int) -> int:
+        chance = np.random.default_rng(seed)
+        counted = 0
+        with connect(store_database, autocommit=True) as conn:
+            writer = ReadingWriter(conn)
+            for _ in range(25):
+                keys = zip(chance.integers(1, 30, 40).tolist(), chance.integers(0, 20, 40).tolist(), strict=True)
+                rows = [_row(sensor, minute, float(sensor * minute)) for sensor, minute in keys]
+                with conn.transaction():
+                    written = writer.write(Readings.of(rows))
+                    journal.append(conn, "tick", b"{}", from_us(START_US))
+                assert not written.conflicting.any()
+                counted += int(written.new.sum())
+        return counted
+
+    with ThreadPoolExecutor(4) as threads:
+        counted = sum(threads.map(work, range(4)))
+    with connect(store_database) as conn:
+        assert conn.execute("SELECT count(*) FROM lifeline.readings").fetchone() == (counted,)
+        wrong = """SELECT l.sensor_id FROM lifeline.latest l
+                   WHERE l.time <> (SELECT max(r.time) FROM lifeline.readings r WHERE r.sensor_id = l.sensor_id)"""
+        assert conn.execute(wrong).fetchall() == []
