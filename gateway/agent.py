@@ -25,7 +25,7 @@ import aiomqtt
 from city.clock import Clock, SystemClock, stopwatch_s
 from city.errors import OutsideError
 from gateway.address import Address
-from gateway.envelope import seal, status, topic
+from gateway.envelope import seal, status, topic, will
 from gateway.outbox import Message, Outbox
 from gateway.waiting import first_of, unless_stopped
 
@@ -166,7 +166,7 @@ class Agent:
             password=address.password,
             identifier=f"lifeline-{self.gateway}",
             clean_session=True,  # the outbox is the session
-            will=aiomqtt.Will(self._status_topic, self._status(online=False), qos=1, retain=True),
+            will=aiomqtt.Will(self._status_topic, will(_version()), qos=1, retain=True),
             timeout=settings.timeout_s,
             keepalive=settings.keepalive_s,
             max_queued_incoming_messages=1,  # nothing is subscribed to

@@ -53,6 +53,14 @@ def status(*, online: bool, time_us: int, buffered: int, version: str) -> bytes:
     return _encode({"online": online, "time": rfc3339(time_us), "buffered": buffered, "version": version})
 
 
+def will(version: str) -> bytes:
+    """The last will: a status without time or count, because it is written before either can be known.
+
+    Whoever receives it takes its arrival as its time.
+    """
+    return _encode({"online": False, "version": version})
+
+
 def rfc3339(time_us: int) -> str:
     """`time_us` as people read it in a payload: UTC, milliseconds."""
     moment: datetime = from_us(time_us).astimezone(UTC)

@@ -122,7 +122,9 @@ async def test_without_power_the_will_speaks_and_the_outbox_waits(broker: str, t
         async with listening(broker, "lifeline/v1/power/#") as client, running(agent):
             assert (await next_json(client))[1]["online"] is True
             agent.power(False)
-            assert (await next_json(client))[1]["online"] is False
+            _, gone = await next_json(client)
+            assert gone["online"] is False
+            assert not {"time", "buffered"} & set(gone)  # written long before: it must not pretend to know
             outbox.put([one(n) for n in range(20)], now_us=0)
             agent.wake()
             agent.power(True)

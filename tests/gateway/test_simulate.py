@@ -57,7 +57,7 @@ class Ear:
                     continue  # another test's
                 if what == "status":
                     self.statuses[gateway].append(payload["online"])
-                    self.buffered[gateway] = max(self.buffered[gateway], payload["buffered"])
+                    self.buffered[gateway] = max(self.buffered[gateway], payload.get("buffered", 0))
                 else:
                     self.seqs[gateway].append(payload["seq"])
                     readings = payload["readings"]
