@@ -100,6 +100,8 @@ class EmbeddedPostgres:
             self.stop()
             if isinstance(error, OSError):
                 raise _disk(self.folder, error) from error
+            if isinstance(error, psycopg.Error):
+                raise OutsideError(f"{self.folder}: PostgreSQL started and then failed, got: {error}") from error
             raise
         return self.dsn
 
