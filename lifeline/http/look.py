@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse
 
 from city.clock import Clock
 from city.levels import Flag
+from city.quantity import QUANTITIES
 from city.words import languages, say
 from lifeline.http.data import Row
 from rules.notify.display import at, number, say_test, span
@@ -25,6 +26,12 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+
+
+def quantity(name: str, language: str) -> str:
+    """What a quantity is called; its id when the city added it itself."""
+    known = QUANTITIES.get(name)
+    return known.name.get(language, name) if known else name
 
 
 def language_for(request: Request, preferred: str = "") -> str:
@@ -90,6 +97,7 @@ class Look:
             "flag": lambda flag: say(f"flags.{Flag(flag).name.lower()}", language),
             "age": lambda seconds: say("page.ago", language, span=span(seconds, language)),
             "span": lambda seconds: span(seconds, language),
+            "quantity": lambda name: quantity(name, language),
             "test": lambda text: say_test(str(text), language),
             "city": home.name.get(language) or home.name.get("en") or "Lifeline",
             "now": now,

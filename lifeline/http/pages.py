@@ -13,13 +13,13 @@ from starlette.responses import RedirectResponse, Response
 
 from city.clock import Clock
 from lifeline.http import commands, plot
-from lifeline.http.data import Data, Row
+from lifeline.http.data import Data
 from lifeline.http.guard import user
-from lifeline.http.look import Look, language_for
+from lifeline.http.look import Look, language_for, quantity
 from rules.inputs import CommandKind
 from rules.notify.zone import Home
 
-STALE_AFTER_S = 120.0  # no reading at all for so long: the whole page says so
+STALE_AFTER_S = 300.0  # no reading at all for so long: the whole page says so
 SILENT_ROLE_S = 10.0
 MOST_POINTS = 20_000
 WANTED_ROLES = ("recorder", "watcher", "notifier")
@@ -56,7 +56,9 @@ def router(data: Data, look: Look, clock: Clock) -> APIRouter:
     @routes.get("/sensors/{sensor}")
     def sensor(request: Request, sensor: str, hours: Annotated[float, Query(gt=0, le=24 * 31)] = 6.0) -> Response:
         home = data.home()
-        return look.page(request, "sensor.html", home, **_sensor(data, home, clock, sensor, hours))
+        return look.page(
+            request, "sensor.html", home, **_sensor(data, home, clock, sensor, hours, language_for(request))
+        )
 
     @routes.get("/gateways")
     def gateways(request: Request) -> Response:
@@ -121,11 +123,11 @@ def _incident(data: Data, home: Home, clock: Clock, incident: str, seq: int | No
         "actor": password_user or "",
         "longest_note": commands.LONGEST_NOTE,
         "sensor": sensor,
-        "picture": picture(data, home, clock, sensor, 6.0) if sensor else None,
+        "picture": picture(data, home, clock, sensor, 6.0, language_for(request)) if sensor else None,
     }
 
 
-def _sensor(data: Data, home: Home, clock: Clock, sensor: str, hours: float) -> dict[str, Any]:
+def _sensor(data: Data, home: Home, clock: Clock, sensor: str, hours: float, language: str) -> dict[str, Any]:
     found = data.row("sensor", sensor=sensor)
     if found is None:
         raise HTTPException(404, "no such sensor")
@@ -134,16 +136,16 @@ def _sensor(data: Data, home: Home, clock: Clock, sensor: str, hours: float) -> 
     return {
         "sensor": found,
         "hours": hours,
-        "picture": picture(data, home, clock, sensor, hours, found),
+        "picture": picture(data, home, clock, sensor, hours, language),
         "readings": data.rows("readings", **given, limit=30),
         "alarms": data.rows("alarms", open=None, incident=None, sensor=sensor, level=None, before=None, limit=30),
         "findings": data.rows("findings", sensor=sensor, before=None, limit=30),
     }
 
 
-def picture(data: Data, home: Home, clock: Clock, sensor: str, hours: float, found: Row | None = None) -> Markup | None:
+def picture(data: Data, home: Home, clock: Clock, sensor: str, hours: float, language: str) -> Markup | None:
     """The plot of a sensor's last `hours`; None when there is no such sensor."""
-    found = found or data.row("sensor", sensor=sensor)
+    found = data.row("sensor", sensor=sensor)
     if found is None:
         return None
     until: datetime = clock.now()
@@ -153,7 +155,6 @@ def picture(data: Data, home: Home, clock: Clock, sensor: str, hours: float, fou
     thinned = plot.thin(points)
     spacing = math.ceil(len(points) / max(1, len(thinned)))  # thinning must not look like gaps
     bounds = plot.bounds(data.rows("sensor_evidence", sensor=sensor), sensor)
-    label = f"{sensor} {found['quantity']} [{found['unit']}]"
-    return plot.draw(
-        thinned, bounds, since, until, found["interval_s"] * spacing * 2 ** (spacing > 1), home.zone, label
-    )
+    label = f"{sensor} {quantity(found['quantity'], language)} [{found['unit']}]"
+    interval_s = found["interval_s"] * (2 * spacing if spacing > 1 else 1)
+    return plot.draw(thinned, bounds, plot.Frame(since, until, interval_s, home.zone, label, language))

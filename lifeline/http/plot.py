@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 
 from city.levels import Flag
+from city.words import say
 from rules.notify.display import at, number
 
 WIDTH, HEIGHT = 720, 260
@@ -56,6 +57,21 @@ def bounds(rows: Iterable[Mapping[str, Any]], sensor: str) -> list[Bound]:
 
 
 @dataclass(frozen=True, slots=True)
+class Frame:
+    """What is shown: the span of time, the spacing of points (s), the zone of its ticks, and words.
+
+    `label` says what it is, for screen readers.
+    """
+
+    since: datetime
+    until: datetime
+    interval_s: float
+    zone: ZoneInfo
+    label: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Scale:
     since: datetime
     until: datetime
@@ -72,19 +88,15 @@ class _Scale:
 def draw(
     points: Sequence[Point],
     thresholds: Sequence[Bound],
-    since: datetime,
-    until: datetime,
-    interval_s: float,
-    zone: ZoneInfo,
-    label: str,
+    frame: Frame,
 ) -> Markup:
-    """The picture of `points` (oldest first) between `since` and `until`; `label` is for screen readers."""
-    scale = _scale(points, thresholds, since, until)
+    """The picture of `points` (oldest first)."""
+    scale = _scale(points, thresholds, frame.since, frame.until)
     parts = [
-        f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">',
-        *_axes(scale, zone),
-        *(_bound(scale, bound) for bound in thresholds if scale.low <= bound.value <= scale.high),
-        *_line(scale, points, timedelta(seconds=GAP_INTERVALS * interval_s)),
+        f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(frame.label)}">',
+        *_axes(scale, frame.zone),
+        *(_bound(scale, bound, frame.language) for bound in thresholds if scale.low <= bound.value <= scale.high),
+        *_line(scale, points, timedelta(seconds=GAP_INTERVALS * frame.interval_s)),
         *_marks(scale, points),
         "</svg>",
     ]
@@ -117,11 +129,11 @@ def _ticks(low: float, high: float) -> list[float]:
     return [round(n * step, 9) for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
-def _bound(scale: _Scale, bound: Bound) -> str:
-    y = scale.y(bound.value)
+def _bound(scale: _Scale, bound: Bound, language: str) -> str:
+    y, word = scale.y(bound.value), say(f"levels.{bound.level}", language)
     return (
         f'<line class="bound {escape(bound.level)}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        f'<text class="tick" x="{WIDTH - RIGHT + 4}" y="{y + 4:.1f}">{number(bound.value)} {escape(bound.level)}</text>'
+        f'<text class="tick" x="{WIDTH - RIGHT + 4}" y="{y + 4:.1f}">{number(bound.value)} {escape(word)}</text>'
     )
 
 

@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from tests.http.conftest import World
 
 pytestmark = pytest.mark.browser
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --hide-scrollbars"
-).split()
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"]
+FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
 @pytest.fixture
@@ -73,3 +71,10 @@ def test_pages_are_drawn(
     picture = shoot(name, path or f"/n/{world.token()}", width, height)
     assert size(picture) == (width, height)
     assert picture.stat().st_size > 8_000  # an empty page is far smaller
+
+
+def test_the_dark_console_and_the_warning_over_stale_data_are_drawn(shoot: Callable[..., Any], world: World) -> None:
+    world.run("UPDATE lifeline.latest SET received_at = received_at - interval '1 hour'")
+    dark = shoot("dark", "/?lang=en", 1400, 1000, "--blink-settings=preferredColorScheme=0")
+    assert size(dark) == (1400, 1000)
+    assert size(shoot("forged", "/n/nonsense", 360, 600)) == (360, 600)

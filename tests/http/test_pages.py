@@ -30,8 +30,8 @@ def test_the_city_at_a_glance(client: httpx.Client, world: World) -> None:
     assert page.status_code == 200
     said = text_of(page)
     for part in (
-        "Lakeside", "Water standing · Renmin Road", "Renmin Road underpass", "12 min ago", "by no one yet",
-        "wl-018", "30 min ago", "gw-2", "offline", "120.5 readings a second", "free some space", "▮▮▮▮ red",
+        "Lakeside", "Water standing · Renmin Road", "Renmin Road underpass", "by no one yet",
+        "wl-018", "gw-2", "offline", "120.5 readings a second", "free some space", "▮▮▮▮ red",
     ):  # fmt: skip
         assert part in said, part
     assert re.search(r"1\d min ago", said)

@@ -15,12 +15,14 @@ FROM (VALUES ('red', 4), ('orange', 3), ('yellow', 2), ('blue', 1), ('none', 0))
 -- name: incidents
 -- Incidents, the most urgent first: highest level, not acknowledged, longest open.
 SELECT i.*, s.name AS site_name, s.name_zh AS site_name_zh, s.lon, s.lat, s.kind AS site_kind,
+       coalesce(d.name ->> 'en', i.district) AS district_name, d.name ->> 'zh' AS district_name_zh,
        (SELECT count(*) FROM city.alarms a WHERE a.incident = i.incident) AS alarms,
        (SELECT count(*) FROM city.alarms a WHERE a.incident = i.incident AND a.cleared_at IS NULL) AS standing,
        (SELECT bool_or(a.condition = 'unknown') FROM city.alarms a
         WHERE a.incident = i.incident AND a.cleared_at IS NULL) AS blind,
        (SELECT bool_or(a.late) FROM city.alarms a WHERE a.incident = i.incident) AS late
 FROM city.incidents i LEFT JOIN city.sites s USING (site)
+LEFT JOIN lifeline.districts d ON d.district = i.district
 WHERE (%(open)s::boolean IS NULL OR (i.closed_at IS NULL) = %(open)s)
   AND (%(district)s::text IS NULL OR i.district = %(district)s)
   AND (%(level)s::text IS NULL OR i.level = %(level)s)
@@ -31,8 +33,10 @@ LIMIT %(limit)s
 
 -- name: incident
 -- One incident and its place.
-SELECT i.*, s.name AS site_name, s.name_zh AS site_name_zh, s.lon, s.lat, s.kind AS site_kind, s.owner
-FROM city.incidents i LEFT JOIN city.sites s USING (site) WHERE i.incident = %(incident)s
+SELECT i.*, s.name AS site_name, s.name_zh AS site_name_zh, s.lon, s.lat, s.kind AS site_kind, s.owner,
+       coalesce(d.name ->> 'en', i.district) AS district_name, d.name ->> 'zh' AS district_name_zh
+FROM city.incidents i LEFT JOIN city.sites s USING (site) LEFT JOIN lifeline.districts d ON d.district = i.district
+WHERE i.incident = %(incident)s
 
 -- name: incident_events
 -- What happened to an incident, newest first.
@@ -122,10 +126,10 @@ SELECT * FROM city.findings WHERE (%(sensor)s::text IS NULL OR sensor = %(sensor
   AND (%(before)s::timestamptz IS NULL OR time < %(before)s) ORDER BY time DESC, sensor LIMIT %(limit)s
 
 -- name: gateways
--- Gateways; silent: nothing for three of its intervals (at least two minutes), or said to be offline.
+-- Gateways; silent: nothing for three of its intervals (at least five minutes), or said to be offline.
 SELECT g.*, extract(epoch FROM city.now() - g.last_seen)::float8 AS age_s,
        coalesce(NOT g.online, false) OR g.last_seen IS NULL
-           OR city.now() - g.last_seen > greatest(3 * g.interval_s, 120) * interval '1 second' AS silent,
+           OR city.now() - g.last_seen > greatest(3 * g.interval_s, 300) * interval '1 second' AS silent,
        (SELECT count(*) FROM city.sensors s WHERE s.gateway = g.gateway) AS sensors
 FROM city.gateways g ORDER BY silent DESC, g.gateway
 
