@@ -58,6 +58,10 @@ class LinkSettings:
     ca_file: str | None = None
 
 
+class _AnotherVersion(Exception):
+    """The broker speaks another version of MQTT; the next connection uses it."""
+
+
 class Link:
     """Keeps one session with the broker until told to stop; `run` is the body of its thread."""
 
@@ -72,7 +76,7 @@ class Link:
         self._session = 0
         self._in_flight: set[int] = set()
         self._refused: str | None = None
-        self._lost = False
+        self._lost = self._other_version = False
         self._subscribed_s: float | None = None
         self._probe_sent_s = self._probe_back_s = self._heard_s = 0.0
         self._probe_out = False
@@ -106,8 +110,13 @@ class Link:
             started_s = stopwatch_s()
             try:
                 self._serve_one_connection(intake, give_up)
+            except _AnotherVersion:
+                log.info("broker does not speak MQTT 5, going on with 3.1.1", extra={"action": "broker_version"})
+                continue
             except (OSError, OutsideError) as error:
-                log.warning("broker connection lost: %s", error, extra={"action": "broker_lost", "try": failures + 1})
+                if failures in (0, 10) or failures % 100 == 99:
+                    extra = {"action": "broker_lost", "try": failures + 1}
+                    log.warning("broker connection lost: %s", error, extra=extra)
             failures = 0 if stopwatch_s() - started_s > 10 else failures + 1
             if failures:
                 SystemClock().pause_s(_BACK_OFF_S[min(failures, len(_BACK_OFF_S)) - 1], self._stopping)
@@ -131,6 +140,7 @@ class Link:
     def _serve_one_connection(self, intake: Intake, give_up: threading.Event) -> None:
         client = self._make_client()
         self._refused, self._lost, self._subscribed_s, self._probe_out = None, False, None, False
+        self._other_version = False
         self._session += 1
         self._in_flight.clear()
         try:
@@ -167,6 +177,8 @@ class Link:
             elif stopwatch_s() - read_s > _PAUSED_S and not self._stopping.is_set():
                 raise OutsideError("the database keeps us waiting: back when there is room")
             self._turn(client, intake, reading=reading)
+            if self._other_version:
+                raise _AnotherVersion
             if self._refused is not None:
                 raise OutsideError(f"broker {self._settings.address}: refused, got: {self._refused}")
             if self._lost or client.socket() is None:
@@ -233,8 +245,9 @@ class Link:
         self, client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
     ) -> None:
         if reason.is_failure:
-            if reason.getName() == "Unsupported protocol version":
-                self._try_other_protocol()
+            if reason.getName() == "Unsupported protocol version" and self._protocol == MQTTProtocolVersion.MQTTv5:
+                self._protocol, self._other_version = MQTTProtocolVersion.MQTTv311, True
+                return
             self._refused = reason.getName()
             return
         prefix = f"$share/{self._settings.share}/" if self._settings.share else ""

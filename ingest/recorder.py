@@ -88,6 +88,7 @@ class _Recorder:
         self._broken: BaseException | None = None
         self._heard_us: int | None = None
         self._beat_s, self._beaten_readings = stopwatch_s(), 0
+        self._beats_failed = 0
         self._base: dict[str, int] = {}  # counts of writers before a reconnection
 
     def run(self, stop: threading.Event) -> None:
@@ -228,8 +229,12 @@ class _Recorder:
             if self._conn is not None:
                 roles.beat(self._conn, ROLE, os.getpid(), heard, detail)
         except (psycopg.Error, LifelineError) as error:
-            log.warning("cannot beat: %s", error, extra={"action": "beat_failed"})
+            if not self._beats_failed:
+                log.warning("cannot beat: %s", error, extra={"action": "beat_failed"})
+            self._beats_failed += 1
             self._close()
+        else:
+            self._beats_failed = 0
 
     def _counts(self) -> dict[str, int]:
         totals = self._writer.totals if self._writer is not None else None
