@@ -12,7 +12,6 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 import psycopg
-from rich.table import Table
 from rich.text import Text
 
 from city.clock import Clock
@@ -32,6 +31,7 @@ LACKS = {
 }
 SKEW_S = (1.0, 60.0)  # system against database clock: from here a warning, a fault
 FREE_BYTES = (5 << 30, 1 << 30)  # disk: below a warning, a fault
+MOST_SHOWN = 1000  # characters of one finding
 BEAT_S = (5.0, 30.0)  # age of a role's last sign of life
 
 
@@ -67,14 +67,17 @@ def exit_code(reports: list[Report]) -> int:
     return max((report.code for report in reports if report.state == "fault"), default=0)
 
 
-def table(reports: list[Report]) -> Table:
-    """The reports as a table for a terminal."""
-    made = Table(show_header=True, header_style="dim", box=None)
-    for column in ("what", "state", "found", "what to do"):
-        made.add_column(column, overflow="fold")
+def lines(reports: list[Report]) -> Text:
+    """The reports for a terminal: a line each, and under it what to do."""
+    text = Text()
     for report in reports:
-        made.add_row(report.name, Text(report.state, style=STYLE[report.state]), report.found, report.advice)
-    return made
+        text.append(f"{report.state:8}", style=STYLE[report.state])
+        text.append(f"{report.name}: {report.found[:MOST_SHOWN]}\n")
+        if report.advice:
+            text.append(f"{'':8}-> {report.advice}\n", style="bold")
+    faults = sum(report.state == "fault" for report in reports)
+    text.append(f"{faults} faults\n" if faults != 1 else "1 fault\n", style="bold red" if faults else "green")
+    return text
 
 
 def _fault(name: str, error: LifelineError) -> Report:

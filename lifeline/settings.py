@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import secrets
 import socket
 import tomllib
@@ -50,7 +51,7 @@ class Settings(BaseModel):
     @field_validator("database_url")
     @classmethod
     def _database(cls, url: str | None) -> str | None:
-        if url is not None and urlsplit(url).scheme not in ("postgresql", "postgres"):
+        if url is not None and not re.match(r"postgres(ql)?://|\w+ ?=", url):  # libpq's own `host=… dbname=…` too
             raise ValueError("not a database address, try postgresql://user:password@host:5432/name")
         return url
 

@@ -11,6 +11,7 @@ from city.errors import InputError
 from lifeline.files import write_atomic
 
 FILE = "demo.json"
+OURS_BEFORE = {"lock", "log"}  # made on the way here, also in a new folder
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def write_city(data: Path, story: Story, crew_url: str) -> None:
 
 def forget(data: Path) -> None:
     """Remove everything of an earlier demonstration (InputError when the folder is something else's)."""
-    if not data.exists() or not any(data.iterdir()):
+    if not data.exists() or {entry.name for entry in data.iterdir()} <= OURS_BEFORE:
         return
     if not (data / FILE).exists():
         raise InputError(f"{data}: not a demonstration's folder, so --fresh will not empty it, try another --data")

@@ -15,11 +15,11 @@ def doctor(data: Data = None, city: City = None, database_url: DatabaseUrl = Non
 
     from city.clock import SystemClock
     from lifeline import endpoints, settings
-    from lifeline.doctor import examine, exit_code, table
+    from lifeline.doctor import examine, exit_code, lines
 
     found = settings.load(data=data, city=city, database_url=database_url, mqtt_url=mqtt_url)
     reports = examine(endpoints.with_running(found), SystemClock())
-    Console().print(table(reports))
+    Console().print(lines(reports), end="", soft_wrap=True)
     raise typer.Exit(exit_code(reports))
 
 
