@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+from city.errors import InputError
 from city.reading import Sample
 from detectors.protocol import Detector, Finding
 
@@ -109,11 +111,15 @@ class Track:
         return self._findings[place].get(detector)
 
     def rejoin(self, detectors: Sequence[Detector]) -> None:
-        """Give detectors just made what this track remembers of their state (after a restart or a reload)."""
+        """Give detectors just made what this track remembers of their state (after a restart or a reload).
+
+        A state that another version of the detector left cannot be used: the sensor warms up again.
+        """
         last = self._states[-1] if self._states else {}
         for detector in detectors:
             if detector.name in last:
-                detector.put_state(self.sensor, last[detector.name])
+                with suppress(InputError):
+                    detector.put_state(self.sensor, last[detector.name])
 
     def forgettable_us(self) -> int | None:
         """From which event time on the samples are to be kept, when it is time to forget what lies before (else None).
