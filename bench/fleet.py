@@ -68,7 +68,7 @@ rules:
 class Fleet:
     """Gateways that each send one reading of each of their sensors per message, and probes that each alarm once."""
 
-    gateways: int = 20
+    gateways: int = 200
     sensors_each: int = 50
     probes: int = 200
     seed: int = 7

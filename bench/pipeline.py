@@ -47,9 +47,9 @@ _COPY_IN = "COPY lifeline.readings (sensor_id, flag, time, value, received_at, r
 def run(
     seconds: float = 10.0,
     *,
-    gateways: int = 20,
+    gateways: int = 200,
     sensors_each: int = 50,
-    max_messages: int = 20_000,
+    max_messages: int = 10_000,
     probes: int = 200,
     seed: int = 7,
     data: Path | None = None,
@@ -63,6 +63,9 @@ def run(
     ----------
     seconds
         Wall seconds of publishing, each at full speed and steady; the run takes about three times as long.
+    gateways, sensors_each
+        The fleet. 10,000 sensors by default: a reading of each every few hundred milliseconds at full speed leaves the
+        watcher with about as many readings in memory as a city of that size has at ten-second intervals.
     max_messages
         Stop publishing at full speed after this many messages, whatever the time.
     probes
