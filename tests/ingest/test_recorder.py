@@ -36,10 +36,15 @@ STEP = 10_000_000
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[str]:
+def server(tmp_path: Path) -> Iterator[EmbeddedBroker]:
     """A broker of this test's own: sessions and retained messages of other tests must not reach it."""
     with EmbeddedBroker(tmp_path / "broker") as server:
-        yield server.url
+        yield server
+
+
+@pytest.fixture
+def broker(server: EmbeddedBroker) -> str:
+    return server.url
 
 
 def message(time_us: int, value: float, *, sensors: Sequence[str] = (), **fields: object) -> bytes:
@@ -294,6 +299,20 @@ async def test_kill_nine_in_the_middle_loses_nothing_and_counts_nothing_twice(ri
     assert counts["missing"] == 0
     assert counts["published"] == counts["stored"] + counts["repeated"]
     assert rig.rejections() == []
+
+
+async def test_a_broker_that_is_killed_costs_nothing(rig: Rig, server: EmbeddedBroker) -> None:
+    with rig.recording():
+        eventually(rig.connected)
+        await rig.publish(*(message(START + n * STEP, n % 50, seq=n) for n in range(300)))
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGKILL)
+        eventually(lambda: server.pid is None)
+        server.start()
+        await rig.publish(*(message(START + n * STEP, n % 50, seq=n) for n in range(300, 400)))
+        eventually(lambda: rig.one("SELECT count(*) = 8000 FROM city.readings"))
+    assert rig.journaled() == 8000
+    assert rig.account()["missing"] == 0
 
 
 async def test_a_database_that_goes_away_and_comes_back_costs_nothing(
