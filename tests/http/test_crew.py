@@ -41,6 +41,11 @@ def test_the_page_says_all_a_crew_needs_in_the_persons_language(client: httpx.Cl
     assert "I have seen it" in english.text
 
 
+def test_an_incident_without_a_site_still_has_a_place(client: httpx.Client, link: str, world: World) -> None:
+    world.run("UPDATE lifeline.incidents SET site = 'gw-2'")  # a gateway's own alarm
+    assert "geo:38.914,121.6147" in client.get(link).text
+
+
 def test_opening_the_link_changes_nothing(client: httpx.Client, link: str, world: World) -> None:
     for _ in range(3):
         client.get(link)
