@@ -94,15 +94,18 @@ class _City:
             raise
 
     async def run(self, stop: threading.Event) -> None:
-        stopping = asyncio.Event()
+        stopping, leaving = asyncio.Event(), asyncio.Event()
         following = asyncio.create_task(follow(stop, stopping))
         count = len(self._stations)
         log.info("simulator.started %d gateways", count, extra={"action": "simulator_started"})
         try:
-            async with asyncio.TaskGroup() as group:
+            async with asyncio.TaskGroup() as lines:
                 for station in self._stations:
-                    group.create_task(station.agent.run(stopping))
-                    group.create_task(station.measure(stopping))
+                    lines.create_task(station.agent.run(leaving))
+                async with asyncio.TaskGroup() as stations:
+                    for station in self._stations:
+                        stations.create_task(station.measure(stopping))
+                leaving.set()  # only now: what was measured last is to be drained too
         finally:
             following.cancel()
             self._close()

@@ -185,6 +185,10 @@ class Storyline:
         self.acts.append(Act("cloudburst", "old", gauges, begin, begin + 19.0, "about 27 mm of rain in 19 minutes"))
         note = f"depth passes 15 cm, then 27 cm, crests near {_CREST_CM * scale:.0f} cm"
         self.acts.append(Act("flooded underpass", STORM_SITE, wet, begin, begin + 58.0, note))
+        others = [s for s in town.find("water_depth", "old") if town.sites[town.sensors[s].site].kind == "underpass"]
+        damp = tuple(sensor for sensor in others if sensor not in wet)
+        note = "the district's other underpasses fill to some 8 cm and drain again"
+        self.acts.append(Act("rising water", "old", damp, begin, begin + 45.0, note))
 
     def _ground(self) -> None:
         town, begin, scale = self.town, 15.0 + self._shift_min("ground"), self._scale("ground")

@@ -134,8 +134,8 @@ def test_the_powerless_gateway_is_the_only_one_and_the_truth_says_so() -> None:
     assert story.powered("gw-old-drain", START_US + 70 * MINUTE_US)
     truth = [json.loads(line) for line in story.truth_lines().splitlines()]
     assert [entry["what"] for entry in truth] == [
-        "cloudburst", "flooded underpass", "settlement", "stuck sensor", "methane", "noisy sensor", "support drop",
-        "power loss",
+        "cloudburst", "flooded underpass", "rising water", "settlement", "stuck sensor", "methane",
+        "noisy sensor", "support drop", "power loss",
     ]  # fmt: skip
     assert all(set(entry) == {"what", "where", "sensors", "from", "to", "note"} for entry in truth)
     assert truth[0]["from"].startswith("2026-07-01T08:0")
