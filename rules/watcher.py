@@ -39,6 +39,7 @@ _LOOK_EVERY_S = 0.3  # wall seconds between looks at what time alone may have ma
 _BEAT_EVERY_S = 1.0
 _FOLDER_EVERY_S = 2.0
 _SNAPSHOT_EVERY_S = 10.0
+_SNAPSHOT_COSTS = 30  # at most one part in thirty of the time goes into snapshots
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ class _Following:
     alarms: int = 0
     lag_s: float = 0.0
     refused: str = ""
+    snapshot_s: float = 0.0  # what the last one took
     engine: Engine = field(default_factory=lambda: Engine(create))
     marks: dict[str, float] = field(default_factory=dict)
 
@@ -117,7 +119,7 @@ class _Following:
             elif self._every("look", _LOOK_EVERY_S):
                 self._look()
             self._beat()
-            if self._every("snapshot", _SNAPSHOT_EVERY_S):
+            if self._every("snapshot", max(_SNAPSHOT_EVERY_S, _SNAPSHOT_COSTS * self.snapshot_s)):
                 self._snapshot()
             if not entries:
                 journal.wait(self.news, _LOOK_EVERY_S)
@@ -233,11 +235,13 @@ class _Following:
     def _snapshot(self) -> None:
         if self.seq == 0 or self.seq < self.checkpoint:
             return
+        began_s = stopwatch_s()
         kept = journal.Snapshot(self.seq, self.bundle, snapshot.dump(self.engine.state))
         journal.save_snapshot(self.conn, FOLLOWER, kept, self.settings.clock.now())
         self.conn.commit()
         journal.trim(self.conn)
         self.conn.commit()
+        self.snapshot_s = stopwatch_s() - began_s
 
     def _beat(self) -> None:
         if not self._every("beat", _BEAT_EVERY_S):
