@@ -157,4 +157,5 @@ class Track:
         self._times = list(array("q", times))
         columns = zip(self._times, array("d", values), flags, array("q", received), strict=True)
         self.samples = [Sample(self.sensor, at, value, Flag(flag), heard) for at, value, flag, heard in columns]
-        self._findings, self._states = notes or ([None] * len(self._times), [None] * len(self._times))
+        self._findings = notes[0] if notes else [None] * len(self._times)
+        self._states = notes[1] if notes else [None] * len(self._times)

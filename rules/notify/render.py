@@ -65,45 +65,63 @@ def compose(notice: Notice, language: str, zone: ZoneInfo, link: str, code: str)
     """The words of a notice in one language."""
     facts = _mapping(notice.content.get("facts"))
     zone = zone_of(facts["timezone"]) if facts.get("timezone") else zone
+    calm = notice.level is Level.NONE
+    subject = _subject(notice, facts, language)
+    lines: list[Line] = [
+        ("", subject),
+        *_what(notice, facts, language, zone),
+        *_remarks(notice, facts, language),
+        *(("evidence", _evidence(item, language, zone)) for item in _list(facts.get("evidence"))),
+        ("guidance", "" if calm else plain(facts.get("guidance"), language)),
+        ("told", plain(facts.get("told"), language)),
+        ("look" if calm else "link", link),
+        ("code", code),
+    ]
+    said = [(say(f"notice.{key}", language) if key else "", text) for key, text in lines if text]
+    return Words(subject, said)
+
+
+def _subject(notice: Notice, facts: Mapping[str, object], language: str) -> str:
     what = plain(facts.get("what"), language) or str(notice.content.get("subject") or notice.incident)
     head = "combined" if "raised" in notice.content else notice.kind if notice.kind in _HEADS else "raise"
     subject = say(f"notice.head_{head}", language, level=level_word(notice.level, language), what=what)
-    where = plain(facts.get("where") or facts.get("site"), language)
-    subject = say("notice.at_place", language, subject=subject, where=where) if where else subject
-    if notice.drill:
-        subject = say("notice.exercise", language, subject=subject)
-    lines: list[Line] = [("", subject)]
+    if where := _where(facts, language):
+        subject = say("notice.at_place", language, subject=subject, where=where)
+    return say("notice.exercise", language, subject=subject) if notice.drill else subject
 
-    def line(key: str, text: str) -> None:
-        if text:
-            lines.append((say(f"notice.{key}", language), text))
 
+def _what(notice: Notice, facts: Mapping[str, object], language: str, zone: ZoneInfo) -> list[Line]:
+    """What was seen, where and when, as (key of the label, text)."""
     calm = notice.level is Level.NONE
     peak = Level.of(str(facts["peak_level"])) if facts.get("peak_level") else notice.level
-    line("where", where)
-    line("district", plain(facts.get("district"), language))
-    line("coordinates", _place(facts))
-    line("since", _when(facts.get("since"), zone))
-    line("cleared", _when(facts.get("cleared"), zone) if notice.kind == "clear" else "")
-    line("sensor", plain(facts.get("sensor"), language))
-    line("value", _amount(facts, language))
-    line("threshold", _threshold(facts, language))
-    line("highest" if calm else "level", level_word(peak if calm else notice.level, language))
+    return [
+        ("where", _where(facts, language)),
+        ("district", plain(facts.get("district"), language)),
+        ("coordinates", _place(facts)),
+        ("since", _when(facts.get("since"), zone)),
+        ("cleared", _when(facts.get("cleared"), zone) if notice.kind == "clear" else ""),
+        ("sensor", plain(facts.get("sensor"), language)),
+        ("value", _amount(facts, language)),
+        ("threshold", _threshold(facts, language)),
+        ("highest" if calm else "level", level_word(peak if calm else notice.level, language)),
+    ]
+
+
+def _remarks(notice: Notice, facts: Mapping[str, object], language: str) -> list[Line]:
+    """What changes how the rest is to be read."""
+    found: list[Line] = []
     if notice.late or facts.get("late"):
-        lines.append(("", say("notice.late", language)))
+        found.append(("", say("notice.late", language)))
     if "raised" in notice.content:
-        lines.append(("", say("notice.combined_why", language)))
-        line("raised_value", _amount(_mapping(notice.content["raised"]), language))
+        found.append(("", say("notice.combined_why", language)))
+        found.append(("raised_value", _amount(_mapping(notice.content["raised"]), language)))
     if isinstance(alarms := facts.get("alarms"), int) and alarms > 1:
-        lines.append(("", say("notice.alarms", language, n=alarms)))
-    evidence = facts.get("evidence")
-    for item in evidence if isinstance(evidence, list) else []:
-        line("evidence", _evidence(item, language, zone))
-    line("guidance", "" if calm else plain(facts.get("guidance"), language))
-    line("told", plain(facts.get("told"), language))
-    line("link" if not calm else "look", link)
-    line("code", code)
-    return Words(subject, lines)
+        found.append(("", say("notice.alarms", language, n=alarms)))
+    return found
+
+
+def _where(facts: Mapping[str, object], language: str) -> str:
+    return plain(facts.get("where") or facts.get("site"), language)
 
 
 _HEADS = ("raise", "update", "clear", "repeat", "no_duty")
@@ -193,3 +211,7 @@ def _html(words: Words, link: str) -> str:
 
 def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
