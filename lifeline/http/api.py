@@ -49,11 +49,24 @@ class Recorded(BaseModel):
 def router(data: Data, clock: Clock) -> APIRouter:
     """Routes of the API, below `/api/v1`."""
     routes = APIRouter()
+    _incidents(routes, data, clock)
+    _alarms(routes, data)
+    _sensors(routes, data, clock)
 
-    def items(name: str, limit: int, **given: object) -> Items:
-        rows = data.rows(name, limit=limit + 1, **given)
-        return Items(items=rows[:limit], more=len(rows) > limit)
+    @routes.get("/health")
+    def health() -> Items:
+        """How Lifeline itself is, faults first."""
+        return Items(items=data.rows("health"), more=False)
 
+    return routes
+
+
+def _items(data: Data, name: str, limit: int, **given: object) -> Items:
+    rows = data.rows(name, limit=limit + 1, **given)
+    return Items(items=rows[:limit], more=len(rows) > limit)
+
+
+def _incidents(routes: APIRouter, data: Data, clock: Clock) -> None:
     @routes.get("/incidents")
     def incidents(
         open: bool | None = None,
@@ -63,7 +76,7 @@ def router(data: Data, clock: Clock) -> APIRouter:
         limit: Limit = 100,
     ) -> Items:
         """Incidents, the most urgent first."""
-        return items("incidents", limit, open=open, district=district, level=level, before=_aware(before))
+        return _items(data, "incidents", limit, open=open, district=district, level=level, before=_aware(before))
 
     @routes.get("/incidents/{incident}")
     def incident(incident: str) -> dict[str, Any]:
@@ -90,6 +103,8 @@ def router(data: Data, clock: Clock) -> APIRouter:
             {"seq": seq, "state": made.state, "reason": made.reason, "incident": _found(data, incident)}
         )
 
+
+def _alarms(routes: APIRouter, data: Data) -> None:
     @routes.get("/alarms")
     def alarms(
         open: bool | None = None,
@@ -101,8 +116,20 @@ def router(data: Data, clock: Clock) -> APIRouter:
     ) -> Items:
         """Alarms, the highest standing ones first."""
         given = {"open": open, "incident": incident, "sensor": sensor, "level": level, "before": _aware(before)}
-        return items("alarms", limit, **given)
+        return _items(data, "alarms", limit, **given)
 
+    @routes.get("/findings")
+    def findings(sensor: Word = None, before: When = None, limit: Limit = 100) -> Items:
+        """Detectors' verdicts, newest first."""
+        return _items(data, "findings", limit, sensor=sensor, before=_aware(before))
+
+    @routes.get("/notices")
+    def notices(incident: Word = None, state: Word = None, before: When = None, limit: Limit = 100) -> Items:
+        """Notices, newest first."""
+        return _items(data, "notices", limit, incident=incident, state=state, before=_aware(before))
+
+
+def _sensors(routes: APIRouter, data: Data, clock: Clock) -> None:
     @routes.get("/sensors")
     def sensors(
         site: Word = None,
@@ -114,7 +141,7 @@ def router(data: Data, clock: Clock) -> APIRouter:
     ) -> Items:
         """Sensors with their newest value and its age; page on with `after`."""
         given = {"site": site, "district": district, "quantity": quantity, "stale": stale, "after": after}
-        return items("sensors", limit, **given)
+        return _items(data, "sensors", limit, **given)
 
     @routes.get("/sensors/{sensor}")
     def sensor(sensor: str) -> dict[str, Any]:
@@ -136,24 +163,7 @@ def router(data: Data, clock: Clock) -> APIRouter:
             raise HTTPException(404, "no such sensor")
         end = _aware(until) or clock.now() + timedelta(days=1)
         begin = _aware(since) or end - timedelta(days=2)
-        return items("readings", limit, sensor=sensor, since=begin, until=end)
-
-    @routes.get("/findings")
-    def findings(sensor: Word = None, before: When = None, limit: Limit = 100) -> Items:
-        """Detectors' verdicts, newest first."""
-        return items("findings", limit, sensor=sensor, before=_aware(before))
-
-    @routes.get("/notices")
-    def notices(incident: Word = None, state: Word = None, before: When = None, limit: Limit = 100) -> Items:
-        """Notices, newest first."""
-        return items("notices", limit, incident=incident, state=state, before=_aware(before))
-
-    @routes.get("/health")
-    def health() -> Items:
-        """How Lifeline itself is, faults first."""
-        return Items(items=data.rows("health"), more=False)
-
-    return routes
+        return _items(data, "readings", limit, sensor=sensor, since=begin, until=end)
 
 
 def _found(data: Data, incident: str) -> Row:
