@@ -33,6 +33,7 @@ from store.connection import Connection, connect
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+DEFAULT_SEED = 7
 STORY_S = 3 * 3600.0  # city seconds played in the past when no start is given
 
 
@@ -97,7 +98,7 @@ def _prepare(settings: Settings, wish: Wish, wall_us: int) -> stories.Story:
             stories.forget(data)
             prepare_data(settings)
         span_s = STORY_S if wish.for_s is None else wish.for_s * wish.speed
-        default = stories.Story(7, wall_us - int(span_s * 1e6))
+        default = stories.Story(DEFAULT_SEED, wall_us - int(span_s * 1e6))
         story = stories.take_story(data, wish.seed, wish.start_us, default)
         stories.write_city(data, story, f"http://{LOOPBACK}:{kept_port(data / 'crew.port')}/crew")
     finally:

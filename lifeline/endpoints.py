@@ -42,8 +42,8 @@ def read(data: Path) -> Endpoints | None:
 
 
 def running(settings: Settings) -> tuple[Path, Endpoints] | None:
-    """The running system of these settings: `lifeline run` on the data folder, or else a demo under it."""
-    for data in (settings.data, settings.data / "demo"):
+    """The running system of these settings: `lifeline run` on the data folder, or else a demonstration under it."""
+    for data in (settings.data, *sorted(settings.data.glob("demo*"))):
         if (found := read(data)) is not None:
             return data, found
     return None

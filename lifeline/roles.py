@@ -39,6 +39,8 @@ def run_role(name: str, settings: Settings) -> None:
     }
     if name not in roles:
         raise InputError(f"no role {name!r}, try {', '.join(CORE)}")
+    if not settings.http:  # a role on its own, with no supervisor that found a free port
+        settings = settings.model_copy(update={"http": "127.0.0.1:8080"})
     named = os.environ.get("LIFELINE_LOG")
     log_to(Path(named) if named else None)
     stop = stop_on_signals()
@@ -98,7 +100,7 @@ def _notifier(settings: Settings, clock: Clock, stop: threading.Event) -> None:
 def _api(settings: Settings, clock: Clock, stop: threading.Event) -> None:
     from lifeline.http.app import AppSettings, run_api
 
-    host, port = split_address(settings.http or "127.0.0.1:8080")
+    host, port = split_address(settings.http)
     app = AppSettings(
         database_url=settings.database,
         secret=secret(settings),

@@ -31,12 +31,13 @@ def demo(
 
     from city import duration
     from lifeline import settings
-    from lifeline.demo import Wish, play
+    from lifeline.demo import DEFAULT_SEED, Wish, play
     from lifeline.screen import spoken
 
     console = Console()
-    # By default a folder of its own, never among a real city's files.
-    found = settings.load(data=data, data_default=settings.default_data() / "demo")
+    # By default a folder for each city that is played, never among a real city's files.
+    folder = "demo" if seed in (None, DEFAULT_SEED) else f"demo-{seed}"
+    found = settings.load(data=data, data_default=settings.default_data() / folder)
     wish = Wish(
         speed=speed,
         for_s=None if for_ is None else duration.parse_s(for_),
