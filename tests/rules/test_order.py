@@ -8,61 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from city.levels import Level
+from tests.rules.reference import Ladder, Rung, occurrences
 from tests.rules.small_city import Desk, desk_of
 
-RED, ORANGE, YELLOW = (40.0, 60, 5.0, Level.RED), (27.0, 120, 3.0, Level.ORANGE), (15.0, 180, 3.0, Level.YELLOW)
-CLEAR_S, STALE_S = 600, 300
-COMPLETES = {Level.RED, Level.ORANGE}
-
-
-def level_spans(
-    samples: list[tuple[int, float]], rung: tuple[float, int, float, Level]
-) -> list[tuple[int, int | None]]:
-    """When one level stands, told as plainly as possible: walk the sorted samples and remember three times."""
-    threshold, for_s, deadband, level = rung
-    spans: list[tuple[int, int | None]] = []
-    first_true = first_false = raised = last = None
-    for at, value in samples:
-        gap = last is not None and at - last > STALE_S
-        if raised is None and first_true is not None and gap:
-            if level in COMPLETES and first_true + for_s <= at:
-                raised, first_true = first_true + for_s, None
-            elif level not in COMPLETES:
-                first_true += at - last
-        if raised is None:
-            if value >= threshold:
-                first_true = at if first_true is None else first_true
-                if at - first_true >= for_s:
-                    raised, first_true = first_true + for_s, None
-            else:
-                first_true = None
-        elif value >= threshold - deadband:
-            first_false = None
-        else:
-            first_false = at if first_false is None or gap else first_false
-            if at - first_false >= CLEAR_S:
-                spans.append((raised, first_false + CLEAR_S))
-                raised = first_false = None
-        last = at
-    if raised is not None:
-        spans.append((raised, None))
-    return spans
-
-
-def reference(samples: list[tuple[int, float]]) -> list[tuple[Level, int, int | None]]:
-    """Occurrences of the whole ladder: the union of the levels' spans, with the highest level in each."""
-    spans = sorted(
-        (start, end if end is not None else 10**12, rung[3])
-        for rung in (RED, ORANGE, YELLOW)
-        for start, end in level_spans(samples, rung)
-    )
-    found: list[tuple[int, int, Level]] = []
-    for start, end, level in spans:
-        if found and start <= found[-1][1]:
-            found[-1] = (found[-1][0], max(end, found[-1][1]), max(level, found[-1][2]))
-        else:
-            found.append((start, end, level))
-    return [(level, start, None if end == 10**12 else end) for start, end, level in found]
+DEPTH = Ladder(
+    (Rung(Level.RED, 40.0, 60, 5.0), Rung(Level.ORANGE, 27.0, 120, 3.0), Rung(Level.YELLOW, 15.0, 180, 3.0)),
+    clear_after=600,
+    stale_after=300,
+)
 
 
 def told(desk: Desk) -> list[tuple[Level, int, int | None]]:
@@ -91,7 +44,7 @@ def test_in_order_the_engine_equals_the_plain_reference(samples: list[tuple[int,
     desk = desk_of()
     for at, value in samples:
         desk.feed([("wl-1", at, value)])
-    assert told(desk) == reference(samples)
+    assert told(desk) == occurrences(samples, DEPTH)
 
 
 @settings(max_examples=200, deadline=None)
@@ -108,7 +61,7 @@ def test_shuffled_repeated_and_restarted_it_still_does(samples: list[tuple[int, 
         desk.feed([("wl-1", at, value) for at, value in batch], at_s=newest)
         if chance.random() < 0.1:
             desk.restart()
-    assert told(desk) == reference(samples)
+    assert told(desk) == occurrences(samples, DEPTH)
 
 
 def test_late_data_within_the_window_moves_the_raise_and_is_told_as_a_revision() -> None:
