@@ -10,8 +10,8 @@ from typing import Any, Self
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from city.broker_address import BrokerAddress
 from city.errors import InputError, OutsideError
-from ingest.url import BrokerAddress
 
 PATIENCE_S = 60.0
 
@@ -29,13 +29,13 @@ class Publisher:
 
     def __init__(self, url: str, window: int = 256) -> None:
         address = BrokerAddress.of(url)
-        if address.tls or not _is_loopback(address.host):
+        if address.encrypted or not _is_loopback(address.host):
             raise InputError(f"bench publishes to loopback brokers only, got {address}, try mqtt://127.0.0.1:1883")
         self._address = address
         self._places, self._window = threading.BoundedSemaphore(window), window
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="lifeline-bench", protocol=mqtt.MQTTv311)
-        if address.user is not None:
-            self._client.username_pw_set(address.user, address.password)
+        if address.username is not None:
+            self._client.username_pw_set(address.username, address.password)
         self._client.max_inflight_messages_set(window)
         self._connected = threading.Event()
         self._client.on_publish = self._acknowledged

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from city.levels import Flag
 
-
 _FLAGS = {flag.value: flag for flag in Flag}  # a look-up costs a tenth of calling the enumeration
 
 

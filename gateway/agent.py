@@ -13,6 +13,7 @@ import asyncio
 import logging
 import random
 import socket
+import ssl
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -22,9 +23,9 @@ from typing import TypeVar
 
 import aiomqtt
 
+from city.broker_address import BrokerAddress
 from city.clock import Clock, SystemClock, stopwatch_s
 from city.errors import OutsideError
-from gateway.address import Address
 from gateway.envelope import seal, status, topic, will
 from gateway.outbox import Message, Outbox
 from gateway.waiting import first_of, unless_stopped
@@ -90,7 +91,7 @@ class Agent:
         settings: AgentSettings | None = None,
         disk: Executor | None = None,
     ) -> None:
-        self.address = Address.of(url)
+        self.address = BrokerAddress.of(url)
         self.gateway, self.outbox, self.clock = gateway, outbox, clock
         self.settings = settings or AgentSettings()
         self.connected = False
@@ -171,7 +172,7 @@ class Agent:
             keepalive=settings.keepalive_s,
             max_queued_incoming_messages=1,  # nothing is subscribed to
             max_inflight_messages=settings.window,
-            tls_context=address.tls(),
+            tls_context=ssl.create_default_context() if address.encrypted else None,
         )
 
     def _status(self, *, online: bool) -> bytes:

@@ -25,12 +25,12 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from city.broker_address import BrokerAddress
 from city.clock import Clock, SystemClock, stopwatch_s
 from city.errors import OutsideError
 from ingest.decode import decode
 from ingest.intake import Delivery, Intake
 from ingest.message import ReadingsMessage
-from ingest.url import BrokerAddress
 
 log = logging.getLogger(__name__)
 
@@ -227,9 +227,9 @@ class Link:
             reconnect_on_failure=False,
             manual_ack=True,
         )
-        if address.user is not None:
-            client.username_pw_set(address.user, address.password)
-        if address.tls:
+        if address.username is not None:
+            client.username_pw_set(address.username, address.password)
+        if address.encrypted:
             client.tls_set(settings.ca_file)
         client.connect_timeout = 5.0
         client.on_connect = self._on_connect

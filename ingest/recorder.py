@@ -15,11 +15,11 @@ from typing import Any, Final
 
 import psycopg
 
+from city.broker_address import BrokerAddress
 from city.clock import Clock, SystemClock, from_us, stopwatch_s
 from city.errors import LifelineError, OutsideError
 from ingest.intake import Delivery, Intake
 from ingest.link import Link, LinkSettings
-from ingest.url import BrokerAddress
 from ingest.writer import BatchWriter
 from store import roles
 from store.connection import Connection, connect

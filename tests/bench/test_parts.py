@@ -18,13 +18,13 @@ from bench.machine import describe, usage
 from bench.pipeline import copy_rate, run
 from bench.publisher import Publisher
 from bench.report import Cost, Latency, Load, Report, Throughput
+from city.broker_address import BrokerAddress
 from city.clock import to_us
 from city.errors import InputError
 from city.load import load_city
 from city.reading import Readings
 from ingest.decode import decode
 from ingest.message import ReadingsMessage
-from ingest.url import BrokerAddress
 from rules.check import check_files
 from store.connection import connect
 from store.readings import ReadingWriter
@@ -62,7 +62,7 @@ def test_the_publisher_delivers_everything(broker: str) -> None:
     subscribed, done = threading.Event(), threading.Event()
     url = BrokerAddress.of(broker)
     listener = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
-    listener.username_pw_set(url.user, url.password)
+    listener.username_pw_set(url.username, url.password)
 
     def on_message(_client: object, _data: object, message: mqtt.MQTTMessage) -> None:
         received.append(bytes(message.payload))

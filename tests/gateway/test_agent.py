@@ -15,9 +15,9 @@ from typing import Any
 import aiomqtt
 import pytest
 
+from city.broker_address import BrokerAddress
 from city.clock import ManualClock, SystemClock
 from city.errors import InputError
-from gateway.address import Address
 from gateway.agent import Agent, AgentSettings
 from gateway.envelope import body
 from gateway.outbox import Outbox
@@ -29,7 +29,7 @@ FAST = AgentSettings(back_off_s=(0.02, 0.1), timeout_s=5.0)
 
 @asynccontextmanager
 async def listening(broker: str, topics: str) -> AsyncIterator[aiomqtt.Client]:
-    address = Address.of(broker)
+    address = BrokerAddress.of(broker)
     client = aiomqtt.Client(address.host, address.port, username=address.username, password=address.password)
     async with client:
         await client.subscribe(topics, qos=1)
@@ -58,18 +58,18 @@ def one(n: int) -> tuple[bytes, int]:
 
 
 def test_addresses_are_read_or_refused_without_showing_the_password() -> None:
-    address = Address.of("mqtts://gw:p%40ss@broker.example.org")
+    address = BrokerAddress.of("mqtts://gw:p%40ss@broker.example.org")
     assert (address.host, address.port, address.username, address.password) == (
         "broker.example.org",
         8883,
         "gw",
         "p@ss",
     )
-    assert address.tls() is not None
+    assert address.encrypted
     assert "p@ss" not in repr(address)
     for wrong in ("http://a", "mqtt://:secret@", "broker:1883", "mqtt://a:99999999"):
         with pytest.raises(InputError, match="try mqtt://") as caught:
-            Address.of(wrong)
+            BrokerAddress.of(wrong)
         assert "secret" not in str(caught.value)
 
 

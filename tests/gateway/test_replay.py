@@ -10,10 +10,10 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
+from city.broker_address import BrokerAddress
 from city.clock import ManualClock, SystemClock, from_us
 from city.errors import InputError, OutsideError
 from city.folder import read_folder
-from gateway.address import Address
 from gateway.floodnet import floodnet_mapping, write_floodnet_city
 from gateway.mapping import load_mapping
 from gateway.replay import Progress, ReplaySettings, Summary, run_replay
@@ -40,7 +40,7 @@ async def hearing(broker: str, district: str) -> AsyncIterator[Heard]:
     ready = asyncio.Event()
 
     async def listen() -> None:
-        address = Address.of(broker)
+        address = BrokerAddress.of(broker)
         client = aiomqtt.Client(address.host, address.port, username=address.username, password=address.password)
         async with client:
             await client.subscribe(f"lifeline/v1/{district}/+/readings", qos=1)

@@ -13,9 +13,9 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
+from city.broker_address import BrokerAddress
 from city.clock import FastClock, SystemClock
 from city.errors import InputError
-from gateway.address import Address
 from gateway.outbox import Outbox
 from gateway.simulate import Simulation, SimulatorSettings, run_simulator
 from gateway.storyline import POWERLESS
@@ -44,7 +44,7 @@ class Ear:
         self.buffered: dict[str, int] = defaultdict(int)
 
     async def listen(self, broker: str, ready: asyncio.Event) -> None:
-        address = Address.of(broker)
+        address = BrokerAddress.of(broker)
         client = aiomqtt.Client(address.host, address.port, username=address.username, password=address.password)
         async with client:
             await client.subscribe("lifeline/v1/+/+/#", qos=1)

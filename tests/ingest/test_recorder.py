@@ -20,12 +20,12 @@ import aiomqtt
 import psycopg
 import pytest
 
+from city.broker_address import BrokerAddress
 from city.clock import SystemClock, from_us, stopwatch_s, to_us
 from city.errors import InputError, OutsideError
 from city.load import load_city
 from ingest.broker import EmbeddedBroker
 from ingest.recorder import RecorderSettings, run_recorder
-from ingest.url import BrokerAddress
 from store import bundle, journal, roles
 from store.connection import Connection, connect
 
@@ -91,7 +91,7 @@ class Rig:
     async def publish(self, *payloads: bytes, topic: str = TOPIC) -> None:
         address = BrokerAddress.of(self.settings.mqtt_url)
         async with aiomqtt.Client(
-            address.host, address.port, username=address.user, password=address.password, timeout=60
+            address.host, address.port, username=address.username, password=address.password, timeout=60
         ) as client:
             for payload in payloads:
                 await client.publish(topic, payload, qos=1)

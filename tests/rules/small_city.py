@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from city.levels import Flag, Level
@@ -122,7 +122,7 @@ class Desk:
         samples = tuple(Sample(s, T0_US + round(t * 1e6), v, flag, received_us) for s, t, v in rows)
         return self.step(ReadingsIn(samples), at_s)
 
-    def series(self, sensor: str, values: list[float], start_s: float = 0, every_s: float = 60) -> None:
+    def series(self, sensor: str, values: Sequence[float], start_s: float = 0, every_s: float = 60) -> None:
         for at, value in enumerate(values):
             self.feed([(sensor, start_s + at * every_s, value)])
 

@@ -39,7 +39,7 @@ def test_the_small_city_is_right() -> None:
         (HEAD + "  - id: r\n    watch: {quantity: water_depth}\n    ladder:\n"
          "      red: {above: 10 cm}\n      yellow: {above: 15 cm}\n", "red is no harder to reach than yellow"),
         (HEAD + "  - id: r\n    watch: {quantity: water_depth}\n    ladder:\n"
-         "      red: {above: 20 cm, deadband: 6 cm}\n      yellow: {above: 15 cm}\n", "deadband of red reaches past yellow"),
+         "      red: {above: 20 cm, deadband: 6 cm}\n      yellow: {above: 15 cm}\n", "deadband of red reaches"),
         (RULE % "{above: 15 cm}" + "    escalate: drainag\n", "no such escalation chain, got 'drainag'"),
         (RULE % "{above: 15 cm}" + (RULE % "{above: 15 cm}").removeprefix(HEAD), "a second rule 'r'"),
     ],

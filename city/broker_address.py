@@ -1,8 +1,7 @@
-"""Where a broker is: `mqtt://user:password@host:port` or `mqtts://…`."""
+"""Where a broker is, as people write it: `mqtt://user:password@host:port` or `mqtts://…`."""
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
@@ -12,7 +11,7 @@ _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class BrokerAddress:
     """A broker's host and port, who we are there, and whether the line is encrypted."""
 
     host: str
@@ -22,7 +21,7 @@ class Address:
     encrypted: bool
 
     @classmethod
-    def of(cls, url: str) -> Address:
+    def of(cls, url: str) -> BrokerAddress:
         """The address written as `url` (InputError when it is not one; the message never shows the password)."""
         try:
             parts = urlsplit(url)
@@ -40,9 +39,6 @@ class Address:
             encrypted=parts.scheme == "mqtts",
         )
 
-    def tls(self) -> ssl.SSLContext | None:
-        """A context that verifies the broker's certificate, or None on a plain line."""
-        return ssl.create_default_context() if self.encrypted else None
-
     def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
+        """Neither user nor password."""
+        return f"{'mqtts' if self.encrypted else 'mqtt'}://{self.host}:{self.port}"
