@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from pathlib import Path
 
 from city.clock import FastClock, SystemClock
 from lifeline.files import write_atomic
+
+log = logging.getLogger(__name__)
 
 KEEP_EVERY_S = 0.25  # wall seconds
 
@@ -48,7 +51,10 @@ class ClockKeeper:
     def _run(self) -> None:
         wall = SystemClock()
         while not wall.pause_s(KEEP_EVERY_S, self._stop):
-            self._write()
+            try:
+                self._write()
+            except OSError as error:  # a full disk is mended while the city goes on
+                log.warning("cannot keep the clock: %s", error, extra={"action": "clock.failed"})
 
     def _write(self) -> None:
         note = {

@@ -70,7 +70,7 @@ def play(settings: Settings, wish: Wish, console: Console) -> int:
         with connect(supervisor.settings.database, autocommit=True, application_name="lifeline demo") as conn:
             health.keep_clock(conn, clock)
         secret_hex = secret(settings, "webhook.secret").hex()
-        page = supervisor.start_roles({"LIFELINE_CLOCK": clock.spell(), crew.SECRET_VARIABLE: secret_hex}).http
+        page = supervisor.start_roles({"LIFELINE_CLOCK": clock.spell(), crew.SECRET_VARIABLE: secret_hex}, stop).http
         setting = Setting(page, str(settings.data), wish.speed, wish.language, _zone(settings))
         _show(supervisor, clock, Screen(console, setting, wish.plain), stop, wish.for_s)
         console.print(say("demo.stopping", wish.language), style="dim")

@@ -123,9 +123,13 @@ def _database(conn: Connection, settings: Settings, clock: Clock) -> Iterator[Re
 
 
 def _roles(conn: Connection, settings: Settings) -> Iterator[Report]:
-    if running(settings) is None and not roles.beats(conn):
+    found = running(settings)
+    if found is None and not roles.beats(conn):
         yield Report("roles", "warning", "none has ever run on this database", "lifeline run")
         return
+    if found is not None and (often := {name: n for name, n in found[1].restarts.items() if n}):
+        counts = ", ".join(f"{name} {count}" for name, count in often.items())
+        yield Report("restarts", "warning", f"since the start: {counts}", f"see the logs in {settings.data / 'log'}")
     for name, beat in sorted(roles.beats(conn).items()):
         state = _graded(beat.age_s, BEAT_S)
         advice = "" if state == "ok" else f"lifeline run, or see {settings.data / 'log' / f'{name}.log'}"

@@ -15,12 +15,13 @@ FILE = "endpoints.json"
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Addresses (with their passwords: the file is 0600) and process ids of a running system."""
+    """Addresses (with their passwords: the file is 0600), process ids and restarts of a running system."""
 
     database: str
     mqtt: str
     http: str
     pid: Mapping[str, int] = field(default_factory=dict)
+    restarts: Mapping[str, int] = field(default_factory=dict)
 
     def write(self, data: Path) -> None:
         """Write the file, whole."""

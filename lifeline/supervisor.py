@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from city.clock import Clock, SystemClock, stopwatch_s
-from city.errors import InputError, LifelineError, OutsideError
+from city.errors import InputError, OutsideError
 from lifeline import endpoints, readiness
 from lifeline.cityfolder import read_checked
 from lifeline.files import DataLock, open_log, tail
@@ -135,7 +135,7 @@ class Watched:
         self.restarts += 1
         try:
             self.start()
-        except LifelineError as error:
+        except Exception as error:  # noqa: BLE001 - a full disk or process table: we outlive it and try again
             log.warning("restart of %s failed: %s", self.name, error, extra={"action": "child.failed"})
             return False
         return True
@@ -206,11 +206,15 @@ class Supervisor:
             self.close()
             raise
 
-    def start_roles(self, environment: Mapping[str, str] | None = None) -> endpoints.Endpoints:
+    def start_roles(
+        self, environment: Mapping[str, str] | None = None, stop: threading.Event | None = None
+    ) -> endpoints.Endpoints:
         """Start the roles, wait until all of them work, write endpoints.json.
 
         Raises
         ------
+        KeyboardInterrupt
+            `stop` was set before that.
         OutsideError
             A role is not ready in time; the message ends with its last words.
         """
@@ -221,7 +225,7 @@ class Supervisor:
                 watched = Watched(name, Role(name, self._shared, self.settings.data / "log" / f"{name}.log"))
                 self._children.append(watched)
                 watched.start()
-            self._wait_until_ready()
+            self._wait_until_ready(stop)
             return self._announce()
         except BaseException:
             self.close()
@@ -232,7 +236,10 @@ class Supervisor:
         now_s = stopwatch_s()
         restarted = self._tick_servers()
         if any([watched.keep_alive(now_s) for watched in self._children]) or restarted:
-            self._announce()
+            try:
+                self._announce()
+            except OSError as error:
+                log.warning("cannot write endpoints: %s", error, extra={"action": "endpoints.failed"})
 
     def run(self, stop: threading.Event) -> None:
         """Keep everything alive until `stop`."""
@@ -301,7 +308,7 @@ class Supervisor:
             files, checked = folder
             bundle.apply(conn, files, checked.city, self._clock.now())
 
-    def _wait_until_ready(self) -> None:
+    def _wait_until_ready(self, stop: threading.Event | None) -> None:
         wall, deadline_s = SystemClock(), stopwatch_s() + READY_WITHIN_S
         waiting: list[str] = []
         while stopwatch_s() < deadline_s:
@@ -313,7 +320,8 @@ class Supervisor:
             for watched in self._children:
                 self._refuse_bad_start(watched)
                 watched.keep_alive(stopwatch_s())
-            wall.pause_s(0.05)
+            if wall.pause_s(0.05, stop):
+                raise KeyboardInterrupt
         words = "\n".join(f"{name}: {tail(self.settings.data / 'log' / f'{name}.log')}" for name in waiting)
         raise OutsideError(f"not ready after {READY_WITHIN_S:.0f} s, got\n{words}\ntry `lifeline doctor`")
 
@@ -331,6 +339,7 @@ class Supervisor:
             mqtt=self.settings.mqtt,
             http=self.settings.address,
             pid={"supervisor": os.getpid(), **pids},
+            restarts=self.restarts,
         )
         self.endpoints.write(self.settings.data)
         return self.endpoints

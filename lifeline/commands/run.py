@@ -42,7 +42,7 @@ def _run_all(found: Settings) -> None:
     supervisor = Supervisor(found)
     supervisor.open()
     try:
-        endpoints = supervisor.start_roles()
+        endpoints = supervisor.start_roles(stop=stop)
         typer.echo(f"Lifeline runs: {endpoints.http} (data in {found.data}; Ctrl-C stops)")
         supervisor.run(stop)
     finally:
