@@ -142,7 +142,7 @@ async def test_what_is_wrong_is_said_before_anything_is_published(broker: str, t
     with pytest.raises(InputError, match="no column 'part'"):
         await replay(settings(broker, tmp_path, "wrong"))
     recording(tmp_path)
-    with pytest.raises(OutsideError, match=r"no answer from the broker at 127\.0\.0\.1:1"):
+    with pytest.raises(OutsideError, match=r"no answer from the broker at mqtt://127\.0\.0\.1:1"):
         await replay(settings("mqtt://127.0.0.1:1", tmp_path, "wrong", line_s=0.3))
 
 
