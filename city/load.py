@@ -29,13 +29,16 @@ def load_city(files: Mapping[str, str]) -> City:
         With every fault of every register file.
     """
     city, faults = load_city_faults(files)
-    if city is None:
+    if faults:
         raise FaultyInput(faults)
     return city
 
 
-def load_city_faults(files: Mapping[str, str]) -> tuple[City | None, list[Fault]]:
-    """The city, or None with every fault of the register files (`FILES`), sorted by file and place."""
+def load_city_faults(files: Mapping[str, str]) -> tuple[City, list[Fault]]:
+    """The city and every fault of the register files (`FILES`), sorted by file and place.
+
+    With faults, the city is what could be read and hangs together: good enough to look for faults in what refers to it.
+    """
     faults = [_missing(name, files) for name in NEEDED if name not in files]
     faults += [
         Fault(name, 1, 1, "this ending is not read", hint="naming it .yaml") for name in files if name.endswith(".yml")
@@ -54,14 +57,13 @@ def load_city_faults(files: Mapping[str, str]) -> tuple[City | None, list[Fault]
         register.read_sensors(files["sensors.csv"], "sensors.csv")
     if "calibrations.csv" in files:
         register.read_calibrations(files["calibrations.csv"], "calibrations.csv")
-    if faults or head.zone is None:
-        return None, sorted(set(faults))
+    sensors = {s.id: s for s in register.sensors.values() if s.gateway in register.gateways and s.site in sites}
     city = City(
-        name=head.name, timezone=head.zone.key, languages=head.languages, districts=head.districts, sites=sites,
-        gateways=register.gateways, sensors=register.sensors, calibrations=register.calibrations,
-        quantities=head.quantities, site_kinds=head.kinds,
+        name=head.name, timezone=head.zone.key if head.zone else "UTC", languages=head.languages,
+        districts=head.districts, sites=sites, gateways=register.gateways, sensors=sensors,
+        calibrations=register.calibrations, quantities=head.quantities, site_kinds=head.kinds,
     )  # fmt: skip
-    return city, []
+    return city, sorted(set(faults))
 
 
 def _missing(name: str, files: Mapping[str, str]) -> Fault:

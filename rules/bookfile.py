@@ -37,6 +37,7 @@ class _Books:
     city: City
     chains: Collection[str]
     files: Mapping[str, str]
+    whole: bool
     faults: list[Fault] = field(default_factory=list)
     instances: dict[str, Instance] = field(default_factory=dict)
     watches: dict[str, Watch] = field(default_factory=dict)
@@ -44,7 +45,9 @@ class _Books:
     first: dict[str, str] = field(default_factory=dict)  # rule id -> file:line
 
 
-def load_book(files: Mapping[str, str], city: City, chains: Collection[str]) -> tuple[Book | None, list[Fault]]:
+def load_book(
+    files: Mapping[str, str], city: City, chains: Collection[str], *, whole: bool = True
+) -> tuple[Book | None, list[Fault]]:
     """The book of all `rules/*.yaml` (not `*.test.yaml`); None with the faults if there are any.
 
     Parameters
@@ -55,8 +58,10 @@ def load_book(files: Mapping[str, str], city: City, chains: Collection[str]) -> 
         Its register.
     chains
         The names of its escalation chains.
+    whole
+        Whether the register is free of faults; if not, what a rule refers to may just be missing from it.
     """
-    books = _Books(city, chains, files)
+    books = _Books(city, chains, files, whole)
     for file, text in sorted(files.items()):
         if (
             file.startswith("rules/")
@@ -68,7 +73,7 @@ def load_book(files: Mapping[str, str], city: City, chains: Collection[str]) -> 
             except FaultyInput as error:
                 books.faults += error.faults
                 continue
-            reader = Reader(positions, city, books.faults, books.detectors)
+            reader = Reader(positions, city, books.faults, books.detectors, whole)
             _read_file(books, reader, data)
     if books.faults:
         return None, books.faults
@@ -201,11 +206,11 @@ def _watched(reader: Reader, watch: Mapping[str, object], path: Path, quantity: 
         if wanted is not None and not isinstance(wanted, list):
             reader.fault((*path, "watch", key), f"{key}: expected a list", show(wanted), f"[{wanted}]")
         for at, name in enumerate(wanted if isinstance(wanted, list) else []):
-            if known is not None and name not in known:
+            if known is not None and reader.whole and name not in known:
                 hint = nearest_or_all(str(name), known)
                 reader.fault((*path, "watch", key, at), "no such sensor", show(name), hint)
     district = watch.get("district")
-    if district is not None and district not in city.districts:
+    if reader.whole and district is not None and district not in city.districts:
         reader.fault(
             (*path, "watch", "district"),
             "no such district",
@@ -226,7 +231,7 @@ def _watched(reader: Reader, watch: Mapping[str, object], path: Path, quantity: 
         and (district is None or city.district_of(sensor) == district)
         and (not isinstance(tags, list) or sensor.tags.issuperset(map(str, tags)))
     ]  # fmt: skip
-    if not found:
+    if not found and reader.whole:
         reader.fault(
             (*path, "watch"), "the rule watches no sensor of this city", hint="another quantity, site_kind or tag"
         )

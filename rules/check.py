@@ -27,10 +27,9 @@ class Checked:
 def load_files(files: Mapping[str, str]) -> Checked:
     """The city, its book and its escalation from a folder's files; FaultyInput with every fault of all of them."""
     city, faults = load_city_faults(files)
-    if city is None:
-        raise FaultyInput(faults)
     escalation, more = load_escalation(files, city)
-    book, others = load_book(files, city, escalation.chains if escalation else _named_chains(files, city))
+    chains = escalation.chains if escalation else _named_chains(files)
+    book, others = load_book(files, city, chains, whole=not faults)
     every = [*faults, *more, *others]
     if every or escalation is None or book is None:
         raise FaultyInput(every)
@@ -46,7 +45,7 @@ def check_files(files: Mapping[str, str]) -> list[Fault]:
     return []
 
 
-def _named_chains(files: Mapping[str, str], city: City) -> list[str]:
+def _named_chains(files: Mapping[str, str]) -> list[str]:
     """Chain names of a faulty escalation.yaml, so that its faults do not make every rule look wrong too."""
     try:
         data, _ = parse(files.get("escalation.yaml", ""), "escalation.yaml")

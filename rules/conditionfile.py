@@ -36,12 +36,16 @@ Build = Callable[[Sensor], Condition]
 
 @dataclass
 class Reader:
-    """One rule book being read: its positions, the city, the faults so far, and the detectors it names."""
+    """One rule book being read: its positions, the city, the faults so far, and the detectors it names.
+
+    `whole`: the city has no faults of its own, so what a rule refers to and is not there is a fault of the rule.
+    """
 
     positions: Positions
     city: City
     faults: list[Fault]
     detectors: set[str] = field(default_factory=set)
+    whole: bool = True
 
     def fault(self, path: Path, what: str, got: str = "", hint: str = "") -> None:
         """Remember a fault at a path."""

@@ -60,6 +60,14 @@ def test_all_faults_of_all_files_come_at_once() -> None:
     assert {fault.split(":")[0] for fault in found} == {"rules/depth.yaml", "escalation.yaml"}
 
 
+def test_faults_of_the_register_do_not_hide_those_of_the_rules_nor_make_up_new_ones() -> None:
+    files = city_files(
+        sensors=FILES["sensors.csv"].replace("wl-1,g1", "wl-1,g9"), rules__depth=RULE % "{above: 15 cm, fr: 3m}"
+    )
+    found = [str(fault) for fault in check_files(files)]
+    assert [fault.split(":")[0] for fault in found] == ["rules/depth.yaml", "sensors.csv"], found
+
+
 def test_a_unit_is_converted_and_a_titleless_rule_shows_its_id() -> None:
     book = load_files(city_files(rules__depth=RULE % "{above: 0.15 m}")).book
     instance = book.instances["r/wl-1"]
