@@ -45,7 +45,7 @@ logfile_max_num: 3
 lame_duck_duration: "30s"
 authorization {{ user: {user}, password: {password} }}
 jetstream {{ store_dir: {store_dir}, sync_interval: "1s" }}
-mqtt {{ host: {host}, port: {mqtt_port}, ack_wait: "{ack_wait_s:g}s", max_ack_pending: 10000 }}
+mqtt {{ host: {host}, port: {mqtt_port}, ack_wait: "{ack_wait_s:g}s", max_ack_pending: 2000 }}
 """
 
 

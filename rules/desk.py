@@ -116,10 +116,8 @@ class Desk:
             kind, note = "joined", f"{alarm.id}: {why}"
         else:
             chain = self.escalation.chains.get(alarm.escalate)
-            where = self._site_name(alarm)
-            title = {language: f"{text} · {where(language)}" for language, text in alarm.title.items()}
             incident = Incident(
-                "I" + alarm.id[1:], alarm.site, alarm.district, place, title, alarm.id, alarm.diagnostic,
+                "I" + alarm.id[1:], alarm.site, alarm.district, place, self._title(alarm), alarm.id, alarm.diagnostic,
                 alarm.raised_us, alarm.raised_us, chain,
             )  # fmt: skip
             self.incidents[incident.id] = incident
@@ -130,9 +128,13 @@ class Desk:
         effects.append(self._event(incident, stamp, kind, "", note))
         return incident
 
-    def _site_name(self, alarm: Alarm) -> Callable[[str], str]:
+    def _title(self, alarm: Alarm) -> dict[str, str]:
+        """What and where, by language."""
         site = self.city.sites.get(alarm.site)
-        return site.name.in_ if site is not None else lambda language: alarm.site
+        return {
+            language: f"{text} · {site.name.in_(language) if site else alarm.site}"
+            for language, text in alarm.title.items()
+        }
 
     def _follow_level(self, incident: Incident, stamp: Stamp, effects: list[Effect]) -> None:
         was, now = incident.level, incident.standing()
@@ -141,6 +143,7 @@ class Desk:
         incident.level, incident.peak_level = now, max(incident.peak_level, now)
         effects.append(self._event(incident, stamp, "level", "", f"{was.word} to {now.word}"))
         if now > was:
+            incident.title = self._title(incident.gravest())  # speak of the worst; `first_alarm` keeps what came first
             incident.acknowledged = False
             self._begin(incident, stamp, effects)
             self._fire_due(incident, stamp, effects)

@@ -25,7 +25,7 @@ VALUES (%(incident)s, %(site)s, %(district)s, %(level)s, %(peak_level)s, %(stage
         %(closed_at)s, %(title)s, %(first_alarm)s, %(chain)s, %(chain_version)s)
 ON CONFLICT (incident) DO UPDATE
 SET level = excluded.level, peak_level = excluded.peak_level, stage = excluded.stage,
-    acknowledged = excluded.acknowledged, closed_at = excluded.closed_at;
+    acknowledged = excluded.acknowledged, closed_at = excluded.closed_at, title = excluded.title;
 
 -- name: incident_event
 -- One thing that happened to an incident.

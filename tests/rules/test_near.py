@@ -54,5 +54,16 @@ def test_a_neighbour_whose_data_come_late_changes_the_answer_as_if_they_had_been
     assert desk.story("rain-and-rise") == [("wl-1", Level.BLUE, 420, None)]
 
 
+def test_an_incident_is_named_after_its_gravest_alarm_and_remembers_the_first() -> None:
+    desk = rainy()
+    for at in range(10):
+        desk.feed([("rain-1", at * 60, 2.0), ("wl-1", at * 60, float(at))])
+    for at in range(10, 14):
+        desk.feed([("wl-1", at * 60, 50.0)])
+    (incident,) = desk.incidents()
+    assert incident.title["en"] == "Water in an underpass · Mill Underpass"
+    assert incident.first_alarm == desk.alarms("rain-and-rise")[0].id
+
+
 def test_the_small_city_still_has_its_other_rules() -> None:
     assert set(FILES) < set(city_files(rules__near=RULE))
