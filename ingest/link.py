@@ -83,6 +83,7 @@ class Link:
         self._read = 0
         self._intake: Intake | None = None
         self.connects = 0
+        self.listening_us = 0  # city time at which the subscriptions were last made
 
     def wake(self) -> None:
         """Interrupt the wait for the network (any thread)."""
@@ -268,6 +269,7 @@ class Link:
             self._refused = f"subscription refused ({reasons[0].getName()}), try the broker's access rules"
             return
         self._subscribed_s = self._heard_s = stopwatch_s()
+        self.listening_us = self._clock.now_us()
         self.connects += 1
         version = 5 if self._protocol == MQTTProtocolVersion.MQTTv5 else "3.1.1"
         log.info("connected to broker", extra={"action": "broker_connected", "mqtt": version})

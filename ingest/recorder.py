@@ -221,6 +221,7 @@ class _Recorder:
             "lag_s": 0.0 if oldest_us is None else max(0.0, (self._settings.clock.now_us() - oldest_us) / 1e6),
             "connected": self._link.connected,
             "connects": self._link.connects,
+            "listening_us": self._link.listening_us,  # silence of others counts only while we listen
         }
         heard = None if self._heard_us is None else from_us(self._heard_us)
         try:

@@ -65,8 +65,8 @@ class Settings(BaseModel):
     @field_validator("http")
     @classmethod
     def _http(cls, address: str) -> str:
-        if address:
-            split_address(address)
+        if address and split_address(address)[1] == 0:
+            raise ValueError("port 0 is nowhere to come back to, try leaving http out: a free port is then kept")
         return address
 
     @field_validator("public_url")

@@ -16,7 +16,7 @@ from city.levels import Level
 from city.reading import Sample
 from detectors.protocol import Detector, Finding, Verdict
 from rules.alarms import Alarm, Condition, Move, Moved
-from rules.book import REORDER_US, Book
+from rules.book import REORDER_US, Book, Instance
 from rules.conditions import USABLE, Moment, holds
 from rules.desk import Desk, Stamp
 from rules.effects import AlarmEvent, AlarmSet, Effect, FindingMade
@@ -76,7 +76,8 @@ class Engine:
                 return [*map(FindingMade, findings), *self._effects(moves, [], stamp)]
             case StatusIn(gateway, online, _, received):
                 return self._effects(self._status(gateway, received) if online else [], [], stamp)
-            case TickIn(now, heard):
+            case TickIn(now, heard, listening):
+                state.hearing.listening_us = max(state.hearing.listening_us, listening)
                 return self._effects(self._tick(min(now, heard)), self._desk.tick(stamp), stamp)
             case CommandIn():
                 effects, moves = self._desk.command(entry, stamp)
@@ -84,14 +85,16 @@ class Engine:
                 rows = [AlarmSet(replace(alarm)) for alarm in incident.alarms.values()] if incident else []
                 return [*self._effects(moves, effects, stamp), *rows]
 
-    def due(self, now_us: int, heard_us: int) -> bool:
-        """Whether a tick at that time would change anything."""
+    def due(self, tick: TickIn) -> bool:
+        """Whether a tick would change anything but the time since when we listen."""
         if self.book is None or self._desk is None:
             return False
         desk_us = self._desk.due_us()
-        if desk_us is not None and desk_us <= now_us:
+        if desk_us is not None and desk_us <= tick.now_us:
             return True
-        until_us = min(now_us, heard_us)
+        until_us = min(tick.now_us, tick.heard_us)
+        if tick.listening_us > self.state.hearing.listening_us:
+            return until_us > tick.listening_us  # remember it before anything is called silent
         if next(self._silences(until_us), None) is not None:
             return True
         return next(newly_silent(self.state.hearing, self.book, self.state.tracks, until_us), None) is not None
@@ -196,18 +199,20 @@ class Engine:
         for key, fold in state.folds.items():
             if fold.state.idle and fold.alarm is None:
                 continue
-            last_us = state.tracks[book.instances[key].sensor.id].received_us
-            due_us = fold.silence_due_us(book.instances[key], last_us)
+            due_us = fold.silence_due_us(book.instances[key], self._last_us(book.instances[key]))
             if due_us is not None and due_us <= until_us:
                 yield key
+
+    def _last_us(self, instance: Instance) -> int:
+        """From when on silence of an instance's sensor counts."""
+        return max(self.state.tracks[instance.sensor.id].received_us, self.state.hearing.listening_us)
 
     def _tick(self, until_us: int) -> list[Moved]:
         state, book = self.state, self._require()
         moves: list[Moved] = []
         for key in list(self._silences(until_us)):
             instance = book.instances[key]
-            last_us = state.tracks[instance.sensor.id].received_us
-            moves += state.folds[key].silence(instance, last_us, until_us, state.now_us)
+            moves += state.folds[key].silence(instance, self._last_us(instance), until_us, state.now_us)
         for watch, since_us in list(newly_silent(state.hearing, book, state.tracks, until_us)):
             moves.append(raise_silence(state.hearing, watch, since_us))
         return moves

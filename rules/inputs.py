@@ -29,10 +29,14 @@ class StatusIn:
 
 @dataclass(frozen=True, slots=True)
 class TickIn:
-    """Time passed: it is `now_us`, and all that the broker had before `heard_us` is in the journal before this row."""
+    """Time passed: it is `now_us`, and all that the broker had before `heard_us` is in the journal before this row.
+
+    `listening_us`: since when the recorder has listened without a break; nobody was silent before that.
+    """
 
     now_us: int
     heard_us: int
+    listening_us: int
 
 
 class CommandKind(StrEnum):

@@ -1,8 +1,9 @@
 """Silence: gateways and sensors that are no longer heard, judged by arrival time on proven ticks.
 
 A gateway is silent when nothing of it was received for its rule's time, measured up to what the recorder proves to have
-taken in (`TickIn.heard_us`), so that a stopped recorder never looks like a dead city. A sensor is silent when its
-gateway has been heard all that time without it: one dead gateway is one alarm, not one for each of its sensors.
+taken in (`TickIn.heard_us`) and not from before it began to listen (`TickIn.listening_us`), so that a stopped recorder
+never looks like a dead city. A sensor is silent when its gateway has been heard all that time without it: one dead
+gateway is one alarm, not one for each of its sensors.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from rules.truth import Evidence
 
 @dataclass(slots=True)
 class Hearing:
-    """When each gateway was last heard (arrival time), and the silence alarms that stand, by watch key."""
+    """When each gateway was last heard (arrival time), since when we listen, and what stands, by watch key."""
 
     heard_us: dict[str, int] = field(default_factory=dict)
+    listening_us: int = 0
     alarms: dict[str, Alarm] = field(default_factory=dict)
 
 
@@ -29,11 +31,13 @@ def silent_since_us(hearing: Hearing, watch: Watch, tracks: Mapping[str, Track],
     """The arrival time since when a watched scope is silent, if it is by `heard_us`."""
     gateway_us = hearing.heard_us.get(watch.gateway.id, heard_us)
     if watch.sensor is None:
-        return gateway_us if heard_us - gateway_us > watch.after_us else None
-    track = tracks.get(watch.sensor.id)
-    if track is None or gateway_us - track.received_us <= watch.after_us:
+        since_us, until_us = gateway_us, heard_us
+    elif (track := tracks.get(watch.sensor.id)) is not None:
+        since_us, until_us = track.received_us, gateway_us
+    else:
         return None
-    return track.received_us
+    since_us = max(since_us, hearing.listening_us)
+    return since_us if until_us - since_us > watch.after_us else None
 
 
 def newly_silent(

@@ -192,7 +192,7 @@ class _Following:
             case "bundle":
                 return self._bundle_in(data["bundle"])
             case "tick":
-                return TickIn(data["now_us"], data["heard_us"])
+                return TickIn(data["now_us"], data["heard_us"], data["listening_us"])
             case "status":
                 return StatusIn(data["gateway"], data["online"], data["time_us"], data["received_us"])
             case _:
@@ -205,9 +205,10 @@ class _Following:
         now = self.settings.clock.now()
         now_us = to_us(now)
         heard_us = to_us(recorder.heard_until) if recorder and recorder.heard_until else 0
-        if self.engine.due(now_us, heard_us):
-            tick = msgspec.json.encode({"now_us": now_us, "heard_us": heard_us})
-            journal.append(self.conn, "tick", tick, now)
+        listening_us = int(recorder.detail.get("listening_us", 0)) if recorder else 0
+        tick = TickIn(now_us, heard_us, listening_us)
+        if self.engine.due(tick):
+            journal.append(self.conn, "tick", msgspec.json.encode(tick), now)
             self.conn.commit()
 
     def _folder(self) -> None:

@@ -137,7 +137,7 @@ def test_a_report_reads_as_json_and_as_tables(database: str) -> None:
     assert found["throughput"]["of_copy"] == 0.205
     assert found["commit"]["p50_ms"] == 12.346
     assert found["costs"][1]["cores"] is None
-    console = Console(width=140, record=True, file=open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
+    console = Console(width=140, record=True, file=open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - nothing is kept there
     console.print(report.render())
     assert "41,000" in console.export_text()
     console.file.close()

@@ -37,7 +37,7 @@ def alarms(simulation: Simulation, minutes: int) -> list[Alarm]:
                 scale, offset = units[sensor]
                 samples.append(Sample(sensor, time_us, value * scale + offset, Flag.PASS, now_us))
             heard_us[gateway] = now_us
-        for entry in (ReadingsIn(tuple(samples)), TickIn(now_us, now_us)):
+        for entry in (ReadingsIn(tuple(samples)), TickIn(now_us, now_us, 0)):
             seq += 1
             for effect in engine.step(seq, entry, now_us):
                 if isinstance(effect, AlarmSet):

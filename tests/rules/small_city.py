@@ -126,10 +126,11 @@ class Desk:
         for at, value in enumerate(values):
             self.feed([(sensor, start_s + at * every_s, value)])
 
-    def tick(self, at_s: float, heard_s: float | None = None) -> list[Effect]:
-        heard_us = T0_US + round((at_s if heard_s is None else heard_s) * 1e6)
-        now_us = T0_US + round(at_s * 1e6)
-        return self.step(TickIn(now_us, heard_us), at_s) if self.engine.due(now_us, heard_us) else []
+    def tick(self, at_s: float, heard_s: float | None = None, listening_s: float = 0) -> list[Effect]:
+        """Time passed; all up to `heard_s` has been heard (default: all), without a break since `listening_s`."""
+        heard_s = at_s if heard_s is None else heard_s
+        tick = TickIn(*(T0_US + round(s * 1e6) for s in (at_s, heard_s, listening_s)))
+        return self.step(tick, at_s) if self.engine.due(tick) else []
 
     def command(self, kind: CommandKind, incident: str, at_s: float, note: str = "", actor: str = "Li") -> list[Effect]:
         return self.step(CommandIn(f"c{self.seq}", incident, kind, actor, note, "test"), at_s)

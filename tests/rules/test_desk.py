@@ -121,6 +121,17 @@ def test_a_stopped_recorder_does_not_look_like_a_dead_city(desk: Desk) -> None:
     assert desk.alarms("gateway-silent") == []
 
 
+def test_after_downtime_of_our_own_everybody_gets_their_time_to_be_heard_again(desk: Desk) -> None:
+    desk.feed([("wl-1", 0, 0.0), ("wl-2", 0, 0.0), ("rain-1", 0, 0.0)])
+    desk.tick(7200, listening_s=7190)
+    desk.feed([("rain-1", 7200, 0.0)])  # its gateway is back; wl-2 has had no chance yet
+    desk.tick(7250, listening_s=7190)
+    assert desk.alarms("gateway-silent") == []
+    assert desk.alarms("sensor-silent") == []
+    desk.tick(7190 + 301, listening_s=7190)
+    assert desk.story("gateway-silent") == [("g1", Level.YELLOW, 7190 + 300, None)]
+
+
 def test_reload_keeps_timers_of_unchanged_rules_and_active_alarms_of_changed_ones(desk: Desk) -> None:
     desk.series("wl-1", RED)
     files = city_files(rules__depth=FILES["rules/depth.yaml"].replace("above: 40 cm", "above: 45 cm"))
