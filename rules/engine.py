@@ -121,7 +121,10 @@ class Engine:
             if track.too_late(sample.time_us):
                 findings += self._too_late(track, sample)
                 continue
-            findings += self._changed(track.insert(sample, self._detectors.get(sample.sensor, ())))
+            found = track.insert(sample, self._detectors.get(sample.sensor, ()))
+            if found is None:
+                continue
+            findings += self._changed(found)
             for instance in book.of_sensor.get(sample.sensor, ()):
                 dirty.setdefault(instance.key, sample.time_us)
             for instance in book.near_sensor.get(sample.sensor, ()):

@@ -32,11 +32,15 @@ class _Told:
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """The ladder after all samples up to `at_us`, when `told` steps of the story had been told."""
+    """The ladder after all samples up to `at_us`, when `told` steps of the story had been told.
+
+    `peak`: the highest level so far of the alarm that stood then.
+    """
 
     at_us: int
     state: LadderState
     told: int
+    peak: Level
 
 
 @dataclass(slots=True)
@@ -59,7 +63,7 @@ class Fold:
     evaluated_us: int = 0
     story: list[_Told] = field(default_factory=list)
     recent: dict[str, Alarm] = field(default_factory=dict)
-    checks: list[_Check] = field(default_factory=lambda: [_Check(0, LadderState(), 0)])
+    checks: list[_Check] = field(default_factory=lambda: [_Check(0, LadderState(), 0, Level.NONE)])
     silences: list[tuple[int, int]] = field(default_factory=list)
     alarm: Alarm | None = None
     unknown: bool = False
@@ -68,7 +72,7 @@ class Fold:
     def taking_over(cls, alarm: Alarm, instance: Instance, evaluated_us: int) -> Fold:
         """Start with an alarm that stood under an older version of the rule: only the new conditions clear it."""
         state = instance.ladder.standing(alarm.level)
-        check = _Check(evaluated_us, state.copy(), 0)
+        check = _Check(evaluated_us, state.copy(), 0, alarm.peak_level)
         return cls(state, evaluated_us, checks=[check], alarm=alarm, recent={alarm.id: alarm})
 
     def advance(self, instance: Instance, tracks: Mapping[str, Track], from_us: int, now_us: int) -> list[Moved]:
@@ -85,7 +89,8 @@ class Fold:
                     moves += [self._tell(instance, step, now_us) for step in steps]
             self.evaluated_us = sample.time_us
             if sample.time_us - self.checks[-1].at_us >= CHECK_EVERY_US:
-                self.checks.append(_Check(sample.time_us, self.state.copy(), len(self.story)))
+                peak = self.alarm.peak_level if self.alarm else Level.NONE
+                self.checks.append(_Check(sample.time_us, self.state.copy(), len(self.story), peak))
         if self.alarm is not None and not self.unknown:
             self.alarm.condition = Condition.CLEARING if self.state.clearing else Condition.ACTIVE
         return moves
@@ -177,7 +182,7 @@ class Fold:
         if self.story:
             level, name, peak = self.story[-1].step.to_level, self.story[-1].alarm, self.story[-1].peak
         else:
-            level = peak = self.checks[0].state.level
+            level, peak = self.checks[0].state.level, self.checks[0].peak
             name = old[0].alarm if old else self.alarm.id if self.alarm else ""
         self.alarm = None if level is Level.NONE else self.recent.get(name)
         if self.alarm is not None:
@@ -198,9 +203,10 @@ class Fold:
         check = self.checks[at]
         state = check.state.copy()
         steps = self._replay(instance, tracks, state, check.at_us, before_us - 1)
-        base = _Check(before_us - 1, state, check.told + len(steps))
-        told = base.told
-        self.checks = [_Check(c.at_us, c.state, c.told - told) for c in [base, *self.checks[at + 1 :]]]
+        told = check.told + len(steps)
+        peak = self.story[told - 1].peak if steps else check.peak
+        base = _Check(before_us - 1, state, told, peak)
+        self.checks = [replace(c, told=c.told - told) for c in [base, *self.checks[at + 1 :]]]
         del self.story[:told]
         self.silences = [s for s in self.silences if s[0] >= before_us]
         named = {told.alarm for told in self.story} | ({self.alarm.id} if self.alarm else set())

@@ -67,15 +67,15 @@ class Track:
         """Whether a sample of that event time is too old to change a decision."""
         return time_us < self.newest_us - self.reorder_us
 
-    def insert(self, sample: Sample, detectors: Sequence[Detector]) -> list[Finding]:
+    def insert(self, sample: Sample, detectors: Sequence[Detector]) -> list[Finding] | None:
         """Put a sample in its place and run the detectors from there on; returns what they found anew.
 
-        A sample of an instant already known changes nothing: the store keeps the first value.
+        None: that instant is known already, and nothing changes (the store keeps the first value).
         """
         self.received_us = max(self.received_us, sample.received_us)
         place = bisect_left(self._times, sample.time_us)
         if place < len(self._times) and self._times[place] == sample.time_us:
-            return []
+            return None
         self._times.insert(place, sample.time_us)
         self.samples.insert(place, sample)
         self._findings.insert(place, None)

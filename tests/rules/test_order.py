@@ -64,6 +64,15 @@ def test_shuffled_repeated_and_restarted_it_still_does(samples: list[tuple[int, 
     assert told(desk) == occurrences(samples, DEPTH)
 
 
+def test_late_data_after_the_raise_was_settled_keep_the_highest_level() -> None:
+    desk = desk_of()
+    samples = [(481, 35.0), (662, 35.0), (1443, 14.9), (1503, 14.9), (1803, 14.9), (2102, 0.0), (2162, 0.0)]
+    samples += [(3541, 0.0), (3242, 0.0), (3902, 0.0), (3602, 0.0)]
+    for at, value in samples:
+        desk.feed([("wl-1", at, value)], at_s=3902)
+    assert told(desk) == occurrences(sorted(samples), DEPTH) == [(Level.ORANGE, 601, 3842)]
+
+
 def test_late_data_within_the_window_moves_the_raise_and_is_told_as_a_revision() -> None:
     desk = desk_of()
     desk.feed([("wl-1", 120, 50.0)])
