@@ -16,7 +16,7 @@ from city.clock import SystemClock
 from store.connection import Connection, connect
 from store.testing import drop_database, fresh_database
 
-NOW = SystemClock().now().replace(microsecond=0)  # the views ask the server's clock, which runs along
+NOW = SystemClock().now().replace(microsecond=0)  # city.now() stands still at it
 
 SEED = Path(__file__).with_name("seed.sql").read_text(encoding="utf-8")
 

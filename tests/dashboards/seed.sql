@@ -1,4 +1,5 @@
--- Two standing incidents, one of them a drill, a closed one, a gateway that is gone, and a reader of schema city.
+-- Two standing incidents, one of them a drill, a closed one, a gateway that is gone, a reader of schema city; time stands still.
+INSERT INTO lifeline.clock (origin, wall, speed) VALUES (%(now)s, %(now)s, 1e-9);
 INSERT INTO lifeline.sites (site, kind, name, district, lon, lat) VALUES
   ('u1', 'underpass', '{"en": "North underpass", "zh": "北下穿"}', 'north', 121.40, 31.20),
   ('b1', 'bridge', '{"en": "Old bridge"}', 'north', 121.41, 31.21),
