@@ -13,6 +13,7 @@ from rules.conditions import Compare, neighbours, reach_us
 from rules.ladder import Ladder, Step
 
 REORDER_US = 15 * 60 * 1_000_000  # late data up to 15 minutes behind a sensor's newest are decided on in order
+LONGEST_US = 6 * 3600 * 1_000_000  # kept of a neighbour while the sensor that looks at it is not heard
 LATE_INTERVALS, LATE_AT_LEAST_US = 3, 120_000_000
 
 

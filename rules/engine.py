@@ -16,7 +16,7 @@ from city.levels import Level
 from city.reading import Sample
 from detectors.protocol import Detector, Finding, Verdict
 from rules.alarms import Alarm, Condition, Move, Moved
-from rules.book import REORDER_US, Book, Instance
+from rules.book import LONGEST_US, REORDER_US, Book, Instance
 from rules.conditions import USABLE, Moment, holds
 from rules.desk import Desk, Stamp
 from rules.effects import AlarmEvent, AlarmSet, Effect, FindingMade
@@ -141,12 +141,18 @@ class Engine:
         return moves, findings
 
     def _forget(self, sensor: str) -> None:
+        """Drop of a track what neither its detectors nor any rule that looks at it can need again."""
         state, book = self.state, self._require()
-        before_us = state.tracks[sensor].forgettable_us()
-        if before_us is not None:
-            for instance in book.of_sensor.get(sensor, ()):
-                state.folds[instance.key].settle(instance, state.tracks, before_us)
-            state.tracks[sensor].forget(before_us)
+        track = state.tracks[sensor]
+        if not track.long:
+            return
+        own = book.of_sensor.get(sensor, ())
+        settled_us = track.newest_us - REORDER_US
+        for instance in own:
+            state.folds[instance.key].settle(settled_us)
+        looking = [(state.folds[i.key], i) for i in (*own, *book.near_sensor.get(sensor, ()))]
+        needed_us = min([settled_us, *(fold.needs_from_us(i) for fold, i in looking if fold.evaluated_us)])
+        track.forget(max(needed_us, track.newest_us - LONGEST_US))
 
     def _forget_incidents(self) -> None:
         """Closed incidents stay in the database; the engine needs them only while their alarms stand."""

@@ -144,9 +144,7 @@ class Fold:
         at = max((i for i, c in enumerate(self.checks) if c.at_us < from_us), default=0)
         check = self.checks[at]
         del self.checks[at + 1 :]
-        state = check.state.copy()
-        steps = self._replay(instance, tracks, state, check.at_us, self.evaluated_us)
-        self.state = state
+        self.state, steps = self._replay(instance, tracks)
         return self._revise(instance, check, steps, now_us)
 
     def _revise(self, instance: Instance, check: _Check, steps: list[Step], now_us: int) -> list[Moved]:
@@ -172,9 +170,11 @@ class Fold:
             was, alarm.condition, alarm.cleared_us = alarm.condition, Condition.RETRACTED, alarm.raised_us
             reason = "late data show that it never was"
             moves.append(Moved(alarm, Move.RETRACTED, alarm.raised_us, before[name].level, was, reason))
-        if old and not new and not pool and self.alarm is not None:
-            reason = "late data: a later step did not happen"
-            moves.append(Moved(self.alarm, Move.REVISED, now_us, old[-1].step.to_level, self.alarm.condition, reason))
+        stands = self.alarm
+        if stands is not None and all(moved.alarm is not stands for moved in moves):
+            told = before[stands.id]
+            reason = "late data: it stands on, a later step did not happen"
+            moves.append(Moved(stands, Move.REVISED, now_us, told.level, told.condition, reason))
         return moves
 
     def _stand_where_told(self, old: list[_Told]) -> None:
@@ -197,36 +197,46 @@ class Fold:
         alarm.acknowledged, alarm.incident, alarm.late = old.acknowledged, old.incident, old.late
         return replace(moved, move=Move.REVISED, from_condition=old.condition, reason=f"late data: {moved.reason}")
 
-    def settle(self, instance: Instance, tracks: Mapping[str, Track], before_us: int) -> None:
-        """The track is about to forget what lies before `before_us`: make the check point that replaces it."""
-        at = max((i for i, c in enumerate(self.checks) if c.at_us < before_us), default=0)
-        check = self.checks[at]
-        state = check.state.copy()
-        steps = self._replay(instance, tracks, state, check.at_us, before_us - 1)
-        told = check.told + len(steps)
-        peak = self.story[told - 1].peak if steps else check.peak
-        base = _Check(before_us - 1, state, told, peak)
-        self.checks = [replace(c, told=c.told - told) for c in [base, *self.checks[at + 1 :]]]
+    def settle(self, before_us: int) -> None:
+        """Nothing older than `before_us` will change any more: keep one check point before it, and what came since."""
+        keep = max((i for i, c in enumerate(self.checks) if c.at_us < before_us), default=0)
+        told = self.checks[keep].told
+        self.checks = [replace(c, told=c.told - told) for c in self.checks[keep:]]
         del self.story[:told]
-        self.silences = [s for s in self.silences if s[0] >= before_us]
+        self.silences = [s for s in self.silences if s[0] >= self.checks[0].at_us]
         named = {told.alarm for told in self.story} | ({self.alarm.id} if self.alarm else set())
         self.recent = {name: alarm for name, alarm in self.recent.items() if name in named}
 
-    def _replay(
-        self, instance: Instance, tracks: Mapping[str, Track], state: LadderState, after_us: int, to_us: int
-    ) -> list[Step]:
-        """Move `state` over the track's samples in (after_us, to_us] and the silences proven between them."""
-        track = tracks[instance.sensor.id]
+    def needs_from_us(self, instance: Instance) -> int:
+        """From which event time on the tracks it looks at must be kept, for it to be able to refold."""
+        return self.checks[0].at_us - instance.reach_us
+
+    def _replay(self, instance: Instance, tracks: Mapping[str, Track]) -> tuple[LadderState, list[Step]]:
+        """Go over the track again from the newest check point, making those after it anew; the state and the steps."""
+        check = self.checks[-1]
+        state, track = check.state.copy(), tracks[instance.sensor.id]
         steps: list[Step] = []
-        silences = [s for s in self.silences if after_us <= s[0] <= to_us]
-        for sample in track.between(after_us + 1, to_us):
+        silences = [s for s in self.silences if s[0] >= check.at_us]
+        for sample in track.between(check.at_us + 1, self.evaluated_us):
             while silences and silences[0][0] < sample.time_us:
                 steps += instance.ladder.silence(state, silences.pop(0)[1])
             if sample.flag in USABLE and not (state.idle and instance.quiet(sample.value)):
                 steps += instance.ladder.sample(state, Moment(sample, track, tracks))
+            if sample.time_us - self.checks[-1].at_us >= CHECK_EVERY_US:
+                peak = _peak(check.peak, steps)
+                self.checks.append(_Check(sample.time_us, state.copy(), check.told + len(steps), peak))
         for _, until_us in silences:
             steps += instance.ladder.silence(state, until_us)
-        return steps
+        return state, steps
+
+
+def _peak(peak: Level, steps: list[Step]) -> Level:
+    """The highest level of the alarm that stands after `steps`, when `peak` was that of the one before them."""
+    for step in steps:
+        peak = max(Level.NONE if step.from_level is Level.NONE else peak, step.to_level)
+        if step.to_level is Level.NONE:
+            peak = Level.NONE
+    return peak
 
 
 def _same(one: Step, other: Step) -> bool:

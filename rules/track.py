@@ -31,7 +31,7 @@ class Track:
     reorder_us
         How far behind the newest sample a late one still changes decisions.
     keep_us
-        How much event time is kept behind the newest sample: `reorder_us` and what conditions look back from there.
+        How much event time is usually kept behind the newest sample: `reorder_us` and what conditions look back.
     received_us
         Arrival time from which silence is counted before the first sample.
     """
@@ -123,21 +123,17 @@ class Track:
                 with suppress(InputError):
                     detector.put_state(self.sensor, last[detector.name])
 
-    def forgettable_us(self) -> int | None:
-        """From which event time on the samples are to be kept, when it is time to forget what lies before (else None).
-
-        Done rarely, a quarter of the span at a time. One older sample stays: the detectors roll back to its state.
-        """
-        if not self._times or self._times[0] >= self.newest_us - self.keep_us * 5 // 4:
-            return None
-        cut = bisect_left(self._times, self.newest_us - self.keep_us) - 1
-        return self._times[cut] if cut > 0 else None
+    @property
+    def long(self) -> bool:
+        """Whether it is time to look what can be forgotten: rarely, a quarter of the usual span at a time."""
+        return bool(self._times) and self._times[0] < self.newest_us - self.keep_us * 5 // 4
 
     def forget(self, before_us: int) -> None:
-        """Drop the samples before an event time."""
-        cut = bisect_left(self._times, before_us)
-        for column in (self._times, self.samples, self._findings, self._states):
-            del column[:cut]
+        """Drop the samples before an event time, but for one: the detectors roll back to its state."""
+        cut = bisect_left(self._times, before_us) - 1
+        if cut > 0:
+            for column in (self._times, self.samples, self._findings, self._states):
+                del column[:cut]
 
     def __getstate__(self) -> tuple[Any, ...]:
         """For snapshots: samples as bytes, column by column; whole objects would cost twenty times the time."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import random
+
+import pytest
+
 from city.levels import Level
 from tests.rules.small_city import FILES, Desk, city_files, desk_of
 
@@ -52,6 +56,48 @@ def test_a_neighbour_whose_data_come_late_changes_the_answer_as_if_they_had_been
         desk.feed([("wl-1", at * 60, float(at))])
     desk.feed([("rain-1", at * 60, 2.0) for at in range(10)], at_s=700)
     assert desk.story("rain-and-rise") == [("wl-1", Level.BLUE, 420, None)]
+
+
+DETECTED = (
+    RULE
+    + """
+  - id: onset
+    watch: {quantity: water_depth}
+    ladder: {blue: {detector: flood_onset, direction: up}}
+    clear_after: 5m
+"""
+)
+
+
+def wandering(chance: random.Random) -> list[tuple[str, float, float]]:
+    """Up to an hour of a depth that rises and falls, with rain that comes and goes, some of it missing."""
+    depth, rows = 0.0, []
+    for minute in range(chance.randint(5, 60)):
+        depth = max(0.0, depth + chance.choice([-3, -1, 0, 0, 1, 1, 2, 4]))
+        rows.append(("wl-1", minute * 60 + chance.choice([0.0, 0.0, 7.0]), depth + chance.random()))
+        if chance.random() < 0.9:
+            rows.append(("rain-1", minute * 60.0, float(chance.choice([0, 0, 1, 2]))))
+    return rows
+
+
+@pytest.mark.parametrize("seed", [26, 93, *range(1000, 1030)])
+def test_out_of_order_and_restarted_the_answers_are_those_of_order(seed: int) -> None:
+    chance = random.Random(seed)
+    rows = wandering(chance)
+    files = city_files(rules__near=DETECTED)
+    plain, shuffled = desk_of(files), desk_of(files)
+    newest = max(row[1] for row in rows)
+    for row in sorted(rows, key=lambda r: (r[1], r[0])):
+        plain.feed([row], at_s=newest)
+    order = sorted(rows, key=lambda r: r[1] + chance.uniform(0, 600))
+    while order:
+        size = chance.randint(1, 6)
+        shuffled.feed(order[:size], at_s=newest)
+        order = order[size:]
+        if chance.random() < 0.1:
+            shuffled.restart()
+    for rule in ("depth", "rain-and-rise", "onset"):
+        assert shuffled.story(rule) == plain.story(rule)
 
 
 def test_an_incident_is_named_after_its_gravest_alarm_and_remembers_the_first() -> None:
