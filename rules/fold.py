@@ -43,6 +43,15 @@ class _Check:
     peak: Level
 
 
+_IDLE = LadderState()  # shared by all check points at which nothing stood: most of them, most of the time
+_BEGINNING = _Check(0, _IDLE, 0, Level.NONE)
+
+
+def _kept(state: LadderState) -> LadderState:
+    """A copy to keep in a check point; nobody moves it there."""
+    return _IDLE if state.idle else state.copy()
+
+
 @dataclass(slots=True)
 class Fold:
     """State of one rule on one sensor.
@@ -63,7 +72,7 @@ class Fold:
     evaluated_us: int = 0
     story: list[_Told] = field(default_factory=list)
     recent: dict[str, Alarm] = field(default_factory=dict)
-    checks: list[_Check] = field(default_factory=lambda: [_Check(0, LadderState(), 0, Level.NONE)])
+    checks: list[_Check] = field(default_factory=lambda: [_BEGINNING])
     silences: list[tuple[int, int]] = field(default_factory=list)
     alarm: Alarm | None = None
     unknown: bool = False
@@ -90,7 +99,7 @@ class Fold:
             self.evaluated_us = sample.time_us
             if sample.time_us - self.checks[-1].at_us >= CHECK_EVERY_US:
                 peak = self.alarm.peak_level if self.alarm else Level.NONE
-                self.checks.append(_Check(sample.time_us, self.state.copy(), len(self.story), peak))
+                self.checks.append(_Check(sample.time_us, _kept(self.state), len(self.story), peak))
         if self.alarm is not None and not self.unknown:
             self.alarm.condition = Condition.CLEARING if self.state.clearing else Condition.ACTIVE
         return moves
@@ -224,7 +233,7 @@ class Fold:
                 steps += instance.ladder.sample(state, Moment(sample, track, tracks))
             if sample.time_us - self.checks[-1].at_us >= CHECK_EVERY_US:
                 peak = _peak(check.peak, steps)
-                self.checks.append(_Check(sample.time_us, state.copy(), check.told + len(steps), peak))
+                self.checks.append(_Check(sample.time_us, _kept(state), check.told + len(steps), peak))
         for _, until_us in silences:
             steps += instance.ladder.silence(state, until_us)
         return state, steps

@@ -6,6 +6,7 @@ is looked up.
 
 from __future__ import annotations
 
+import gc
 import io
 import pickle
 from typing import Any
@@ -43,8 +44,12 @@ class _Narrow(pickle.Unpickler):
 
 
 def dump(state: State) -> bytes:
-    """A state as bytes."""
-    return pickle.dumps(state, protocol=pickle.HIGHEST_PROTOCOL)
+    """A state as bytes. The collector of cycles waits meanwhile: it would go over everything for nothing."""
+    gc.disable()
+    try:
+        return pickle.dumps(state, protocol=pickle.HIGHEST_PROTOCOL)
+    finally:
+        gc.enable()
 
 
 def load(body: bytes) -> State:

@@ -137,6 +137,7 @@ CREATE TABLE lifeline.snapshots (
     bundle      text NOT NULL,
     body        bytea NOT NULL
 );
+ALTER TABLE lifeline.snapshots ALTER COLUMN body SET STORAGE EXTERNAL;  -- dense already
 
 -- One row per running role, beaten about once a wall second (started_at, beat_at: wall; heard_until: the city's clock).
 CREATE TABLE lifeline.roles (
