@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 from city.levels import Level
 from rules.alarms import Alarm, Condition, Move, Moved, alarm_id
@@ -135,7 +136,7 @@ class Fold:
     def _tell(self, instance: Instance, step: Step, now_us: int, again: str = "") -> Moved:
         """Turn one step into a move of the alarm, and remember it. `again`: the id of an alarm to take up anew."""
         if step.from_level is Level.NONE or self.alarm is None:
-            name = again or alarm_id(instance.rule.id, instance.sensor.id, step.at_us)
+            name = again or self._new_id(instance, step.at_us)
             alarm = self.alarm = self.recent[name] = instance.alarm(name, step, now_us)
             self.unknown = False
             move, was = Move.RAISED, Condition.NORMAL
@@ -148,6 +149,11 @@ class Fold:
             move, alarm.condition, alarm.cleared_us, self.alarm = Move.CLEARED, Condition.NORMAL, step.at_us, None
         self.story.append(_Told(step, alarm.id, alarm.peak_level))
         return Moved(alarm, move, step.at_us, step.from_level, was, step.reason, step.evidence)
+
+    def _new_id(self, instance: Instance, raised_us: int) -> str:
+        """An id that no alarm has, not even one that was raised at this instant before late data moved it."""
+        ids = (alarm_id(instance.rule.id, instance.sensor.id, raised_us + extra) for extra in count())
+        return next(name for name in ids if name not in self.recent)
 
     def _refold(self, instance: Instance, tracks: Mapping[str, Track], from_us: int, now_us: int) -> list[Moved]:
         at = max((i for i, c in enumerate(self.checks) if c.at_us < from_us), default=0)
@@ -171,8 +177,13 @@ class Fold:
         del self.story[same:]
         self._stand_where_told(old)
         moves: list[Moved] = []
+        raises = [step.at_us for step in new if step.from_level is Level.NONE]
+        unmoved = {at_us: name for name in pool for at_us in raises if before[name].raised_us == at_us}
+        pool = [name for name in pool if name not in unmoved.values()]
         for step in new:
-            again = pool.pop(0) if step.from_level is Level.NONE and pool else ""
+            again = ""
+            if step.from_level is Level.NONE:
+                again = unmoved.get(step.at_us) or (pool.pop(0) if pool else "")
             moves.append(self._once_more(self._tell(instance, step, now_us, again), before))
         for name in pool:
             alarm = self.recent[name]
