@@ -39,7 +39,7 @@ _LOOK_EVERY_S = 0.3  # wall seconds between looks at what time alone may have ma
 _BEAT_EVERY_S = 1.0
 _FOLDER_EVERY_S = 2.0
 _SNAPSHOT_EVERY_S = 10.0
-_SNAPSHOT_COSTS = 30  # at most one part in thirty of the time goes into snapshots
+_SNAPSHOT_COSTS = 100  # alarms wait while one is made: at most a hundredth of the time
 
 
 @dataclass(frozen=True)
