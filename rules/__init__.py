@@ -5,5 +5,6 @@ its reason and evidence. It reads no clock and touches no I/O, so live, replay a
 are `rules.watcher` (follows the journal), `rules.persist` (writes effects) and `rules.notify` (delivers notices).
 
 Reading order: `inputs` and `effects` (what goes in and out), `conditions` (true, false, unknown), `ladder` (delays and
-levels of one rule on one sensor), `fold` (late data), `incidents` and `escalation` (people), `engine` (all together).
+levels of one rule on one sensor), `fold` (late data), `silence`, `incidents` and `desk` (people), `engine` (all
+together). What people write is read by `bookfile`, `conditionfile` and `escalationfile`; `check` puts them together.
 """
