@@ -18,6 +18,7 @@ from city.clock import Clock
 from city.errors import FaultyInput, InputError, LifelineError, OutsideError
 from lifeline.endpoints import running
 from lifeline.settings import Settings
+from rules.book import Book
 from rules.roster import Escalation
 from store import bundle, migrate, roles
 from store.connection import Connection, connect, describe
@@ -179,7 +180,20 @@ def _city(settings: Settings, in_force: Mapping[str, str] | None) -> Iterator[Re
     if in_force is not None and bundle_hash(files) != bundle_hash(in_force):
         note = " (differs from the one in force: a running watcher will apply it)"
     yield Report("city folder", "ok", f"{settings.city or 'as last applied'}, {len(files)} files{note}")
+    yield _rules(checked.book)
     yield from _channels(checked.escalation, settings)
+
+
+def _rules(book: Book) -> Report:
+    """How many rules there are, and how many sensors no rule looks at for what they measure."""
+    named = {instance.rule.id for instance in book.instances.values()} | {w.rule.id for w in book.watches.values()}
+    unwatched = set(book.city.sensors) - set(book.of_sensor) - set(book.near_sensor)
+    said = f"{len(named)} rules, {len(unwatched)} of {len(book.city.sensors)} sensors are in none but silence rules"
+    return (
+        Report("rules", "ok", said)
+        if named
+        else Report("rules", "warning", "none: nothing will alarm", "add rules/*.yaml")
+    )
 
 
 def _channels(escalation: Escalation, settings: Settings) -> Iterator[Report]:

@@ -35,7 +35,17 @@ def states(reports: list[Report]) -> dict[str, str]:
 def test_a_whole_system_has_no_fault(settings: Settings) -> None:
     reports = examine(settings, WALL)
     found = states(reports)
-    for name in ("disk", "database", "database tier", "clocks", "migrations", "broker", "city folder", "role recorder"):
+    for name in (
+        "disk",
+        "database",
+        "database tier",
+        "clocks",
+        "migrations",
+        "broker",
+        "city folder",
+        "rules",
+        "role recorder",
+    ):
         assert found[name] == "ok", name
     assert exit_code(reports) == 0
     assert lines(reports).plain.endswith("0 faults\n")
