@@ -20,7 +20,6 @@ from store import journal
 from store.connection import Connection, connect
 
 SECRET = b"0123456789abcdef"
-NOW = SystemClock().now().replace(microsecond=0)
 
 
 def minutes(n: float) -> timedelta:
@@ -32,16 +31,17 @@ class World:
 
     def __init__(self, conn: Connection) -> None:
         self.conn = conn
+        self.now = SystemClock().now().replace(microsecond=0)  # its own: pages tell ages by the clock that goes on
 
     def run(self, statement: str, *values: object) -> None:
         self.conn.execute(statement, values)
 
     def ago(self, n: float) -> datetime:
-        return NOW - minutes(n)
+        return self.now - minutes(n)
 
     def city(self) -> None:
         text = "name: {en: Lakeside, zh: 湖滨市}\ntimezone: Asia/Shanghai\n"
-        self.run("INSERT INTO lifeline.bundles VALUES ('b1', %s, %s)", Jsonb({"city.yaml": text}), NOW)
+        self.run("INSERT INTO lifeline.bundles VALUES ('b1', %s, %s)", Jsonb({"city.yaml": text}), self.now)
         self.run("INSERT INTO lifeline.current_bundle VALUES (true, 'b1')")
         self.run("INSERT INTO lifeline.districts VALUES ('east', %s)", Jsonb({"en": "East", "zh": "东区"}))
         name = Jsonb({"en": "Renmin Road underpass", "zh": "人民路下穿通道"})
@@ -51,7 +51,7 @@ class World:
             self.run(
                 "INSERT INTO lifeline.gateway_ledger (gateway, online, last_seen, skew_s, stored, rejected)"
                 " VALUES (%s, %s, %s, 1.5, 100, 2)",
-                *(gateway, online, NOW - minutes(ago)),
+                *(gateway, online, self.now - minutes(ago)),
             )
         for sensor, gateway, ago in (("wl-017", "gw-1", 0.2), ("wl-018", "gw-2", 30)):
             self.run(
@@ -61,13 +61,13 @@ class World:
             )
             self.run(
                 "INSERT INTO lifeline.latest SELECT sensor_id, %s, 42.4, 1, %s FROM lifeline.sensors WHERE sensor = %s",
-                *(NOW - minutes(ago), NOW - minutes(ago), sensor),
+                *(self.now - minutes(ago), self.now - minutes(ago), sensor),
             )
-        self.run("SELECT lifeline.prepare_readings(%s, %s)", NOW - minutes(700), NOW)
+        self.run("SELECT lifeline.prepare_readings(%s, %s)", self.now - minutes(700), self.now)
         for n in range(360):  # three hours of half minutes, with a hole in the middle
             if not 200 < n < 240:
                 value, flag = (6 + 36 * max(0, n - 250) / 110, 1) if n % 50 else (90.0, 4 if n % 100 else 3)
-                time = NOW - minutes(180 - n / 2)
+                time = self.now - minutes(180 - n / 2)
                 self.run(
                     "INSERT INTO lifeline.readings SELECT sensor_id, %s, %s, %s, %s, NULL FROM lifeline.sensors"
                     " WHERE sensor = 'wl-017'",
@@ -82,7 +82,7 @@ class World:
             "level": level,
             "peak_level": max(level, 1),
             "stage": "raised",
-            "opened_at": NOW - minutes(12),
+            "opened_at": self.now - minutes(12),
             "title": Jsonb({"en": "Water standing · Renmin Road", "zh": "下穿通道积水 · 人民路"}),
             "first_alarm": f"A-{incident}",
             "chain": "drainage",
@@ -102,14 +102,14 @@ class World:
             "level": level,
             "peak_level": row["peak_level"],
             "condition": "active",
-            "raised_at": NOW - minutes(12),
+            "raised_at": self.now - minutes(12),
             "incident": incident,
             "title": row["title"],
         }
         self._insert("alarms", alarm)
         seen = {"sensor": "wl-017", "unit": "cm", "value": 41.5, "test": "above 40 cm", "truth": "true", "time_us": 1}
         event = {
-            "event": f"{incident}.a", "time": NOW - minutes(12), "recorded_at": NOW - minutes(12),
+            "event": f"{incident}.a", "time": self.now - minutes(12), "recorded_at": self.now - minutes(12),
             "alarm": f"A-{incident}", "kind": "raised", "from_level": 0, "to_level": 4, "from_condition": "normal",
             "to_condition": "active", "reason": "above 40 cm for 1m", "evidence": Jsonb([seen]),
         }  # fmt: skip
@@ -122,7 +122,7 @@ class World:
             "incident_events",
             {
                 "event": key,
-                "time": NOW - minutes(ago),
+                "time": self.now - minutes(ago),
                 "incident": incident,
                 "kind": kind,
                 "actor": actor,
@@ -134,26 +134,26 @@ class World:
         facts = {
             "what": "下穿通道积水", "where": "人民路下穿通道", "district": "东区", "sensor": "wl-017", "value": 41.5,
             "unit": "cm", "threshold": "above 40 cm", "guidance": "先封闭道路，再抽排。\n禁止涉水通行。",
-            "told": ["王伟"], "late": False, "lon": 121.6147, "lat": 38.914, "since": NOW.isoformat(),
+            "told": ["王伟"], "late": False, "lon": 121.6147, "lat": 38.914, "since": self.now.isoformat(),
         }  # fmt: skip
         names = {"li": "李娜", "wang": "王伟"}
         content = {"subject": "红色", "language": "zh", "facts": facts, "to": {"name": names.get(target, target)}}
         row = {
             "notice": key, "incident": incident, "kind": "raise", "round": 1, "step": 0, "target": target,
             "via": "roster/drainage-duty", "channel": "webhook", "state": "sent", "level": 4,
-            "content": Jsonb(content), "created_at": NOW - minutes(11), "next_try_at": NOW,
-            "sent_at": NOW - minutes(11), **changes,
+            "content": Jsonb(content), "created_at": self.now - minutes(11), "next_try_at": self.now,
+            "sent_at": self.now - minutes(11), **changes,
         }  # fmt: skip
         self._insert("notices", row)
 
     def token(self, key: str = "a1b2c3d4", person: str = "li", incident: str = "I-7", days: float = 1.0) -> str:
-        return sign(SECRET, key, person, incident, to_us(NOW + timedelta(days=days)))
+        return sign(SECRET, key, person, incident, to_us(self.now + timedelta(days=days)))
 
     def beat(self, role: str, ago_s: float = 0.0, **detail: object) -> None:
         self.run(
             "INSERT INTO lifeline.roles VALUES (%s, 1, now(), now() - %s * interval '1 second', %s, %s)"
             " ON CONFLICT (role) DO UPDATE SET beat_at = excluded.beat_at, detail = excluded.detail",
-            *(role, ago_s, NOW, Jsonb(detail)),
+            *(role, ago_s, self.now, Jsonb(detail)),
         )
 
     def commands(self) -> list[dict[str, Any]]:
