@@ -35,10 +35,6 @@ class Quantity:
     hard_min: float
     hard_max: float
 
-    def name_in(self, language: str) -> str:
-        """The name in `language`, or in English."""
-        return self.name.get(language) or self.name.get("en") or self.id
-
 
 # id, unit, domain, English, Chinese, hard range.
 _ROWS: tuple[tuple[str, str, str, str, str, float, float], ...] = (

@@ -25,7 +25,7 @@ class Condition(StrEnum):
 
 @dataclass(slots=True)
 class Alarm:
-    """One occurrence. Times are event times in microseconds; `place_of` facts are copied so that history stays true."""
+    """One occurrence. Times are event times in microseconds; rule and place are copied, so that history stays true."""
 
     id: str
     rule: str

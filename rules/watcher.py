@@ -64,7 +64,6 @@ def run_watcher(settings: WatcherSettings, stop: threading.Event) -> None:
             ):
                 following = _Following(settings, conn, news, poison)
                 following.run(stop)
-                wait_s = 0.2
         except (psycopg.Error, OutsideError) as error:
             LOG.warning("watcher_interrupted: %s", error, extra={"action": "watcher_interrupted"})
         except Exception:
@@ -73,9 +72,8 @@ def run_watcher(settings: WatcherSettings, stop: threading.Event) -> None:
             LOG.exception("watcher_failed at journal row %d", row, extra={"action": "watcher_failed", "seq": row})
             if poison[row] > 1 and row == 0:
                 raise
-        if not stop.is_set():
-            stop.wait(wait_s)
-            wait_s = min(wait_s * 2, 5.0)
+        wait_s = 0.2 if following is not None and following.restored else min(wait_s * 2, 5.0)
+        stop.wait(wait_s)
 
 
 def apply_folder(conn: Connection, folder: Path, clock: Clock) -> bool:
@@ -101,14 +99,16 @@ class _Following:
     names: dict[int, str] = field(default_factory=dict)
     alarms: int = 0
     lag_s: float = 0.0
+    restored: bool = False
     refused: str = ""
     snapshot_s: float = 0.0  # what the last one took
     engine: Engine = field(default_factory=lambda: Engine(create))
     marks: dict[str, float] = field(default_factory=dict)
 
     def run(self, stop: threading.Event) -> None:
-        while not stop.is_set() and not self._alone():
-            stop.wait(0.5)
+        while not self._alone():  # another watcher holds the place: touch nothing until it is gone
+            if stop.wait(0.5):
+                return
         self._restore()
         journal.listen(self.news)
         while not stop.is_set():
@@ -145,6 +145,7 @@ class _Following:
                 self.engine.use(self._bundle_in(kept.bundle))
         self.checkpoint = journal.checkpoint(self.conn, FOLLOWER)
         self.conn.commit()
+        self.restored = True
         LOG.info(
             "watcher_follows from row %d (recorded to %d)",
             self.seq,

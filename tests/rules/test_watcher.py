@@ -156,3 +156,23 @@ def test_a_command_goes_through_the_journal(database: str, tmp_path: Path, clock
             conn.commit()
         wait_for(lambda: query(database, "SELECT 1 FROM city.incidents WHERE acknowledged"))
     assert query(database, "SELECT actor FROM city.incident_events WHERE kind = 'acknowledge'") == [("Li",)]
+
+
+def test_a_second_watcher_touches_nothing_while_the_first_holds_the_place(
+    database: str, tmp_path: Path, clock: ManualClock
+) -> None:
+    folder = write(tmp_path / "city", dict(FILES))
+    with watching(database, folder, clock):
+        wait_for(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
+        wait_for(lambda: handled(database))
+    first = "SELECT seq, made_at FROM lifeline.snapshots"
+    kept = query(database, first)
+    with connect(database, autocommit=True) as holder:
+        holder.execute("SELECT pg_advisory_lock(hashtext('lifeline watcher'))")
+        clock.advance(60)
+        with watching(database, folder, clock):
+            sessions = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s"
+            wait_for(lambda: holder.execute(sessions, ("lifeline watcher news",)).fetchone())
+            put(database, "wl-1", [50, 50])
+    assert query(database, first) == kept
+    assert query(database, ALARMS) == []
