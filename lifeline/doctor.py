@@ -19,7 +19,7 @@ from city.errors import FaultyInput, InputError, LifelineError, OutsideError
 from lifeline.endpoints import running
 from lifeline.settings import Settings
 from rules.book import Book
-from rules.roster import Escalation
+from rules.desk.roster import Escalation
 from store import bundle, migrate, roles
 from store.connection import Connection, connect, describe
 

@@ -1,4 +1,4 @@
-"""The rule book as values: what `rules.bookfile` reads from YAML and the engine runs."""
+"""The rule book as values: what `rules.language.bookfile` reads from YAML and the engine runs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from functools import cached_property
 
 from city.levels import Level
 from city.model import City, Gateway, Sensor
-from rules.alarms import Alarm
-from rules.conditions import Compare, neighbours, reach_us
-from rules.ladder import Ladder, Step
+from rules.alarm.alarm import Alarm
+from rules.alarm.ladder import Ladder, Step
+from rules.conditions.condition import Compare, neighbours, reach_us
 
 REORDER_US = 15 * 60 * 1_000_000  # late data up to 15 minutes behind a sensor's newest are decided on in order
 LONGEST_US = 6 * 3600 * 1_000_000  # kept of a neighbour while the sensor that looks at it is not heard

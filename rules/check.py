@@ -10,9 +10,9 @@ from city.load import load_city_faults
 from city.model import City
 from city.yamlfile import parse
 from rules.book import Book
-from rules.bookfile import load_book
-from rules.escalationfile import load_escalation
-from rules.roster import Escalation
+from rules.desk.escalationfile import load_escalation
+from rules.desk.roster import Escalation
+from rules.language.bookfile import load_book
 
 
 @dataclass(frozen=True)

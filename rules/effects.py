@@ -8,7 +8,7 @@ from typing import Any
 
 from city.levels import Level
 from detectors.protocol import Finding
-from rules.alarms import Alarm
+from rules.alarm.alarm import Alarm
 
 
 @dataclass(frozen=True, slots=True)

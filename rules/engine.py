@@ -7,39 +7,24 @@ the same ids.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from itertools import count
 
 from city.geo import Place
 from city.levels import Level
-from city.reading import Sample
-from detectors.protocol import Detector, Finding, Verdict
-from rules.alarms import Alarm, Condition, Move, Moved
-from rules.book import LONGEST_US, REORDER_US, Book, Instance
-from rules.conditions import USABLE, Moment, holds
-from rules.desk import Desk, Stamp
+from detectors.protocol import Detector
+from rules.alarm.alarm import Alarm, Condition, Move, Moved
+from rules.alarm.fold import Fold
+from rules.alarm.silence import heard_again, newly_silent, raise_silence
+from rules.alarm.track import Track
+from rules.book import REORDER_US, Book, Instance
+from rules.desk.desk import Desk, Stamp
+from rules.desk.roster import Escalation
 from rules.effects import AlarmEvent, AlarmSet, Effect, FindingMade
-from rules.fold import Fold
-from rules.incidents import Incident
 from rules.inputs import BundleIn, CommandIn, Input, ReadingsIn, StatusIn, TickIn
-from rules.roster import Escalation
-from rules.silence import Hearing, heard_again, newly_silent, raise_silence
-from rules.track import Track
-from rules.truth import Truth
-
-
-@dataclass
-class State:
-    """Everything the engine remembers; what a snapshot holds. `now_us` is the time of the last row."""
-
-    tracks: dict[str, Track] = field(default_factory=dict)
-    folds: dict[str, Fold] = field(default_factory=dict)
-    hearing: Hearing = field(default_factory=Hearing)
-    incidents: dict[str, Incident] = field(default_factory=dict)
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
-    now_us: int = 0
-    evaluated: int = 0
+from rules.intake import Intake
+from rules.state import State
 
 
 class Engine:
@@ -57,8 +42,8 @@ class Engine:
         self.state = state or State()
         self.book: Book | None = None
         self._make = make_detector
-        self._detectors: dict[str, tuple[Detector, ...]] = {}
         self._desk: Desk | None = None
+        self._intake: Intake | None = None
 
     def step(self, seq: int, entry: Input, now_us: int) -> list[Effect]:
         """Handle journal row `seq`, recorded at `now_us`; returns what to record, in order."""
@@ -72,7 +57,8 @@ class Engine:
             return []
         match entry:
             case ReadingsIn(samples):
-                moves, findings = self._readings(samples)
+                moves, findings = self._intake.take(samples) if self._intake else ([], [])
+                self._forget_incidents()
                 return [*map(FindingMade, findings), *self._effects(moves, [], stamp)]
             case StatusIn(gateway, online, _, received):
                 return self._effects(self._status(gateway, received) if online else [], [], stamp)
@@ -103,63 +89,6 @@ class Engine:
         """Go on with the book a restored snapshot was made under: nothing changes, nothing is told."""
         self._install(bundle.book, bundle.escalation)
 
-    # -- readings ------------------------------------------------------------------------------------------------
-
-    def _readings(self, samples: Iterable[Sample]) -> tuple[list[Moved], list[Finding]]:
-        state, book = self.state, self._require()
-        dirty: dict[str, int] = {}  # instance key -> earliest event time to decide from
-        findings: list[Finding] = []
-        gateways: dict[str, int] = {}
-        sensors: dict[str, int] = {}
-        for sample in sorted(samples, key=lambda s: (s.time_us, s.sensor)):
-            track = state.tracks.get(sample.sensor)
-            if track is None:
-                continue
-            gateway = book.city.sensors[sample.sensor].gateway
-            gateways[gateway] = max(gateways.get(gateway, 0), sample.received_us)
-            sensors[sample.sensor] = sample.received_us
-            if track.too_late(sample.time_us):
-                findings += self._too_late(track, sample)
-                continue
-            found = track.insert(sample, self._detectors.get(sample.sensor, ()))
-            if found is None:
-                continue
-            findings += self._changed(found)
-            for instance in book.of_sensor.get(sample.sensor, ()):
-                dirty.setdefault(instance.key, sample.time_us)
-            for instance in book.near_sensor.get(sample.sensor, ()):
-                if sample.time_us <= state.folds[instance.key].evaluated_us:
-                    dirty[instance.key] = min(dirty.get(instance.key, sample.time_us), sample.time_us)
-            state.evaluated += 1
-        state.hearing.heard_us.update(gateways)
-        moves = heard_again(state.hearing, book, gateways, sensors)
-        for key, from_us in dirty.items():
-            moves += state.folds[key].advance(book.instances[key], state.tracks, from_us, state.now_us)
-        for sensor in sensors:
-            self._forget(sensor)
-        self._forget_incidents()
-        return moves, findings
-
-    def _forget(self, sensor: str) -> None:
-        """Drop of a track what neither its detectors nor any rule that looks at it can need again."""
-        state, book = self.state, self._require()
-        track = state.tracks[sensor]
-        if not track.long:
-            return
-        own = book.of_sensor.get(sensor, ())
-        settled_us = track.newest_us - REORDER_US
-        for instance in own:
-            state.folds[instance.key].settle(settled_us)
-        looking = [(state.folds[i.key], i) for i in (*own, *book.near_sensor.get(sensor, ()))]
-        needed_us = min([settled_us, *(fold.needs_from_us(i) for fold, i in looking if fold.evaluated_us)])
-        track.forget(max(needed_us, track.newest_us - LONGEST_US))
-
-    def _forget_incidents(self) -> None:
-        """Closed incidents stay in the database; the engine needs them only while their alarms stand."""
-        closed = [i.id for i in self.state.incidents.values() if not i.open and i.standing() is Level.NONE]
-        for name in closed:
-            del self.state.incidents[name]
-
     def _status(self, gateway: str, received_us: int) -> list[Moved]:
         """A gateway that says it is online has been heard, though its sensors have not."""
         hearing = self.state.hearing
@@ -168,37 +97,11 @@ class Engine:
         hearing.heard_us[gateway] = max(hearing.heard_us[gateway], received_us)
         return heard_again(hearing, self._require(), {gateway: received_us}, {})
 
-    def _changed(self, findings: list[Finding]) -> list[Finding]:
-        """Only findings that change a detector's verdict on a sensor are recorded."""
-        told = []
-        for finding in findings:
-            key = f"{finding.detector}/{finding.sensor}"
-            was = self.state.verdicts.get(key, Verdict.BLIND)
-            self.state.verdicts[key] = finding.verdict
-            if finding.verdict is not was and not (was is Verdict.BLIND and finding.verdict is Verdict.NORMAL):
-                told.append(finding)
-        return told
-
-    def _too_late(self, track: Track, sample: Sample) -> list[Finding]:
-        """Too old to change a decision: record that it would have alarmed."""
-        if sample.flag not in USABLE:
-            return []
-        moment = Moment(sample, track, self.state.tracks)
-        found = []
-        for instance in self._require().of_sensor.get(sample.sensor, ()):
-            for rung in instance.ladder.rungs:
-                if holds(rung.condition, moment, 0.0) is Truth.TRUE:
-                    reason = (
-                        f"{rung.level.word} of {instance.rule.id} would have held; it came too late to be decided on"
-                    )
-                    name, score = f"rule:{instance.rule.id}", float(rung.level)
-                    found.append(
-                        Finding(
-                            sample.sensor, sample.time_us, name, "late_detected", Verdict.ABNORMAL, score, reason=reason
-                        )
-                    )
-                    break
-        return found
+    def _forget_incidents(self) -> None:
+        """Closed incidents stay in the database; the engine needs them only while their alarms stand."""
+        closed = [i.id for i in self.state.incidents.values() if not i.open and i.standing() is Level.NONE]
+        for name in closed:
+            del self.state.incidents[name]
 
     # -- time ----------------------------------------------------------------------------------------------------
 
@@ -261,7 +164,7 @@ class Engine:
     def _install(self, book: Book, escalation: Escalation) -> None:
         state = self.state
         self.book = book
-        self._detectors = {}
+        detectors: dict[str, tuple[Detector, ...]] = {}
         made = {name: self._make(name) for name in sorted(book.detectors)}
         for sensor in book.city.sensors.values():
             reach_us = book.reach_us.get(sensor.id, 0)
@@ -275,11 +178,12 @@ class Engine:
             own = tuple(d for d in made.values() if not d.quantities or sensor.quantity.id in d.quantities)
             track.rejoin(own)
             if own:
-                self._detectors[sensor.id] = own
+                detectors[sensor.id] = own
             state.hearing.heard_us.setdefault(sensor.gateway, state.now_us)
         for key in book.instances:
             state.folds.setdefault(key, Fold())
         self._desk = Desk(book.city, escalation, self._where, state.incidents)
+        self._intake = Intake(state, book, detectors)
 
     def _where(self, alarm: Alarm) -> Place:
         city = self._require().city

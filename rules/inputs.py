@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from city.reading import Sample
 from rules.book import Book
-from rules.roster import Escalation
+from rules.desk.roster import Escalation
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from city.clock import from_us
-from rules.alarms import Alarm
+from rules.alarm.alarm import Alarm
 from rules.effects import (
     AlarmEvent,
     AlarmSet,

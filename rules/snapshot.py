@@ -12,12 +12,13 @@ import pickle
 from typing import Any
 
 from city.errors import OutsideError
-from rules.engine import State
+from rules.state import State
 
 _VALUES = frozenset(  # modules whose types are values and do nothing when they are made
     {
-        "city.geo", "city.levels", "city.reading", "detectors.protocol", "rules.alarms", "rules.engine", "rules.fold",
-        "rules.incidents", "rules.ladder", "rules.roster", "rules.silence", "rules.track", "rules.truth",
+        "city.geo", "city.levels", "city.reading", "detectors.protocol", "rules.alarm.alarm", "rules.alarm.fold",
+        "rules.alarm.ladder", "rules.alarm.silence", "rules.alarm.track", "rules.conditions.truth",
+        "rules.desk.incidents", "rules.desk.roster", "rules.state",
     }
 )  # fmt: skip
 _BUILTINS = {

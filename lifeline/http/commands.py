@@ -9,7 +9,7 @@ import msgspec
 
 from city.clock import Clock, SystemClock, stopwatch_s
 from lifeline.http.data import WAIT_S, Data, Row
-from rules.incidents import NEEDS_NOTE, STAGES
+from rules.desk.incidents import NEEDS_NOTE, STAGES
 from rules.inputs import CommandKind
 from store import journal
 

@@ -11,7 +11,7 @@ from detectors.registry import create
 from gateway.cityfolder import city_files
 from gateway.simulation import Simulation
 from gateway.storyline import BRIDGE, POWERLESS, STORM_SITE
-from rules.alarms import Alarm
+from rules.alarm.alarm import Alarm
 from rules.check import load_files
 from rules.effects import AlarmSet
 from rules.engine import Engine

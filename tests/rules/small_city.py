@@ -9,7 +9,7 @@ from city.levels import Flag, Level
 from city.reading import Sample
 from detectors.registry import create
 from rules import snapshot
-from rules.alarms import Alarm
+from rules.alarm.alarm import Alarm
 from rules.check import Checked, load_files
 from rules.effects import AlarmEvent, AlarmSet, Effect, IncidentEvent, IncidentSet, NoticeQueued
 from rules.engine import Engine

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time
 import pytest
 
 from rules.check import check_files, load_files
-from rules.roster import DAYS, Roster, Shift
+from rules.desk.roster import DAYS, Roster, Shift
 from tests.rules.small_city import FILES, city_files
 
 GOOD = FILES["escalation.yaml"]

@@ -14,8 +14,8 @@ from functools import singledispatch
 from city.levels import Flag
 from city.reading import Sample
 from detectors.protocol import Finding, Verdict
-from rules.track import Track
-from rules.truth import Evidence, Truth, all_of, any_of, negation
+from rules.alarm.track import Track
+from rules.conditions.truth import Evidence, Truth, all_of, any_of, negation
 
 USABLE = frozenset({Flag.PASS, Flag.NOT_EVALUATED, Flag.SUSPECT})
 
@@ -92,7 +92,7 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class Silent:
-    """Nothing was received for `after_us` of arrival time. Judged by `rules.silence`, not by readings."""
+    """Nothing was received for `after_us` of arrival time. Judged by `rules.alarm.silence`, not by readings."""
 
     after_us: int
     written: str

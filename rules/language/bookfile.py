@@ -19,10 +19,10 @@ from city.model import City, Sensor
 from city.positions import Path, check_keys, nearest_or_all, show
 from city.quantity import Quantity
 from city.yamlfile import parse
+from rules.alarm.ladder import Ladder, Rung
 from rules.book import Book, Instance, Rule, Source, Watch
-from rules.conditionfile import BESIDE_LEVEL, Build, Reader, read_condition
-from rules.conditions import Compare, Silent
-from rules.ladder import Ladder, Rung
+from rules.conditions.condition import Compare, Silent
+from rules.language.conditionfile import BESIDE_LEVEL, Build, Reader, read_condition
 
 RULE_KEYS = ("ladder", "clear_after", "stale_after", "escalate", "guidance", "source", "title")
 WATCH_KEYS = ("quantity", "site_kind", "district", "sensors", "tags", "gateways")

@@ -31,8 +31,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from city.levels import Flag, Level
-from rules.conditions import Condition, Moment, holds
-from rules.truth import Evidence, Truth
+from rules.conditions.condition import Condition, Moment, holds
+from rules.conditions.truth import Evidence, Truth
 
 CLEARING_FLAGS = frozenset({Flag.PASS, Flag.NOT_EVALUATED})
 

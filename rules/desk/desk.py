@@ -15,12 +15,12 @@ from city.clock import from_us
 from city.geo import Place
 from city.levels import Level
 from city.model import City
-from rules.alarms import Alarm, Move, Moved
+from rules.alarm.alarm import Alarm, Move, Moved
+from rules.desk.incidents import STAGES, UNDER_WAY, Due, Incident, close_alarms, closest, refusal
+from rules.desk.notices import notice
+from rules.desk.roster import Chain, ChainStep, Escalation
 from rules.effects import Effect, EscalationSet, IncidentEvent
-from rules.incidents import STAGES, UNDER_WAY, Due, Incident, close_alarms, closest, refusal
 from rules.inputs import CommandIn, CommandKind
-from rules.notices import notice
-from rules.roster import Chain, ChainStep, Escalation
 
 
 @dataclass(frozen=True)

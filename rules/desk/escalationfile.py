@@ -17,8 +17,8 @@ from city.model import City
 from city.positions import Path, check_keys, nearest_or_all, show
 from city.words import languages
 from city.yamlfile import parse
-from rules.conditionfile import Reader
-from rules.roster import DAYS, Chain, ChainStep, Escalation, Person, Roster, Shift
+from rules.desk.roster import DAYS, Chain, ChainStep, Escalation, Person, Roster, Shift
+from rules.language.conditionfile import Reader
 
 FILE = "escalation.yaml"
 REACH = ("email", "webhook", "phone")

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from city.geo import Place
 from city.levels import Level
-from rules.alarms import Alarm, Condition, Move, Moved
+from rules.alarm.alarm import Alarm, Condition, Move, Moved
+from rules.desk.roster import Chain
 from rules.effects import IncidentSet
 from rules.inputs import CommandIn, CommandKind
-from rules.roster import Chain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from city.levels import Level
-from rules.alarms import Alarm, Condition, Move, Moved, alarm_id
+from rules.alarm.alarm import Alarm, Condition, Move, Moved, alarm_id
+from rules.alarm.track import Track
 from rules.book import Book, Watch
-from rules.track import Track
-from rules.truth import Evidence
+from rules.conditions.truth import Evidence
 
 
 @dataclass(slots=True)

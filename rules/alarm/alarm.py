@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from city.levels import Level
-from rules.truth import Evidence
+from rules.conditions.truth import Evidence
 
 
 class Condition(StrEnum):

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 
 from city.levels import Level
-from rules.alarms import Alarm, Condition, Move, Moved, alarm_id
+from rules.alarm.alarm import Alarm, Condition, Move, Moved, alarm_id
+from rules.alarm.ladder import LadderState, Step
+from rules.alarm.track import Track
 from rules.book import Instance
-from rules.conditions import USABLE, Moment
-from rules.ladder import LadderState, Step
-from rules.track import Track
+from rules.conditions.condition import USABLE, Moment
 
 CHECK_EVERY_US = 300_000_000
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from city.clock import from_us
 from city.words import say
-from rules.alarms import Alarm
+from rules.alarm.alarm import Alarm
+from rules.desk.roster import Person
 from rules.effects import NoticeQueued
-from rules.roster import Person
 
 if TYPE_CHECKING:
-    from rules.desk import Desk, Stamp
-    from rules.incidents import Due, Incident
+    from rules.desk.desk import Desk, Stamp
+    from rules.desk.incidents import Due, Incident
 
 LATE_US = 60_000_000
 

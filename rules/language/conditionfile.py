@@ -17,7 +17,7 @@ from city.positions import Path, Positions, check_keys, nearest_or_all, show
 from city.quantity import Quantity
 from city.units import measure
 from detectors.registry import create
-from rules.conditions import All, Any_, Compare, Condition, Detect, Near, Not, Silent, Trend
+from rules.conditions.condition import All, Any_, Compare, Condition, Detect, Near, Not, Silent, Trend
 
 AGGREGATES = ("sum", "mean", "min", "max", "last")
 COMPARISONS = ("above", "below", "outside")

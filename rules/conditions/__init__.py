@@ -1,0 +1,1 @@
+"""Conditions: what a level asks of the readings, answered true, false or unknown, with the evidence."""

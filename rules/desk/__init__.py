@@ -1,0 +1,1 @@
+"""The desk: incidents, and whom their escalation chains tell when."""
