@@ -2,7 +2,7 @@
 
 `content["facts"]` holds what `rules.desk.notices.facts` puts there: what, where, district, lon, lat, since and cleared
 (ISO 8601), timezone, value and unit, threshold, level, peak_level, late, guidance, evidence (as mappings of
-`rules.conditions.truth.Evidence`), alarms (how many the incident has), told (names). Missing facts leave out their line.
+`rules.conditions.truth.Evidence`), alarms (how many the incident has), told (names). Missing facts have no line.
 A notice is never held back because its words fail: then it goes out as plain facts (`fallback_text`).
 """
 
