@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from city.errors import LifelineError, OutsideError
-from lifeline.commands import bench, city, dashboards, demo, inspect, replay, run
+from lifeline.commands import bench, city, dashboards, demo, inspect, replay, rules, run
 
 app = typer.Typer(
     name="lifeline",
@@ -32,6 +32,7 @@ app.command("simulate")(run.simulate)
 app.command("migrate")(inspect.migrate)
 app.add_typer(dashboards.app, name="dashboards")
 app.add_typer(bench.app, name="bench")
+app.add_typer(rules.app, name="rules")
 app.command("version")(inspect.version)
 
 
