@@ -71,7 +71,6 @@ class Ear:
 async def test_power_loss_kill_and_stop_lose_nothing(broker: str, tmp_path: Path) -> None:
     wall_us = SystemClock().now_us()
     start_us = (wall_us - 200 * MINUTE_US) // 1_000_000 * 1_000_000
-    clock = FastClock(start_us, wall_us, speed=900.0)  # 15 city minutes a second
     simulation = Simulation(SEED, start_us)
     ear, ready = Ear(), asyncio.Event()
     listening = asyncio.create_task(ear.listen(broker, ready))
@@ -83,14 +82,20 @@ async def test_power_loss_kill_and_stop_lose_nothing(broker: str, tmp_path: Path
             if listening.done():
                 listening.result()
 
-    command = [sys.executable, "-c", _SIMULATOR, broker, str(tmp_path), str(start_us), clock.spell()]
+    def clock_from(minute: float) -> FastClock:
+        """15 city minutes a second, from now: a slow start must not let the city's power cut pass unplayed."""
+        return FastClock(start_us + round(minute * MINUTE_US), SystemClock().now_us(), speed=900.0)
+
+    begin = 0.0
     for minute in (12.0, 30.0):  # killed twice before the power goes
+        command = [sys.executable, "-c", _SIMULATOR, broker, str(tmp_path), str(start_us), clock_from(begin).spell()]
         process = subprocess.Popen(command)  # noqa: S603, ASYNC220 - our own text; starting takes no time
         await asyncio.wait_for(until(minute), 30)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
+        begin = minute
     stop = threading.Event()
-    settings = SimulatorSettings(broker, tmp_path, SEED, start_us, clock, durable=False)
+    settings = SimulatorSettings(broker, tmp_path, SEED, start_us, clock_from(begin), durable=False)
     running = asyncio.create_task(asyncio.to_thread(run_simulator, settings, stop))
     await asyncio.wait_for(until(90.0), 30)
     stop.set()
