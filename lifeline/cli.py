@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from city.errors import LifelineError, OutsideError
-from lifeline.commands import bench, city, dashboards, demo, inspect, replay, rules, run
+from lifeline.commands import bench, city, dashboards, demo, inspect, replay, rules, run, store
 
 app = typer.Typer(
     name="lifeline",
@@ -31,6 +31,7 @@ app.command("replay")(replay.replay)
 app.command("simulate")(run.simulate)
 app.command("migrate")(inspect.migrate)
 app.add_typer(dashboards.app, name="dashboards")
+app.add_typer(store.app, name="store")
 app.add_typer(bench.app, name="bench")
 app.add_typer(rules.app, name="rules")
 app.command("version")(inspect.version)
