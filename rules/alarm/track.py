@@ -3,6 +3,10 @@
 Late data is why this exists: a sample that arrives out of order is put in its place, the detectors are rolled back to
 just before it and run again over what follows, and whoever decided on the old order is told from when to decide anew.
 A sample more than `reorder_us` behind the newest comes too late to change a decision.
+
+How conditions read: `values_between` (columns; cheap, also over long windows) where numbers are enough, `between` and
+`after` (a `Sample` made for each) where not, `finding` for what a detector said of one sample. Both ends of a span count.
+Nobody else may look at how samples are kept: they are columns that move when a track forgets.
 """
 
 from __future__ import annotations
@@ -12,6 +16,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from city.errors import InputError
 from city.levels import Flag
@@ -100,6 +107,19 @@ class Track:
     def between(self, from_us: int, to_us: int) -> list[Sample]:
         """Samples with event time in [from_us, to_us], oldest first."""
         return self.samples[bisect_left(self._times, from_us) : bisect_right(self._times, to_us)]
+
+    def values_between(
+        self, from_us: int, to_us: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]:
+        """Times, values and flags of the samples with event time in [from_us, to_us], oldest first; only to be read,
+        and only until the next sample comes in."""
+        span = slice(bisect_left(self._times, from_us), bisect_right(self._times, to_us))
+        kept = self.samples[span]
+        return (
+            np.array(self._times[span], dtype=np.int64),
+            np.array([sample.value for sample in kept], dtype=np.float64),
+            np.array([sample.flag for sample in kept], dtype=np.uint8),
+        )
 
     def after(self, time_us: int) -> list[Sample]:
         """Samples with event time above `time_us`, oldest first."""
