@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -55,10 +55,24 @@ def append(conn: Connection, kind: Kind, payload: bytes, recorded_at: datetime) 
     """
     if conn.autocommit and conn.info.transaction_status == conn.info.transaction_status.IDLE:
         raise ValueError("journal.append needs an open transaction: the order of rows hangs on its lock")
+    values = {"kind": kind, "at": recorded_at, "payload": payload, **_kept(kind, payload)}
     conn.execute(_SQL["lock"])
-    row = conn.execute(_SQL["append"], (kind, recorded_at, payload)).fetchone()
+    row = conn.execute(_SQL["append"], values).fetchone()
     assert row is not None, "INSERT … RETURNING gives a row"  # noqa: S101 - a fact of SQL, for the type checker
     return int(row[0])
+
+
+def _kept(kind: Kind, payload: bytes) -> dict[str, Any]:
+    """What `lifeline.hearing` keeps of a row: the readings themselves stand in their own table already."""
+    kept: dict[str, Any] = dict.fromkeys(("first_us", "last_us", "oldest_us", "newest_us", "kept"))
+    if kind != "readings":
+        return {**kept, "rows": 0, "kept": payload}
+    readings = decode_readings(payload)
+    if len(readings):
+        arrived_us, time_us = readings.received_us, readings.time_us
+        kept |= {"first_us": int(arrived_us.min()), "last_us": int(arrived_us.max())}
+        kept |= {"oldest_us": int(time_us.min()), "newest_us": int(time_us.max())}
+    return {**kept, "rows": len(readings)}
 
 
 def read(conn: Connection, after_seq: int, limit: int) -> list[Entry]:

@@ -40,7 +40,8 @@ def beat(
     detail
         Small counters for people; replaces the last ones.
     """
-    conn.execute(_SQL["beat"], (role, pid, heard_until, Jsonb(dict(detail or {}))))
+    values = {"role": role, "pid": pid, "heard_until": heard_until, "detail": Jsonb(dict(detail or {}))}
+    conn.execute(_SQL["beat"], values)
 
 
 def beats(conn: Connection) -> dict[str, Beat]:

@@ -3,9 +3,14 @@
 SELECT pg_advisory_xact_lock(7234017283807667200)
 
 -- name: append
--- Number one row and wake whoever waits (PostgreSQL tells them at the commit).
+-- Number one row, keep of it what outlives the journal, and wake whoever waits (PostgreSQL tells them at the commit).
 WITH row AS (
-    INSERT INTO lifeline.journal (kind, recorded_at, payload) VALUES (%s, %s, %s) RETURNING seq
+    INSERT INTO lifeline.journal (kind, recorded_at, payload) VALUES (%(kind)s, %(at)s, %(payload)s) RETURNING seq
+), kept AS (
+    INSERT INTO lifeline.hearing (seq, kind, recorded_at, rows, first_at, last_at, oldest, newest, payload)
+    SELECT seq, %(kind)s, %(at)s, %(rows)s, lifeline.from_us(%(first_us)s), lifeline.from_us(%(last_us)s),
+           lifeline.from_us(%(oldest_us)s), lifeline.from_us(%(newest_us)s), %(kept)s
+    FROM row
 )
 SELECT seq, pg_notify('lifeline_journal', '') FROM row
 

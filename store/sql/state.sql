@@ -1,7 +1,16 @@
 -- name: beat
--- A role lives, by the wall clock; what it has heard is by the city's clock and never goes back.
+-- A role lives, by the wall clock; what it has heard is by the city's clock and never goes back. When a recorder says
+-- that it listens anew, the span in which nobody heard anything is kept: nothing was silent in it.
+WITH deaf AS (
+    INSERT INTO lifeline.deafness (since, until)
+    SELECT lifeline.from_us(now_.listening_us), r.heard_until
+    FROM (SELECT (%(detail)s::jsonb ->> 'listening_us')::bigint AS listening_us) now_
+    LEFT JOIN lifeline.roles r ON r.role = %(role)s
+    WHERE now_.listening_us > 0 AND now_.listening_us IS DISTINCT FROM (r.detail ->> 'listening_us')::bigint
+    ON CONFLICT DO NOTHING
+)
 INSERT INTO lifeline.roles AS r (role, pid, started_at, beat_at, heard_until, detail)
-VALUES (%s, %s, now(), now(), %s, %s)
+VALUES (%(role)s, %(pid)s, now(), now(), %(heard_until)s, %(detail)s::jsonb)
 ON CONFLICT (role) DO UPDATE
 SET started_at = CASE WHEN r.pid = excluded.pid THEN r.started_at ELSE excluded.started_at END, pid = excluded.pid,
     beat_at = excluded.beat_at, heard_until = greatest(r.heard_until, excluded.heard_until), detail = excluded.detail
