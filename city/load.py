@@ -14,7 +14,7 @@ from city.positions import Path, Positions, check_keys, nearest, nearest_or_all,
 from city.quantity import DOMAINS, QUANTITIES, Quantity
 from city.register import Register
 from city.sites import SITE_KINDS, read_sites
-from city.yamlfile import parse
+from city.yamlfile import read
 
 NEEDED = ("city.yaml", "sites.geojson", "gateways.csv", "sensors.csv")
 FILES = (*NEEDED, "calibrations.csv")
@@ -87,12 +87,18 @@ class _Head:
 
 
 def _read_head(text: str, file: str, faults: list[Fault]) -> _Head:
+    found = read(text, file)
+    faults += found.faults
+    if not found.whole:
+        return _Head()
+    own: list[Fault] = []
+    head = _head_of(found.data, found.positions, own)
+    faults += found.positions.fresh(own)
+    return head
+
+
+def _head_of(data: object, positions: Positions, faults: list[Fault]) -> _Head:
     head = _Head()
-    try:
-        data, positions = parse(text, file)
-    except FaultyInput as error:
-        faults += error.faults
-        return head
     required, optional = ("name", "timezone", "districts"), ("languages", "quantities", "site_kinds")
     faults += check_keys(data, (), positions, required=required, optional=optional)
     if not isinstance(data, Mapping):

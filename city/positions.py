@@ -23,11 +23,23 @@ class Positions:
         Name to write in faults.
     values, keys
         Where each value begins, and each key; or a function that finds them, called at the first question.
+    told
+        Places that have a fault already: what is said about them again is not `fresh`.
     """
 
-    def __init__(self, file: str, tables: tuple[Table, Table] | Callable[[], tuple[Table, Table]]) -> None:
+    def __init__(
+        self,
+        file: str,
+        tables: tuple[Table, Table] | Callable[[], tuple[Table, Table]],
+        told: Collection[tuple[int, int]] = frozenset(),
+    ) -> None:
         self.file = file
         self._tables = tables
+        self._told = told
+
+    def fresh(self, faults: Iterable[Fault]) -> list[Fault]:
+        """The faults but those at places told already: an alias is not also "expected text, got nothing"."""
+        return [fault for fault in faults if fault.file != self.file or (fault.line, fault.column) not in self._told]
 
     def _found(self) -> tuple[Table, Table]:
         if callable(self._tables):
@@ -109,6 +121,8 @@ def check_keys(
     for key in data:
         if key not in known:
             hint = nearest_or_all(str(key), known)
+            if ":" in str(key) and data[key] is None:
+                hint = "a space after the colon"
             faults.append(positions.key_fault((*path, key), f"unknown key {str(key)!r}", hint=hint))
     missing = [key for key in required if key not in data]
     faults += [positions.fault(path, f"missing key {key!r}", hint=f"adding '{key}: …'") for key in missing]

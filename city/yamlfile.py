@@ -1,9 +1,12 @@
 """YAML 1.2 that people write, read strictly and with positions.
 
 Stricter than YAML itself, because a rule that silently means something else is worse than an error: one document, no
-duplicate keys, no tabs, no aliases, no tags, no NaN or infinity, at most 1 MiB and 64 levels deep. Keys are always
-text (`on:` is "on"), and a plain scalar is null, true/false, a number or text by the YAML 1.2 core schema (`NO`,
-`22:30` and `2026-01-01` are text).
+duplicate keys, no tabs, no anchors or aliases, no tags or directives, no NaN or infinity, and no plain value that
+another YAML reader would take differently (`22:30`, `NO`, `012`, `1e3`: see `city.yamlscalar`). Keys are always text
+(`on:` is "on"), dates are text. At most 1 MiB, 20 000 values and 64 levels deep.
+
+Every fault is told at once: what can be read goes to its reader as well, and what follows a syntax error is looked at
+again without the part that has it.
 """
 
 from __future__ import annotations
@@ -27,20 +30,44 @@ from ruamel.yaml.events import (
 
 from city.errors import Fault, FaultyInput
 from city.positions import Path, Positions, check_keys, nearest, show
+from city.yamlscalar import doubt, resolve
 
 if TYPE_CHECKING:
     from ruamel.yaml.error import StreamMark
     from ruamel.yaml.events import Event
 
-__all__ = ["Positions", "check_keys", "nearest", "parse", "show"]
+__all__ = ["Positions", "Read", "check_keys", "nearest", "parse", "read", "show"]
 
 MAX_BYTES = 1 << 20
+MAX_VALUES = 20_000  # keys count too; reading that many takes about a second
+MAX_FAULTS = 100
 _MAX_DEPTH = 64
-_NULL = {"", "~", "null", "Null", "NULL"}
-_BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_INT = re.compile(r"[-+]?[0-9]{1,300}|0o[0-7]{1,100}|0x[0-9a-fA-F]{1,100}")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_SYNTAX_ROUNDS = 8
+_TAB = re.compile(r"^ *(\t[\t ]*)", re.MULTILINE)
+_ITEM = re.compile(r"( *)- ")
+_TOP_KEY = re.compile(r"[^\s#\-]")
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What could be read of a YAML text.
+
+    Attributes
+    ----------
+    data
+        Dicts, lists, text, int, float, bool, None; what is faulty is left out or None.
+    positions
+        Where each value stands; `positions.fresh` drops what others say again about a value told in `faults`.
+    faults
+        Every fault of the text as YAML.
+    whole
+        Whether all of the text was understood; if not, what is missing in `data` may stand in the text.
+    """
+
+    data: object
+    positions: Positions
+    faults: list[Fault]
+    whole: bool
 
 
 def parse(text: str, file: str) -> tuple[object, Positions]:
@@ -49,23 +76,83 @@ def parse(text: str, file: str) -> tuple[object, Positions]:
     Raises
     ------
     FaultyInput
-        With every fault that can be found (a syntax error hides what follows it).
+        With every fault of the text as YAML.
     """
-    if (size := len(text.encode())) > MAX_BYTES:
-        raise FaultyInput([Fault(file, 1, 1, "file is over 1 MiB", f"{size} bytes", "splitting it")])
+    found = read(text, file)
+    if found.faults:
+        raise FaultyInput(found.faults)
+    return found.data, found.positions
+
+
+def read(text: str, file: str) -> Read:
+    """The same, with what could be read beside the faults; never raises."""
+    size = len(text.encode(errors="surrogatepass"))
+    if size > MAX_BYTES:
+        fault = Fault(file, 1, 1, "file is over 1 MiB", f"{size} bytes", "splitting it")
+        return Read(None, Positions(file, ({}, {})), [fault], whole=False)
+    text, tabs = _without_tabs(text, file)
     builder = _Builder(file)
-    try:
-        for event in YAML(typ="safe", pure=True).parse(text):
-            builder.take(event)
-    except _TooMuch:
-        pass
-    except MarkedYAMLError as error:
-        builder.faults.append(_syntax_fault(file, text, error))
-    except (YAMLError, ValueError) as error:
-        builder.faults.append(_reader_fault(file, text, error))
-    if builder.faults:
-        raise FaultyInput(builder.faults)
-    return builder.data, Positions(file, (builder.values, builder.keys))
+    error = builder.read(text)
+    if tabs:  # how deep these lines belong is not known, so what else looks wrong in them may not be
+        faults = [*tabs, *(fault for fault in builder.faults if fault is not builder.syntax)]
+    else:
+        faults = builder.faults
+        if error is not None:
+            faults = [*faults, *_beyond(text, file, error, builder.values_seen)]
+    faults = sorted(set(faults))
+    if len(faults) > MAX_FAULTS:
+        at = faults[MAX_FAULTS]
+        faults = [*faults[:MAX_FAULTS], Fault(file, at.line, at.column, f"more than {MAX_FAULTS} faults from here on")]
+    positions = Positions(file, (builder.values, builder.keys), frozenset((f.line, f.column) for f in faults))
+    return Read(builder.data, positions, faults, whole=not tabs and error is None and not builder.stopped)
+
+
+def _without_tabs(text: str, file: str) -> tuple[str, list[Fault]]:
+    """The text with indents of spaces only, and a fault for each line that had a tab in its indent."""
+    faults: list[Fault] = []
+    for match in _TAB.finditer(text) if "\t" in text else ():
+        end = text.find("\n", match.end())
+        if text[match.end() : end if end >= 0 else None].strip():  # a line of nothing else harms nobody
+            line = text.count("\n", 0, match.start(1)) + 1 if len(faults) < MAX_FAULTS else 1
+            column = match.start(1) - match.start() + 1
+            faults.append(Fault(file, line, column, "a tab where spaces belong", hint="two spaces a level"))
+    if not faults:
+        return text, []
+    return _TAB.sub(lambda match: match[0].replace("\t", "  "), text), faults[:MAX_FAULTS]
+
+
+def _beyond(text: str, file: str, error: MarkedYAMLError, seen: int) -> list[Fault]:
+    """The faults that a syntax error hides: read again without the list item or section that holds it."""
+    lines = text.split("\n")
+    found: list[Fault] = []
+    for _ in range(_SYNTAX_ROUNDS):
+        if not _blank_out(lines, error):
+            break
+        builder = _Builder(file, values_seen=seen)
+        again = builder.read("\n".join(lines))
+        found += builder.faults
+        seen = builder.values_seen
+        if again is None:
+            break
+        error = again
+    return found
+
+
+def _blank_out(lines: list[str], error: MarkedYAMLError) -> bool:
+    """Empty the lines of the item or section that an error stands in; False when there is none."""
+    mark = error.problem_mark or error.context_mark
+    if error.context_mark is not None and _is_unclosed(error):
+        mark = error.context_mark  # the problem shows far below
+    start = at = min(mark.line, len(lines) - 1) if mark is not None else 0
+    while start > 0 and not _ITEM.match(lines[start]) and not _TOP_KEY.match(lines[start]):
+        start -= 1
+    item, end = _ITEM.match(lines[start]), at + 1
+    indent = len(item[1]) if item is not None else 0
+    while end < len(lines) and (not lines[end].strip() or len(lines[end]) - len(lines[end].lstrip(" ")) > indent):
+        end += 1
+    had = any(line.strip() for line in lines[start:end])
+    lines[start:end] = [""] * (end - start)
+    return had
 
 
 class _TooMuch(Exception):
@@ -96,9 +183,36 @@ class _Builder:
     faults: list[Fault] = field(default_factory=list)
     documents: int = 0
     stack: list[_Open] = field(default_factory=list)
+    values_seen: int = 0
+    stopped: bool = False
+    syntax: Fault | None = None
+
+    def read(self, text: str) -> MarkedYAMLError | None:
+        """Read a text to its end, or to the syntax error that is returned; other ends leave `stopped` set."""
+        try:
+            for event in YAML(typ="safe", pure=True).parse(text):
+                self.take(event)
+        except _TooMuch:
+            self.stopped = True
+        except MarkedYAMLError as error:
+            self.syntax = _syntax_fault(self.file, text, error)
+            self.faults.append(self.syntax)
+            return error
+        except (YAMLError, ValueError) as error:
+            self.stopped = True
+            self.faults.append(_reader_fault(self.file, text, error))
+        return None
 
     def complain(self, mark: StreamMark, what: str, got: str = "", hint: str = "") -> None:
         self.faults.append(Fault(self.file, mark.line + 1, mark.column + 1, what, got, hint))
+        if len(self.faults) > MAX_FAULTS:
+            raise _TooMuch
+
+    def _count(self, mark: StreamMark) -> None:
+        self.values_seen += 1
+        if self.values_seen > MAX_VALUES:
+            self.complain(mark, f"more than {MAX_VALUES} keys and values in one file", hint="splitting it")
+            raise _TooMuch
 
     def take(self, event: Event) -> None:
         """One event of the parser, in order."""
@@ -106,22 +220,26 @@ class _Builder:
         match event:
             case DocumentStartEvent():
                 self.documents += 1
+                if event.version is not None or event.tags:
+                    self.complain(mark, "a directive is refused", hint="removing the line above that begins with %")
                 if self.documents > 1:
                     self.complain(mark, "a second document in one file", hint="one file for each")
                     raise _TooMuch
             case AliasEvent():
-                self.complain(mark, "aliases are refused", f"'*{event.anchor}'", "writing it out")
+                self.complain(mark, "aliases are refused", f"'*{str(event.anchor)[:60]}'", "writing it out")
                 if self._wants_key():
                     self.stack[-1].key = ""
                 else:
                     self._place(None, mark)
             case MappingStartEvent() | SequenceStartEvent():
+                self._count(mark)
                 self._check_tag(event, mark)
                 self._open({} if isinstance(event, MappingStartEvent) else [], mark)
             case MappingEndEvent() | SequenceEndEvent():
                 if self.stack.pop().is_key:
                     self.stack[-1].key = ""
             case ScalarEvent():
+                self._count(mark)
                 self._check_tag(event, mark)
                 if self._wants_key():
                     self._take_key(event.value, mark)
@@ -132,7 +250,9 @@ class _Builder:
 
     def _check_tag(self, event: ScalarEvent | MappingStartEvent | SequenceStartEvent, mark: StreamMark) -> None:
         if event.tag is not None and str(event.tag) != "!":
-            self.complain(mark, "tags are refused", str(event.tag), "quotes around text")
+            self.complain(mark, "tags are refused", str(event.tag)[:60], "quotes around text")
+        if event.anchor is not None:
+            self.complain(mark, "anchors are refused", f"'&{str(event.anchor)[:60]}'", "removing it")
 
     def _wants_key(self) -> bool:
         return bool(self.stack) and isinstance(self.stack[-1].data, dict) and self.stack[-1].key is None
@@ -181,21 +301,19 @@ class _Builder:
         text: str = event.value
         if event.style not in (None, "") or not event.implicit[0]:
             return text
-        if text in _NULL:
+        if (found := doubt(text)) is not None:
+            self.complain(event.start_mark, found.what, text[:60], found.hint)
+        value = resolve(text)
+        if isinstance(value, float) and not math.isfinite(value):
+            hint = "a smaller one" if text[-1].isdigit() else "a number, or quotes around text"
+            self.complain(event.start_mark, "not a finite number", text[:40], hint)
             return None
-        if text in _BOOL:
-            return _BOOL[text]
-        if _INT.fullmatch(text):
-            return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
-        if _NOT_FINITE.fullmatch(text):
-            self.complain(event.start_mark, "not a finite number", text, "a number, or quotes around text")
-            return None
-        if _FLOAT.fullmatch(text):
-            number = float(text)
-            if not math.isfinite(number):
-                self.complain(event.start_mark, "not a finite number", text[:40], "a smaller one")
-            return number
-        return text
+        return value
+
+
+def _is_unclosed(error: MarkedYAMLError) -> bool:
+    """Whether it is about a quote or bracket that was never closed; its context then says where it was opened."""
+    return "scanning" in str(error.context) or "flow" in str(error.context)
 
 
 def _syntax_fault(file: str, text: str, error: MarkedYAMLError) -> Fault:
@@ -203,10 +321,12 @@ def _syntax_fault(file: str, text: str, error: MarkedYAMLError) -> Fault:
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     lines = text.split("\n")
     at = lines[line - 1][column - 1 : column] if line <= len(lines) else ""
-    if at == "\t" or (line <= len(lines) and lines[line - 1].lstrip(" ").startswith("\t")):
+    if at == "\t":
         return Fault(file, line, column, "a tab where spaces belong", hint="two spaces a level")
     what = f"not YAML: {error.problem or error.context or 'cannot be read'}"
     got = show(at) if at and " but " not in what else ""
+    if (begun := error.context_mark) is not None and _is_unclosed(error) and begun.line + 1 != line:
+        what += f" (in what begins at {begun.line + 1}:{begun.column + 1})"
     return Fault(file, line, column, what, got, "quotes around text, and matching indents")
 
 

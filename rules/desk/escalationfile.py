@@ -10,13 +10,13 @@ from datetime import time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from city.errors import Fault, FaultyInput
+from city.errors import Fault
 from city.identity import PLAIN_ID, id_problem, read_name
 from city.levels import COLOURS, Level
 from city.model import City
 from city.positions import Path, check_keys, nearest_or_all, show
 from city.words import languages
-from city.yamlfile import parse
+from city.yamlfile import Read, read
 from rules.desk.roster import DAYS, Chain, ChainStep, Escalation, Person, Roster, Shift
 from rules.language.conditionfile import Reader
 
@@ -34,10 +34,16 @@ def load_escalation(files: Mapping[str, str], city: City) -> tuple[Escalation | 
     """The escalation of a city folder; an empty one when the file is missing, None with the faults if there are any."""
     if FILE not in files:
         return Escalation(), []
-    try:
-        data, positions = parse(files[FILE], FILE)
-    except FaultyInput as error:
-        return None, list(error.faults)
+    written = read(files[FILE], FILE)
+    if not written.whole:
+        return None, written.faults
+    found, faults = _read_file(written, city)
+    faults = [*written.faults, *written.positions.fresh(faults)]
+    return (None, faults) if faults else (found, [])
+
+
+def _read_file(written: Read, city: City) -> tuple[Escalation | None, list[Fault]]:
+    data, positions = written.data, written.positions
     reader = Reader(positions, city, [])
     sections = ("people", "rosters", "groups", "channels", "chains", "clocks")
     reader.faults += check_keys(data, (), positions, optional=sections)
@@ -52,7 +58,7 @@ def load_escalation(files: Mapping[str, str], city: City) -> tuple[Escalation | 
         acknowledgement_expires_us=_clocks(reader, data),
     )
     _check_targets(reader, found, data)
-    return (None, reader.faults) if reader.faults else (found, [])
+    return found, reader.faults
 
 
 def _items(reader: Reader, data: Mapping[str, object], section: str, kind: type = dict) -> list[tuple[str, Any, Path]]:
