@@ -25,7 +25,7 @@ from rules import snapshot
 from rules.check import load_files
 from rules.effects import AlarmSet, Effect
 from rules.engine import Engine
-from rules.inputs import BundleIn, CommandIn, CommandKind, Input, ReadingsIn, StatusIn, TickIn
+from rules.inputs import BundleIn, Input, ReadingsIn, TickIn, said
 from rules.persist import persist
 from store import bundle, health, journal, register, roles
 from store.connection import Connection, connect
@@ -188,17 +188,9 @@ class _Following:
     def _decode(self, entry: journal.Entry) -> Input:
         if entry.kind == "readings":
             return ReadingsIn(tuple(journal.decode_readings(entry.payload).samples(self.names)))
-        data = msgspec.json.decode(entry.payload)
-        match entry.kind:
-            case "bundle":
-                return self._bundle_in(data["bundle"])
-            case "tick":
-                return TickIn(data["now_us"], data["heard_us"], data["listening_us"])
-            case "status":
-                return StatusIn(data["gateway"], data["online"], data["time_us"], data["received_us"])
-            case _:
-                words = (str(data.get(key, "")) for key in ("actor", "note", "via"))
-                return CommandIn(data["id"], data["incident"], CommandKind(data["kind"]), *words)
+        if entry.kind == "bundle":
+            return self._bundle_in(msgspec.json.decode(entry.payload)["bundle"])
+        return said(entry.kind, entry.payload)
 
     def _look(self) -> None:
         """Journal a tick when time alone makes something due: so a replay sees it too."""
