@@ -1,8 +1,9 @@
 """One file that holds a city: the database as one picture, and small files beside it (secrets, the city folder).
 
 The file is a ZIP archive, complete only with its last bytes: `manifest.json` (versions, tier, rows and checksum of
-each table), `tables.sql` (a data-only script of pg_dump, which psql reads too), `series/<table>.copy` (binary COPY, a
-format every tier reads) and `files/…`. What it takes is one transaction's picture, so the system may run meanwhile.
+each table), `tables.sql` (a data-only script of pg_dump, which psql reads too), `series/<table>/…` (binary COPY, a
+format every tier reads, a span of time at a time) and `files/…`. It is one transaction's picture, so the system may
+run meanwhile.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -57,9 +58,9 @@ class Manifest(msgspec.Struct, frozen=True):
         return {table.name: table for table in self.tables}[name]
 
 
-def member(table: Table) -> str:
-    """Where a series lies in the archive."""
-    return f"series/{table.name}.copy"
+def member(table: Table, number: int) -> str:
+    """Where piece `number` of a series lies in the archive."""
+    return f"series/{table.name}/{number:06}.copy"
 
 
 def write(
@@ -108,11 +109,10 @@ def _fill(
         found = tables(conn)
         progress("tables")
         _dump(archive, conn, dsn, [table for table in found if not table.series])
-        for table in found:
-            if table.series:
-                progress(table.name)
-                _series(archive, conn, table)
-        progress("checksums")
+        for number, table in enumerate(found):
+            progress(table.name)
+            table = counted(conn, table)
+            found[number] = _series(archive, conn, table, progress) if table.series else table
         manifest = Manifest(
             format=FORMAT,
             made_at=at.isoformat(),
@@ -122,7 +122,7 @@ def _fill(
             tier=detect_tier(conn).value,
             meta=dict(conn.execute(_SQL["meta"]).fetchall()),
             migrations=[name for (name,) in conn.execute(_SQL["migrations"]).fetchall()],
-            tables=[counted(conn, table) for table in found],
+            tables=found,
             files=hashes,
         )
     archive.writestr(MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
@@ -165,11 +165,33 @@ def _dump(archive: zipfile.ZipFile, conn: Connection, dsn: str, small: Sequence[
             raise OutsideError(f"{command[0]}: failed, got: {said.read().decode(errors='replace').strip()[-2000:]}")
 
 
-def _series(archive: zipfile.ZipFile, conn: Connection, table: Table) -> None:
-    query = sql.SQL("COPY (SELECT {} FROM {}) TO STDOUT (FORMAT BINARY)").format(table.names, table.place)
-    with archive.open(member(table), "w", force_zip64=True) as out, conn.cursor().copy(query) as copy:
-        for block in copy:
-            out.write(block)
+def _series(archive: zipfile.ZipFile, conn: Connection, table: Table, progress: Progress) -> Table:
+    """Write a series, a day or a week at a time: whoever reads it back need not hold all of it in one transaction."""
+    query = sql.SQL("COPY (SELECT {} FROM {} WHERE {} >= {} AND {} < {}) TO STDOUT (FORMAT BINARY)")
+    time, pieces = sql.Identifier(table.time), list[tuple[str, str]]()
+    for first, past in _spans(table):
+        progress(f"{table.name} {first:%Y-%m-%d}")
+        bounds = (time, sql.Literal(first), time, sql.Literal(past))
+        with conn.cursor() as cursor:
+            with (
+                archive.open(member(table, len(pieces)), "w", force_zip64=True) as out,
+                cursor.copy(query.format(table.names, table.place, *bounds)) as copy,
+            ):
+                for block in copy:
+                    out.write(block)
+            pieces.append((first.isoformat(), past.isoformat()))
+    return msgspec.structs.replace(table, pieces=pieces)
+
+
+def _spans(table: Table) -> Iterator[tuple[datetime, datetime]]:
+    """Days of readings, weeks of roll-ups, from the first that has any to the last."""
+    if not table.first:
+        return
+    step = timedelta(days=1 if table.time == "time" else 7)
+    at = datetime.fromisoformat(table.first).replace(hour=0, minute=0, second=0, microsecond=0)
+    while at <= datetime.fromisoformat(table.last):
+        yield at, at + step
+        at += step
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.resources import files as resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -89,7 +89,7 @@ def read(
                 for table in manifest.tables:
                     if table.series and table.name in here:
                         progress(table.name)
-                        _series(conn, archive, table)
+                        _series(conn, archive, table, progress)
                 with_files(archive, manifest)
                 progress("tables")
                 _finish(conn, archive, manifest, here)
@@ -143,14 +143,18 @@ def _refuse_other_columns(manifest: Manifest, here: dict[str, Table]) -> None:
             )
 
 
-def _series(conn: Connection, archive: zipfile.ZipFile, table: Table) -> None:
+def _series(conn: Connection, archive: zipfile.ZipFile, table: Table, progress: Progress) -> None:
+    """Load a series piece by piece, each a transaction: triggers hold a transaction's new rows in memory."""
     copy_in = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(table.place, table.names)
-    with conn.transaction():
-        if table.first:
-            conn.execute(_SQL["prepare"], (datetime.fromisoformat(table.first), datetime.fromisoformat(table.last)))
-        with archive.open(member(table)) as source, conn.cursor() as cursor, cursor.copy(copy_in) as copy:
-            while block := source.read(_BLOCK):
-                copy.write(block)
+    prepare = _SQL["prepare_readings" if table.name == "readings" else "prepare_rollup"]
+    for number, (first, past) in enumerate(table.pieces):
+        progress(f"{table.name} {first:.10}")
+        last = datetime.fromisoformat(past) - timedelta(microseconds=1)
+        with conn.transaction():
+            conn.execute(prepare, {"table": table.name, "first": datetime.fromisoformat(first), "last": last})
+            with archive.open(member(table, number)) as source, conn.cursor() as cursor, cursor.copy(copy_in) as copy:
+                while block := source.read(_BLOCK):
+                    copy.write(block)
 
 
 def _finish(conn: Connection, archive: zipfile.ZipFile, manifest: Manifest, here: dict[str, Table]) -> None:
@@ -165,6 +169,8 @@ def _finish(conn: Connection, archive: zipfile.ZipFile, manifest: Manifest, here
             if pair[0] != "tier":
                 conn.execute(_SQL["set_meta"], pair)
         _verify(conn, manifest, here)
+        if "dirty_buckets" in here:
+            conn.execute(_SQL["unname_marks"])
         conn.execute(_SQL["unmark"])
 
 

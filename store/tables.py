@@ -14,7 +14,10 @@ NOT_KEPT = frozenset({"migrations", "meta", "restoring"})  # a database's own hi
 
 
 class Table(msgspec.Struct, frozen=True):
-    """One table as it was: `columns` are (name, type); `first` and `last` bound a series' time (ISO 8601, or empty)."""
+    """One table as it was: `columns` are (name, type); `first` and `last` bound a series' time (ISO 8601, or empty).
+
+    `pieces` are the spans of time, first and past (ISO 8601), in which a backup carries a series.
+    """
 
     name: str
     series: bool
@@ -23,6 +26,12 @@ class Table(msgspec.Struct, frozen=True):
     checksum: str = "0"
     first: str = ""
     last: str = ""
+    pieces: list[tuple[str, str]] = []
+
+    @property
+    def time(self) -> str:
+        """The column by which a series is cut into pieces; empty when there is none."""
+        return next((name for name, _ in self.columns if self.series and name in SERIES_TIME), "")
 
     @property
     def place(self) -> sql.Identifier:
@@ -54,8 +63,8 @@ def counted(conn: Connection, table: Table) -> Table:
         "SELECT count(*), coalesce(sum(hashtextextended(ROW({columns})::text, 0)::numeric), 0)::text, {span} "
         "FROM {table}"
     )
-    time = next((name for name, _ in table.columns if name in SERIES_TIME), None) if table.series else None
-    span = sql.SQL("min({0})::text, max({0})::text").format(sql.Identifier(time)) if time else sql.SQL("NULL, NULL")
+    ends = sql.SQL("min({0})::text, max({0})::text") if table.time else sql.SQL("NULL, NULL")
+    span = ends.format(sql.Identifier(table.time or "-"))
     row = conn.execute(query.format(columns=table.names, span=span, table=table.place)).fetchone()
     assert row is not None, "an aggregate always has a row"  # noqa: S101 - a fact of SQL, for the type checker
     return msgspec.structs.replace(table, rows=row[0], checksum=row[1], first=row[2] or "", last=row[3] or "")

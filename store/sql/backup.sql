@@ -62,6 +62,14 @@ INSERT INTO lifeline.restoring (file) VALUES (%s)
 -- In the transaction that brings the last of it.
 DROP TABLE lifeline.restoring
 
--- name: prepare
+-- name: prepare_readings
 -- Partitions must be there before their first row.
-SELECT lifeline.prepare_readings(%s, %s)
+SELECT lifeline.prepare_readings(%(first)s, %(last)s)
+
+-- name: prepare_rollup
+-- The same for a roll-up: both ends, for a piece of it is a month and a week may lie in two.
+SELECT lifeline.prepare_rollup(%(table)s, at) FROM unnest(ARRAY[%(first)s, %(last)s]::timestamptz[]) AS at
+
+-- name: unname_marks
+-- Marks are named after transactions of the server they came from: here the same number may come again.
+SELECT lifeline.compact_marks()
