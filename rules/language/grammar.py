@@ -34,6 +34,9 @@ class Kind(StrEnum):
     MAPPING = "mapping"  # of `keys`
     MAPPINGS = "mappings"  # a list of mappings of `keys`
     CALENDAR = "calendar"  # a calendar's name, or its keys
+    HOUR = "hour"  # a time of day in quotes: "08:00"
+    MONTHS = "months"  # a list of months, 1 to 12
+    DATES = "dates"  # a list of days: 2026-10-01
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +283,21 @@ RULE: Mapping[str, Key] = {
     "escalate": Key(Kind.TEXT, "The chain of escalation.yaml that is told."),
     "guidance": Key(Kind.NAME, "What to do: a text, or a file of the city folder."),
     "source": Key(Kind.MAPPING, "Where the thresholds come from.", keys=SOURCE),
+}
+
+CALENDAR: Mapping[str, Key] = {
+    "days": Key(Kind.WORDS, "On these weekdays (all).", words=("mon", "tue", "wed", "thu", "fri", "sat", "sun")),
+    "from": Key(Kind.HOUR, "From this time of day on, by the local clock; after `to`, the window runs over midnight."),
+    "to": Key(Kind.HOUR, "Until just before this time of day, of the next day if it is not after `from`."),
+    "months": Key(Kind.MONTHS, "In these months (all); a window over midnight belongs to the day it begins on."),
+    "holidays": Key(Kind.WORD, "Only on public holidays, or never on them.", words=("only", "never")),
+    "timezone": Key(Kind.TEXT, "Whose clock, an IANA time zone (the city's)."),
+}
+
+CALENDAR_FILE: Mapping[str, Key] = {
+    "calendars": Key(Kind.MAPPING, "Calendars by name, for `only` in rules."),
+    "holidays": Key(Kind.DATES, "Public holidays, one day each."),
+    "workdays": Key(Kind.DATES, "Days of a weekend that are worked in exchange for a holiday."),
 }
 
 # Keys that a silence rule does not take: there are no samples to judge.
