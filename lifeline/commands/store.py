@@ -10,6 +10,8 @@ import typer
 from lifeline.commands.options import City, Data, DatabaseUrl
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from rich.status import Status
 
     from store.migrate import Tier
@@ -86,6 +88,57 @@ def restore(
         typer.echo(f"left out: {count:,} rows of {table}, which tier {done.tier.value} keeps in another way")
     named = f"LIFELINE_CITY={folder} " if any(name.startswith("city/") for name in manifest.files) else ""
     typer.echo(f"Next, with the old system stopped for good: {named}LIFELINE_DATA={found.data} lifeline run")
+
+
+def export(
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="readings, findings, alarms or incidents.")],
+    out: Annotated[Path, typer.Option(help="File to write; a note is written beside it.", show_default=False)],
+    form: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
+    from_: Annotated[str | None, typer.Option("--from", help="From this time on.", show_default=False)] = None,
+    to: Annotated[str | None, typer.Option(help="Only before this time.", show_default=False)] = None,
+    domain: Annotated[str | None, typer.Option(help="Only of this domain.", show_default=False)] = None,
+    district: Annotated[str | None, typer.Option(help="Only of this district.", show_default=False)] = None,
+    sensor: Annotated[
+        list[str] | None, typer.Option(help="Only of this sensor (may be said again).", show_default=False)
+    ] = None,
+    data: Data = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Write readings, findings, alarms or incidents to a CSV or Parquet file."""
+    from city.clock import SystemClock
+    from lifeline import custody, settings
+    from store import export as exporting
+
+    found = settings.load(data=data, database_url=database_url)
+    wish = exporting.Wish(
+        kind=_one_of("WHAT", what, exporting.KINDS),  # type: ignore[arg-type]  # one of them, as just checked
+        format=_one_of("--format", form, exporting.FORMATS),  # type: ignore[arg-type]  # one of them, as just checked
+        first=_moment("--from", from_),
+        past=_moment("--to", to),
+        domain=domain,
+        district=district,
+        sensors=tuple(sensor or ()),
+    )
+    with custody.database_of(found) as dsn, _status() as status:
+        rows = exporting.export(
+            dsn, wish, out.absolute(), at=SystemClock().now(), progress=lambda n: status.update(f"{n:,} rows")
+        )
+    typer.echo(f"{out}: {rows:,} {what}; columns and units in {out}{exporting.NOTE}")
+
+
+def _one_of(flag: str, got: str, known: tuple[str, ...]) -> str:
+    from city.errors import InputError
+
+    if got not in known:
+        raise InputError(f"{flag}: not known, got {got!r}, try {', '.join(known)}")
+    return got
+
+
+def _moment(flag: str, text: str | None) -> datetime | None:
+    from city.clock import from_us
+    from lifeline.commands.options import moment_us
+
+    return None if text is None else from_us(moment_us(flag, text))
 
 
 def _tier(named: str | None) -> Tier | None:
