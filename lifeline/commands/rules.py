@@ -7,7 +7,11 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Rule books: check them.", no_args_is_help=True)
+from lifeline.commands import trials
+
+app = typer.Typer(help="Rule books: check and test them.", no_args_is_help=True)
+
+app.command("test")(trials.run_tests)
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="City folder.", show_default=False)]
 

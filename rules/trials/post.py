@@ -1,4 +1,4 @@
-"""The notifier of a trial: what becomes of each notice while channels work, or do not, decided by the notifier's policy.
+"""The notifier of a trial: what becomes of each notice while channels work or do not, by the notifier's own policy.
 
 Nothing is sent. A channel that is up takes a notice at once; one that is down answers "try later". When to try again,
 when another channel takes over and what a clear makes pointless is `rules.notify.policy`, as in the running system.

@@ -29,9 +29,8 @@ from city.errors import InputError
 
 MOST = 1_000_000  # values of one series: two years of minutes
 _NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
-_PART = re.compile(
-    rf"(?P<first>{_NUMBER})(?:(?P<step>[-+](?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)?x(?P<more>\d+))?", re.ASCII
-)
+_STEP = r"[-+](?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
+_PART = re.compile(rf"(?P<first>{_NUMBER})(?:(?P<step>{_STEP})?x(?P<more>\d+))?", re.ASCII)
 _GAPS = re.compile(r"_(?:x(?P<count>\d+))?", re.ASCII)
 DAY_US = 86_400_000_000
 

@@ -1,0 +1,125 @@
+"""Runs rule tests: the live engine over what a test says, and its expectations held against it."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from rules.effects import Effect, IncidentSet, NoticeQueued
+from rules.inputs import BundleIn, CommandIn, CommandKind, StatusIn
+from rules.trials.arrivals import Measured, arrivals
+from rules.trials.casefile import Case
+from rules.trials.expectfile import Check
+from rules.trials.happenings import Ask, Mishap, Reload, Restart, Said
+from rules.trials.judge import Failure, Look
+from rules.trials.post import Down, Post
+from rules.trials.run import Run
+from rules.trials.story import Story
+from rules.trials.tale import since
+
+
+@dataclass
+class Outcome:
+    """What became of a test. `readings`: how many arrived."""
+
+    case: Case
+    story: Story
+    post: Post
+    failures: list[Failure] = field(default_factory=list)
+    readings: int = 0
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything was as expected."""
+        return not self.failures
+
+
+def play(case: Case) -> Outcome:
+    """Run a test.
+
+    At one instant, readings arrive first, then events happen in the order written, then what time makes due, and last
+    the expectations are held against all that.
+    """
+    return _Play(case).all()
+
+
+class _Play:
+    """A test under way."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        story, post = Story(), Post([h for h in case.happenings if isinstance(h, Down)])
+        self.outcome = Outcome(case, story, post)
+        self.run = Run(self._bundle(0), case.start_us, self._told)
+
+    def all(self) -> Outcome:
+        case = self.case
+        mishaps = [h for h in case.happenings if isinstance(h, Mishap)]
+        arriving = arrivals(_in_order(case), mishaps, case.books[0].city.sensors)
+        others = [h for h in case.happenings if not isinstance(h, Mishap | Down)]
+        moments = [(at_us, 0, at, samples) for at, (at_us, samples) in enumerate(arriving.items())]
+        doings = sorted((h.at_us, 1, at, h) for at, h in enumerate(others))
+        checks = sorted((check.at_us, 2, at, check) for at, check in enumerate(case.checks))
+        last_us = checks[-1][0]
+        for at_us, _, _, what in heapq.merge(moments, doings, checks, key=lambda it: it[:3]):
+            if at_us > last_us:
+                break
+            match what:
+                case list():
+                    self.outcome.readings += len(what)
+                    self.run.take(what, at_us)
+                case Check():
+                    self.run.pass_to(at_us + 1)  # what falls due at an instant is told just after it
+                    self.outcome.failures += self._look().judge(what)
+                case Ask():
+                    self._ask(what)
+                case Said():
+                    self.run.feed(StatusIn(what.gateway, what.online, at_us, at_us), at_us)
+                case Restart():
+                    self.run.pass_to(at_us)
+                    self.run.restart()
+                case Reload():
+                    self.run.feed(self._bundle(what.book), at_us)
+        return self.outcome
+
+    def _bundle(self, number: int) -> BundleIn:
+        book = self.case.books[number]
+        return BundleIn(str(number), book.book, book.escalation)
+
+    def _look(self) -> Look:
+        return Look(self.case, self.run, self.outcome.story, self.outcome.post, self.run.now_us)
+
+    def _told(self, at_us: int, effects: Sequence[Effect]) -> None:
+        self.outcome.story.take(at_us, effects)
+        for effect in effects:
+            if isinstance(effect, NoticeQueued):
+                self.outcome.post.queue(effect, at_us)
+            elif isinstance(effect, IncidentSet) and effect.closed_us is not None:
+                self.outcome.post.closed.setdefault(effect.id, effect.closed_us)
+
+    def _ask(self, ask: Ask) -> None:
+        """Give a person's command; refused when that was not expected, or taken when it was, it fails the test."""
+        self.run.pass_to(ask.at_us)
+        incident = self._look().incident(ask.about)
+        at = since(self.case.start_us)(ask.at_us)
+        if incident is None:
+            self._fail(ask, f"at {at}: {ask.kind} {ask.about}: there is no incident of it yet")
+            return
+        before = len(self.outcome.story.said)
+        command = CommandIn(f"test-{self.run.seq}", incident.id, CommandKind(ask.kind), ask.actor, ask.note, "test")
+        self.run.feed(command, ask.at_us)
+        said = [event for _, event in self.outcome.story.said[before:] if event.kind.startswith("refused_")]
+        if bool(said) != ask.refused:
+            why = f"was refused: {said[0].note}" if said else "was taken, and was to be refused"
+            self._fail(ask, f"at {at}: {ask.kind} {ask.about}: {why}")
+
+    def _fail(self, ask: Ask, what: str) -> None:
+        story = tuple(self._look().tale(ask.about))
+        self.outcome.failures.append(Failure(self.case.file, ask.line, ask.column, what, story))
+
+
+def _in_order(case: Case) -> Iterator[Measured]:
+    """All readings, by the time they were taken."""
+    streams: Iterable[Iterator[Measured]] = [series.measured() for series in case.series]
+    return heapq.merge(*streams, key=lambda one: (one.time_us, one.sensor))
