@@ -10,10 +10,10 @@ from city.levels import Level
 from city.model import City, Gateway, Sensor
 from rules.alarm.alarm import Alarm
 from rules.alarm.ladder import Ladder, Step
-from rules.conditions.condition import Compare, neighbours, reach_us
+from rules.conditions.calm import Calm
 
 REORDER_US = 15 * 60 * 1_000_000  # late data up to 15 minutes behind a sensor's newest are decided on in order
-LONGEST_US = 6 * 3600 * 1_000_000  # kept of a neighbour while the sensor that looks at it is not heard
+WAIT_US = 24 * 3600 * 1_000_000  # so long a neighbour's samples are kept for a sensor that looks at it and is away
 LATE_INTERVALS, LATE_AT_LEAST_US = 3, 120_000_000
 
 
@@ -28,7 +28,20 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What all its instances share. `version` is a hash of everything that decides; title and guidance by language."""
+    """What all its instances share.
+
+    Attributes
+    ----------
+    version, logic
+        Hashes: of all that is written, and of what decides its conditions (not its text, chain, latch or inhibition).
+        While `logic` stays, a reload changes no timer and no alarm.
+    title, guidance
+        By language.
+    latch
+        Its alarms, once over, stay listed until a person resets them.
+    inhibited_by
+        (rule, same): held while an alarm of that rule stands in the same sensor, site, gateway, district or city.
+    """
 
     id: str
     version: str
@@ -38,6 +51,9 @@ class Rule:
     source: Source
     file: str
     line: int
+    latch: bool = False
+    inhibited_by: tuple[tuple[str, str], ...] = ()
+    logic: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,28 +71,25 @@ class Instance:
         """`rule/sensor`, unique in a book."""
         return f"{self.rule.id}/{self.sensor.id}"
 
-    @cached_property
+    @property
     def neighbours(self) -> frozenset[str]:
         """The other sensors its conditions look at."""
-        return frozenset().union(*(neighbours(rung.condition) for rung in self.ladder.rungs))
+        return self.ladder.neighbours
 
-    @cached_property
+    @property
     def reach_us(self) -> int:
         """How far back its conditions look."""
-        return max(reach_us(rung.condition) for rung in self.ladder.rungs)
+        return self.ladder.reach_us
 
-    @cached_property
-    def _calm(self) -> tuple[float, float] | None:
-        compares = [rung.condition for rung in self.ladder.rungs if isinstance(rung.condition, Compare)]
-        if len(compares) < len(self.ladder.rungs):
-            return None
-        low = max((c.low for c in compares if c.low is not None), default=float("-inf"))
-        high = min((c.high for c in compares if c.high is not None), default=float("inf"))
-        return low, high
+    @property
+    def calm(self) -> Calm | None:
+        """What of the sensor's own values suffices for the ladder, while it is idle, to stay as it is."""
+        return self.ladder.calm
 
     def quiet(self, value: float) -> bool:
-        """Whether `value` can be seen at a glance to meet no level (comparisons only; nothing standing)."""
-        return self._calm is not None and self._calm[0] < value < self._calm[1]
+        """Whether `value` can be seen at a glance to meet no level (nothing standing)."""
+        calm = self.ladder.calm
+        return calm is not None and calm.at_a_glance and calm.low < value < calm.high
 
     def alarm(self, name: str, step: Step, now_us: int) -> Alarm:
         """A new alarm for the step that raised it; late when it is told long after its own time."""
@@ -86,6 +99,7 @@ class Instance:
             site=self.site, district=self.district, domain=self.sensor.quantity.domain, title=self.rule.title,
             raised_us=step.at_us, level=step.to_level, peak_level=step.to_level, late=now_us - step.at_us > late_us,
             evidence=step.evidence, guidance=self.rule.guidance, escalate=self.rule.escalate,
+            latching=self.rule.latch, gateway=self.sensor.gateway,
         )  # fmt: skip
 
 
@@ -118,7 +132,8 @@ class Watch:
             id=name, rule=self.rule.id, rule_version=self.rule.version, scope=self.scope,
             sensor=self.sensor.id if self.sensor else None, site=self.site, district=self.district, domain="platform",
             title=self.rule.title, raised_us=raised_us, level=self.level, peak_level=self.level, late=False,
-            guidance=self.rule.guidance, escalate=self.rule.escalate, diagnostic=True,
+            guidance=self.rule.guidance, escalate=self.rule.escalate, diagnostic=True, latching=self.rule.latch,
+            gateway=self.gateway.id,
         )  # fmt: skip
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from city.levels import Level
 from detectors.protocol import Finding
-from rules.alarm.alarm import Alarm
+from rules.alarm.alarm import Alarm, Hold
+from rules.alarm.holds import Shelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,39 @@ class AlarmEvent:
     to_condition: str
     reason: str
     evidence: tuple[Mapping[str, Any], ...]
+    from_hold: str
+    to_hold: str
+    rule_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfSet:
+    """A hold that people made begins."""
+
+    shelf: Shelf
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfEnded:
+    """The hold of that kind on that target is over."""
+
+    hold: Hold
+    target: str
+    ended_us: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldEvent:
+    """What a person decided about an alarm or a sensor, or what became of it: who, what, why."""
+
+    id: str
+    at_us: int
+    target: str
+    kind: str
+    actor: str
+    note: str
+    via: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,4 +136,15 @@ class FindingMade:
     finding: Finding
 
 
-Effect = AlarmSet | AlarmEvent | IncidentSet | IncidentEvent | EscalationSet | NoticeQueued | FindingMade
+Effect = (
+    AlarmSet
+    | AlarmEvent
+    | ShelfSet
+    | ShelfEnded
+    | HoldEvent
+    | IncidentSet
+    | IncidentEvent
+    | EscalationSet
+    | NoticeQueued
+    | FindingMade
+)

@@ -7,22 +7,23 @@ the same ids.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from itertools import count
 
 from city.geo import Place
-from city.levels import Level
 from detectors.protocol import Detector
-from rules.alarm.alarm import Alarm, Condition, Move, Moved
-from rules.alarm.fold import Fold
+from rules.alarm.alarm import Alarm, Move, Moved, happen
+from rules.alarm.fold import Fold, Heard
+from rules.alarm.inhibition import Inhibition
 from rules.alarm.silence import heard_again, newly_silent, raise_silence
-from rules.alarm.track import Track
 from rules.book import REORDER_US, Book, Instance
-from rules.desk.desk import Desk, Stamp
+from rules.desk.desk import Desk
 from rules.desk.roster import Escalation
+from rules.desk.shelving import decide, endings
+from rules.desk.stamp import Stamp
 from rules.effects import AlarmEvent, AlarmSet, Effect, FindingMade
-from rules.inputs import BundleIn, CommandIn, Input, ReadingsIn, StatusIn, TickIn
+from rules.inputs import BundleIn, CommandIn, HoldKind, Input, ReadingsIn, StatusIn, TickIn
 from rules.intake import Intake
 from rules.state import State
 
@@ -36,13 +37,21 @@ class Engine:
         Builds a detector by its name in rule books (`detectors.registry.create`).
     state
         What a snapshot gave back; a new state otherwise.
+    glance
+        Whether to pass over readings that provably change nothing; without it all is the same, and slower.
     """
 
-    def __init__(self, make_detector: Callable[[str], Detector], state: State | None = None) -> None:
+    def __init__(
+        self, make_detector: Callable[[str], Detector], state: State | None = None, *, glance: bool = True
+    ) -> None:
         self.state = state or State()
+        self._glance = glance
+        self._detectors: dict[str, tuple[Detector, ...]] = {}
         self.book: Book | None = None
         self._make = make_detector
         self._desk: Desk | None = None
+        self._inhibition: Inhibition | None = None
+        self._look_at_all = False  # at every hold: after a restart or a reload
         self._intake: Intake | None = None
 
     def step(self, seq: int, entry: Input, now_us: int) -> list[Effect]:
@@ -52,32 +61,36 @@ class Engine:
         numbers = count()
         stamp = Stamp(state.now_us, lambda: f"{seq}.{next(numbers)}")
         if isinstance(entry, BundleIn):
-            return self._effects(self._rebook(entry), [], stamp)
+            return self._effects(self._rebook(entry), stamp)
         if self.book is None or self._desk is None:
             return []
         match entry:
-            case ReadingsIn(samples):
-                moves, findings = self._intake.take(samples) if self._intake else ([], [])
+            case ReadingsIn():
+                moves, findings = self._intake.take(entry) if self._intake else ([], [])
                 self._forget_incidents()
-                return [*map(FindingMade, findings), *self._effects(moves, [], stamp)]
+                return [*map(FindingMade, findings), *self._effects(moves, stamp)]
             case StatusIn(gateway, online, _, received):
-                return self._effects(self._status(gateway, received) if online else [], [], stamp)
+                return self._effects(self._status(gateway, received) if online else [], stamp)
             case TickIn(now, heard, listening):
                 state.hearing.listening_us = max(state.hearing.listening_us, listening)
-                return self._effects(self._tick(min(now, heard)), self._desk.tick(stamp), stamp)
+                effects = self._effects(self._tick(min(now, heard)), stamp)
+                return [*effects, *self._desk.tick(stamp)]  # not before what inhibits is known
+            case CommandIn(kind=HoldKind()):
+                decision = decide(state.holds, self.book, entry, stamp)
+                return [*decision.effects, *self._effects(decision.moves, stamp, decision.touched)]
             case CommandIn():
-                effects, moves = self._desk.command(entry, stamp)
+                said, moves = self._desk.command(entry, stamp)
                 incident = state.incidents.get(entry.incident)
                 rows = [AlarmSet(replace(alarm)) for alarm in incident.alarms.values()] if incident else []
-                return [*self._effects(moves, effects, stamp), *rows]
+                return [*said, *self._effects(moves, stamp), *rows]
 
     def due(self, tick: TickIn) -> bool:
         """Whether a tick would change anything but the time since when we listen."""
         if self.book is None or self._desk is None:
             return False
-        desk_us = self._desk.due_us()
-        if desk_us is not None and desk_us <= tick.now_us:
-            return True
+        for due_us in (self._desk.due_us(), self.state.holds.due_us()):
+            if due_us is not None and due_us <= tick.now_us:
+                return True
         until_us = min(tick.now_us, tick.heard_us)
         if tick.listening_us > self.state.hearing.listening_us:
             return until_us > tick.listening_us  # remember it before anything is called silent
@@ -88,18 +101,19 @@ class Engine:
     def use(self, bundle: BundleIn) -> None:
         """Go on with the book a restored snapshot was made under: nothing changes, nothing is told."""
         self._install(bundle.book, bundle.escalation)
+        self._intake = Intake(self.state, bundle.book, self._detectors, glance=self._glance)
 
     def _status(self, gateway: str, received_us: int) -> list[Moved]:
         """A gateway that says it is online has been heard, though its sensors have not."""
         hearing = self.state.hearing
         if gateway not in hearing.heard_us:
             return []
-        hearing.heard_us[gateway] = max(hearing.heard_us[gateway], received_us)
+        hearing.hear(self._require(), {gateway: received_us})
         return heard_again(hearing, self._require(), {gateway: received_us}, {})
 
     def _forget_incidents(self) -> None:
         """Closed incidents stay in the database; the engine needs them only while their alarms stand."""
-        closed = [i.id for i in self.state.incidents.values() if not i.open and i.standing() is Level.NONE]
+        closed = [i.id for i in self.state.incidents.values() if not i.open and not i.stands]
         for name in closed:
             del self.state.incidents[name]
 
@@ -111,79 +125,103 @@ class Engine:
         for key, fold in state.folds.items():
             if fold.state.idle and fold.alarm is None:
                 continue
-            due_us = fold.silence_due_us(book.instances[key], self._last_us(book.instances[key]))
+            due_us = fold.silence_due_us(book.instances[key], self._heard(book.instances[key], until_us))
             if due_us is not None and due_us <= until_us:
                 yield key
 
-    def _last_us(self, instance: Instance) -> int:
-        """From when on silence of an instance's sensor counts."""
-        return max(self.state.tracks[instance.sensor.id].received_us, self.state.hearing.listening_us)
+    def _heard(self, instance: Instance, until_us: int) -> Heard:
+        """What is known of the silence of an instance's sensor up to `until_us`."""
+        hearing, sensor = self.state.hearing, instance.sensor
+        received_us = self.state.tracks[sensor.id].received_us
+        spoke_us = min(hearing.heard_us.get(sensor.gateway, 0), until_us)
+        speaking_us = max(0, spoke_us - hearing.counts_from_us(sensor.gateway, received_us))
+        return Heard(max(received_us, hearing.listening_us), until_us, speaking_us)
 
     def _tick(self, until_us: int) -> list[Moved]:
         state, book = self.state, self._require()
         moves: list[Moved] = []
         for key in list(self._silences(until_us)):
             instance = book.instances[key]
-            moves += state.folds[key].silence(instance, self._last_us(instance), until_us, state.now_us)
+            heard = self._heard(instance, until_us)
+            moves += state.folds[key].silence(instance, state.tracks, heard, state.now_us)
         for watch, since_us in list(newly_silent(state.hearing, book, state.tracks, until_us)):
-            moves.append(raise_silence(state.hearing, watch, since_us))
+            stands = list(state.holds.standing()) if watch.sensor is None else []
+            moves.append(raise_silence(state.hearing, watch, since_us, book, state.tracks, stands))
         return moves
 
     # -- the book ------------------------------------------------------------------------------------------------
 
     def _rebook(self, bundle: BundleIn) -> list[Moved]:
         """Swap the whole book: unchanged rules keep their state, changed ones what stands, removed ones orphan it."""
-        state, old = self.state, self.book
+        old = self.book
         self._install(bundle.book, bundle.escalation)
-        moves: list[Moved] = []
-        if old is None:
-            return moves
-        for key, fold in list(state.folds.items()):
-            instance, before = bundle.book.instances.get(key), old.instances.get(key)
-            if instance is None:
-                del state.folds[key]
-                moves += self._orphan(fold.alarm)
-            elif before is not None and before.rule.version != instance.rule.version:
-                newest_us = state.tracks[instance.sensor.id].newest_us
-                state.folds[key] = Fold.taking_over(fold.alarm, instance, newest_us) if fold.alarm else Fold()
-        for key, alarm in list(state.hearing.alarms.items()):
-            if key not in bundle.book.watches:
-                del state.hearing.alarms[key]
-                moves += self._orphan(alarm)
-        for sensor in set(state.tracks) - set(bundle.book.city.sensors):
-            del state.tracks[sensor]
+        moves = self._hand_over(old, bundle.book) if old is not None else []
+        self._intake = Intake(self.state, bundle.book, self._detectors, glance=self._glance)
         return moves
 
+    def _hand_over(self, old: Book, new: Book) -> list[Moved]:
+        """From one book to the next. What is new or changed begins with what comes; it does not decide on the past."""
+        state, moves = self.state, []
+        for key, fold in list(state.folds.items()):
+            if key not in new.instances:
+                del state.folds[key]
+                moves += self._orphan(fold.alarm)
+        for key, instance in new.instances.items():
+            before, kept = old.instances.get(key), state.folds.get(key)
+            newest_us = state.tracks[instance.sensor.id].newest_us
+            if before is not None and before.rule.logic == instance.rule.logic:
+                continue
+            if kept is not None and kept.alarm is not None:
+                moves += self._taken_over(kept, kept.alarm, instance)
+            elif newest_us:
+                state.folds[key] = Fold.beginning(newest_us)
+        for key, alarm in list(state.hearing.alarms.items()):
+            if key not in new.watches:
+                del state.hearing.alarms[key]
+                moves += self._orphan(alarm)
+        for sensor in set(state.tracks) - set(new.city.sensors):
+            state.tracks.drop(sensor)
+        return moves
+
+    def _taken_over(self, fold: Fold, alarm: Alarm, instance: Instance) -> list[Moved]:
+        """A rule decides otherwise now: what stands waits for the new clear condition."""
+        state, version = self.state, instance.rule.version
+        state.folds[instance.key] = Fold.taking_over(fold, alarm, instance, state.tracks[instance.sensor.id].newest_us)
+        reason = f"its rule changed from {alarm.rule_version} to {version}: only the new conditions clear it"
+        alarm.rule_version, alarm.latching = version, instance.rule.latch
+        return [happen(alarm, Move.RULE_CHANGED, state.now_us, reason)]
+
     def _orphan(self, alarm: Alarm | None) -> list[Moved]:
-        if alarm is None:
-            return []
-        was, alarm.condition = alarm.condition, Condition.ORPHANED
         reason = "its rule or sensor left the city folder; a person closes it"
-        return [Moved(alarm, Move.ORPHANED, self.state.now_us, alarm.level, was, reason)]
+        return [] if alarm is None else [happen(alarm, Move.ORPHANED, self.state.now_us, reason)]
 
     def _install(self, book: Book, escalation: Escalation) -> None:
         state = self.state
+        made = {name: self._make(name) for name in sorted(book.detectors)}  # first: it may fail
         self.book = book
-        detectors: dict[str, tuple[Detector, ...]] = {}
-        made = {name: self._make(name) for name in sorted(book.detectors)}
+        self._detectors = {}
         for sensor in book.city.sensors.values():
-            reach_us = book.reach_us.get(sensor.id, 0)
-            track = state.tracks.get(sensor.id)
-            if track is None:
-                quantity = sensor.quantity
-                state.tracks[sensor.id] = track = Track(
-                    sensor.id, quantity.id, quantity.unit, REORDER_US, REORDER_US + reach_us, state.now_us
-                )
-            track.keep_us = REORDER_US + reach_us
+            if sensor.id not in state.tracks:
+                state.tracks.add(sensor.id, sensor.quantity.id, sensor.quantity.unit, state.now_us)
+            keep_us = REORDER_US + book.reach_us.get(sensor.id, 0)
+            state.tracks.keep(sensor.id, keep_us, round(sensor.interval_s * 1e6))
             own = tuple(d for d in made.values() if not d.quantities or sensor.quantity.id in d.quantities)
-            track.rejoin(own)
+            state.tracks[sensor.id].rejoin(own)
             if own:
-                detectors[sensor.id] = own
+                self._detectors[sensor.id] = own
             state.hearing.heard_us.setdefault(sensor.gateway, state.now_us)
-        for key in book.instances:
-            state.folds.setdefault(key, Fold())
         self._desk = Desk(book.city, escalation, self._where, state.incidents)
-        self._intake = Intake(state, book, detectors)
+        for alarm in self._known():
+            state.holds.note(alarm)
+        self._inhibition = Inhibition(book, state.holds.standing())
+        self._look_at_all = True
+
+    def _known(self) -> Iterator[Alarm]:
+        """Every alarm that something remembers (a snapshot of an older version lists none)."""
+        yield from (fold.alarm for fold in self.state.folds.values() if fold.alarm is not None)
+        yield from self.state.hearing.alarms.values()
+        for incident in self.state.incidents.values():
+            yield from incident.alarms.values()
 
     def _where(self, alarm: Alarm) -> Place:
         city = self._require().city
@@ -202,9 +240,17 @@ class Engine:
 
     # -- effects -------------------------------------------------------------------------------------------------
 
-    def _effects(self, moves: list[Moved], desk: list[Effect], stamp: Stamp) -> list[Effect]:
-        effects: list[Effect] = [*desk]
-        if moves and self._desk is not None:
+    def _effects(self, moves: list[Moved], stamp: Stamp, touched: Mapping[str, str] | None = None) -> list[Effect]:
+        """What happened to alarms, with the holds it begins and ends, as effects. `touched`: see `Holds.settle`."""
+        if self._desk is None or self._inhibition is None:
+            return []
+        settled, ended = self.state.holds.settle(
+            self._inhibition, moves, stamp.now_us, touched or {}, all_=self._look_at_all
+        )
+        self._look_at_all = False
+        moves = [*moves, *settled]
+        effects: list[Effect] = endings(ended, stamp)
+        if moves:
             effects += self._desk.take(moves, stamp)
         for alarm in {moved.alarm.id: moved.alarm for moved in moves}.values():
             effects.append(AlarmSet(replace(alarm)))
@@ -213,9 +259,9 @@ class Engine:
 
 
 def _event(moved: Moved, stamp: Stamp) -> AlarmEvent:
-    alarm = moved.alarm
-    ended = moved.move in (Move.CLEARED, Move.RETRACTED, Move.CLOSED)
+    evidence = tuple({**asdict(seen), "rule_version": moved.rule_version} for seen in moved.evidence)
     return AlarmEvent(
-        stamp.next_id(), alarm.id, moved.at_us, moved.move, moved.from_level, Level.NONE if ended else alarm.level,
-        moved.from_condition, alarm.condition, moved.reason, tuple(asdict(e) for e in moved.evidence),
+        stamp.next_id(), moved.alarm.id, moved.at_us, moved.move, moved.from_level, moved.to_level,
+        moved.from_condition, moved.to_condition, moved.reason, evidence, moved.from_hold, moved.to_hold,
+        moved.rule_version,
     )  # fmt: skip

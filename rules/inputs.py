@@ -2,24 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from city.levels import Level
-from city.reading import Sample
+from city.reading import Readings, Sample
 from rules.book import Book
 from rules.desk.roster import Escalation
 
 
-@dataclass(frozen=True, slots=True)
 class ReadingsIn:
-    """A committed batch: new readings only."""
+    """A committed batch, new readings only, in columns of one length.
 
-    samples: tuple[Sample, ...]
+    Parameters
+    ----------
+    samples
+        The readings one by one; for many at once use `of_columns`.
+
+    Attributes
+    ----------
+    sensors
+        Names that `which` points into; give the same tuple for many batches, and it is looked up once.
+    which, time_us, received_us, value, flag
+        As in `city.reading.Readings`: int64, int64, int64, float64, uint8.
+    """
+
+    __slots__ = ("flag", "received_us", "sensors", "time_us", "value", "which")
+
+    def __init__(self, samples: Iterable[Sample] = ()) -> None:
+        samples = list(samples)
+        places: dict[str, int] = {}
+        self.which = np.array([places.setdefault(s.sensor, len(places)) for s in samples], dtype=np.int64)
+        self.sensors = tuple(places)
+        self.time_us = np.array([s.time_us for s in samples], dtype=np.int64)
+        self.received_us = np.array([s.received_us for s in samples], dtype=np.int64)
+        self.value = np.array([s.value for s in samples], dtype=np.float64)
+        self.flag = np.array([s.flag for s in samples], dtype=np.uint8)
+
+    @classmethod
+    def of_columns(cls, sensors: tuple[str, ...], which: NDArray[np.int64], readings: Readings) -> ReadingsIn:
+        """A batch as the store has it: reading i is of `sensors[which[i]]`."""
+        self = cls()
+        self.sensors, self.which = sensors, which
+        self.time_us, self.received_us = readings.time_us, readings.received_us
+        self.value, self.flag = readings.value, readings.flag
+        return self
+
+    def __len__(self) -> int:
+        return len(self.which)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,19 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from city.clock import from_us
-from rules.alarm.alarm import Alarm
+from rules.alarm.alarm import Alarm, Hold
 from rules.effects import (
     AlarmEvent,
     AlarmSet,
     Effect,
     EscalationSet,
     FindingMade,
+    HoldEvent,
     IncidentEvent,
     IncidentSet,
     NoticeQueued,
+    ShelfEnded,
+    ShelfSet,
 )
 from store.connection import Connection
 from store.statements import statements
@@ -30,12 +33,19 @@ _SQL = statements("effects", package="rules")
 def persist(conn: Connection, effects: Iterable[tuple[Effect, datetime]]) -> None:
     """Write effects, each with the time of the journal row that caused it."""
     rows: dict[type, list[Mapping[str, Any]]] = {}
-    for effect, at in effects:
-        rows.setdefault(type(effect), []).append(_ROWS[type(effect)](effect, at))
     with conn.cursor() as cursor:
+        for effect, at in effects:
+            row = _ROWS[type(effect)](effect, at)
+            if isinstance(effect, ShelfSet | ShelfEnded):  # few, and one ends what another began: in their order
+                cursor.execute(_SQL[_SHELVES[type(effect)]], row)
+            else:
+                rows.setdefault(type(effect), []).append(row)
         for kind, statement in _ORDER.items():
             if kind in rows:
                 cursor.executemany(_SQL[statement], rows[kind])
+
+
+_SHELVES: Mapping[type, str] = {ShelfSet: "shelf", ShelfEnded: "shelf_ended"}
 
 
 _ORDER: Mapping[type, str] = {
@@ -43,6 +53,7 @@ _ORDER: Mapping[type, str] = {
     IncidentSet: "incident",
     AlarmSet: "alarm",
     AlarmEvent: "alarm_event",
+    HoldEvent: "hold_event",
     IncidentEvent: "incident_event",
     EscalationSet: "escalation",
     NoticeQueued: "notice",
@@ -59,8 +70,9 @@ def _alarm(effect: AlarmSet, at: datetime) -> Mapping[str, Any]:
         "alarm": alarm.id, "rule": alarm.rule, "rule_version": alarm.rule_version, "scope": alarm.scope,
         "sensor": alarm.sensor, "site": alarm.site, "district": alarm.district, "domain": alarm.domain,
         "level": alarm.level, "peak_level": alarm.peak_level, "condition": alarm.condition,
-        "acknowledged": alarm.acknowledged, "raised_at": _time(alarm.raised_us), "cleared_at": _time(alarm.cleared_us),
-        "late": alarm.late, "incident": alarm.incident or None, "title": Jsonb(dict(alarm.title)),
+        "acknowledged": alarm.acknowledged, "hold": alarm.hold, "hold_reason": alarm.hold_reason,
+        "latched": alarm.latched, "gateway": alarm.gateway, "raised_at": _time(alarm.raised_us),
+        "cleared_at": _time(alarm.cleared_us), "late": alarm.late, "incident": alarm.incident or None, "title": Jsonb(dict(alarm.title)),
     }  # fmt: skip
 
 
@@ -69,8 +81,28 @@ def _alarm_event(effect: AlarmEvent, at: datetime) -> Mapping[str, Any]:
         "event": effect.id, "time": from_us(effect.at_us), "recorded_at": at, "alarm": effect.alarm,
         "kind": effect.kind, "from_level": effect.from_level, "to_level": effect.to_level,
         "from_condition": effect.from_condition, "to_condition": effect.to_condition, "reason": effect.reason,
-        "evidence": Jsonb(list(effect.evidence)),
+        "evidence": Jsonb(list(effect.evidence)), "from_hold": effect.from_hold, "to_hold": effect.to_hold,
+        "rule_version": effect.rule_version,
     }  # fmt: skip
+
+
+def _shelf(effect: ShelfSet, at: datetime) -> Mapping[str, Any]:
+    shelf = effect.shelf
+    rule, slash, scope = shelf.target.partition("/") if shelf.hold is Hold.SHELVED else ("", "", "")
+    return {
+        "shelf": shelf.id, "hold": shelf.hold, "target": shelf.target, "rule": rule,
+        "scope": scope if slash else shelf.target, "level": shelf.level, "one_shot": shelf.one_shot,
+        "since": from_us(shelf.since_us), "until": from_us(shelf.until_us), "by": shelf.by, "reason": shelf.reason,
+        "via": shelf.via,
+    }  # fmt: skip
+
+
+def _shelf_ended(effect: ShelfEnded, at: datetime) -> Mapping[str, Any]:
+    return {"hold": effect.hold, "target": effect.target, "ended_at": from_us(effect.ended_us), "why": effect.why}
+
+
+def _hold_event(effect: HoldEvent, at: datetime) -> Mapping[str, Any]:
+    return {**asdict(effect), "event": effect.id, "time": from_us(effect.at_us)}
 
 
 def _incident(effect: IncidentSet, at: datetime) -> Mapping[str, Any]:
@@ -99,6 +131,9 @@ def _finding(effect: FindingMade, at: datetime) -> Mapping[str, Any]:
 _ROWS: Mapping[type, Callable[[Any, datetime], Mapping[str, Any]]] = {
     AlarmSet: _alarm,
     AlarmEvent: _alarm_event,
+    ShelfSet: _shelf,
+    ShelfEnded: _shelf_ended,
+    HoldEvent: _hold_event,
     IncidentSet: _incident,
     IncidentEvent: _incident_event,
     EscalationSet: _escalation,

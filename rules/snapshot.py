@@ -1,7 +1,8 @@
-"""The engine's state as bytes: pickled, and unpickled only into the kinds of values a state is made of.
+"""The engine's state as bytes: small things pickled, the tracks' columns as they lie in memory.
 
-Whoever can write `lifeline.snapshots` must not be able to run code here, so nothing outside `_VALUES` and a short list
-is looked up.
+A mark with the shape's number comes first: `SHAPE` grows with every change of what is pickled that `load` does not
+know how to read. Whoever can write `lifeline.snapshots` must not be able to run code here, so values are made only of
+the types in `_VALUES` and a short list.
 """
 
 from __future__ import annotations
@@ -9,15 +10,27 @@ from __future__ import annotations
 import gc
 import io
 import pickle
+import struct
+from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from city.errors import OutsideError
+from rules.alarm.tracks import COLUMNS, Tracks
 from rules.state import State
+
+SHAPE = 2  # 1: pickled whole
+_HEAD = struct.Struct("<6sHQ")  # mark, shape, bytes of the pickled part
+_LENGTH = struct.Struct("<Q")
+_MARK = b"LLsnap"
 
 _VALUES = frozenset(  # modules whose types are values and do nothing when they are made
     {
         "city.geo", "city.levels", "city.reading", "detectors.protocol", "rules.alarm.alarm", "rules.alarm.fold",
-        "rules.alarm.ladder", "rules.alarm.silence", "rules.alarm.track", "rules.conditions.truth",
+        "rules.alarm.holds", "rules.alarm.ladder", "rules.alarm.silence", "rules.alarm.track", "rules.conditions.truth",
         "rules.desk.incidents", "rules.desk.roster", "rules.state",
     }
 )  # fmt: skip
@@ -44,23 +57,56 @@ class _Narrow(pickle.Unpickler):
         raise pickle.UnpicklingError(f"{module}.{name} has no place in a snapshot")
 
 
-def dump(state: State) -> bytes:
-    """A state as bytes. The collector of cycles waits meanwhile: it would go over everything for nothing."""
+class Unreadable(OutsideError):
+    """A snapshot that this version cannot read: the state must be made again from what the database holds."""
+
+
+def freeze(state: State) -> Sequence[bytes | memoryview]:
+    """A copy of a state, as blocks that together are its bytes; quick, so that alarms do not wait.
+
+    The collector of cycles rests meanwhile: it would go over everything for nothing.
+    """
+    small, columns = state.tracks.freeze()
+    own = {field.name: getattr(state, field.name) for field in fields(State) if field.name != "tracks"}
     gc.disable()
     try:
-        return pickle.dumps(state, protocol=pickle.HIGHEST_PROTOCOL)
+        pickled = pickle.dumps((small, own), protocol=pickle.HIGHEST_PROTOCOL)
     finally:
         gc.enable()
+    blocks: list[bytes | memoryview] = [_HEAD.pack(_MARK, SHAPE, len(pickled)), pickled]
+    for name in COLUMNS:
+        block = memoryview(columns[name]).cast("B")
+        blocks += [_LENGTH.pack(len(block)), block]
+    return blocks
+
+
+def dump(state: State) -> bytes:
+    """A state as bytes."""
+    return b"".join(freeze(state))
 
 
 def load(body: bytes) -> State:
-    """The state of `dump`; OutsideError when the bytes are none, or of another version's making."""
+    """The state of `dump`; Unreadable when the bytes are none, or of another version's making."""
+    if len(body) < _HEAD.size or not body.startswith(_MARK):
+        raise Unreadable(f"snapshot of the watcher: not of this kind, got {len(body)} bytes beginning {body[:8]!r}")
+    _, shape, length = _HEAD.unpack_from(body)
+    if shape != SHAPE:
+        raise Unreadable(f"snapshot of the watcher: has shape {shape}, this version reads shape {SHAPE}")
     try:
-        state = _Narrow(io.BytesIO(body)).load()
-    except (pickle.UnpicklingError, AttributeError, EOFError, ImportError, IndexError, TypeError, ValueError) as error:
-        raise OutsideError(
-            f"snapshot of the watcher: cannot be read, got {error}, try the version of Lifeline that wrote it"
-        ) from error
-    if not isinstance(state, State):
-        raise OutsideError(f"snapshot of the watcher: not a state, got {type(state).__name__}")
-    return state
+        small, own = _Narrow(io.BytesIO(body[_HEAD.size : _HEAD.size + length])).load()
+        tracks = Tracks.thaw(small, _columns(body, _HEAD.size + length))
+        return State(tracks=tracks, **own)
+    except (
+        pickle.UnpicklingError, struct.error, AttributeError, EOFError, ImportError, LookupError, TypeError, ValueError,
+    ) as error:  # fmt: skip
+        raise Unreadable(f"snapshot of the watcher: cannot be read, got {type(error).__name__}: {error}") from error
+
+
+def _columns(body: bytes, at: int) -> dict[str, NDArray[Any]]:
+    columns = {}
+    for name, kind in COLUMNS.items():
+        (size,) = _LENGTH.unpack_from(body, at)
+        at += _LENGTH.size
+        columns[name] = np.frombuffer(body, dtype=kind, count=size // np.dtype(kind).itemsize, offset=at)
+        at += size
+    return columns

@@ -6,19 +6,22 @@ from dataclasses import dataclass, field
 
 from detectors.protocol import Verdict
 from rules.alarm.fold import Fold
+from rules.alarm.holds import Holds
 from rules.alarm.silence import Hearing
-from rules.alarm.track import Track
+from rules.alarm.tracks import Tracks
+from rules.book import REORDER_US
 from rules.desk.incidents import Incident
 
 
 @dataclass
 class State:
-    """`now_us` is the time of the last row."""
+    """`now_us` is the time of the last row. `folds`, by instance key: those that have something to remember."""
 
-    tracks: dict[str, Track] = field(default_factory=dict)
+    tracks: Tracks = field(default_factory=lambda: Tracks(REORDER_US))
     folds: dict[str, Fold] = field(default_factory=dict)
     hearing: Hearing = field(default_factory=Hearing)
     incidents: dict[str, Incident] = field(default_factory=dict)
+    holds: Holds = field(default_factory=Holds)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     now_us: int = 0
     evaluated: int = 0

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 
 from city.levels import Level
-from rules.alarm.alarm import Alarm, Condition, Move, Moved, alarm_id
+from rules.alarm.alarm import Alarm, Condition, Move, Moved, alarm_id, happen
 from rules.alarm.ladder import LadderState, Step
 from rules.alarm.track import Track
 from rules.book import Instance
-from rules.conditions.condition import USABLE, Moment
+from rules.conditions.condition import Moment
 
 CHECK_EVERY_US = 300_000_000
 
@@ -44,13 +44,32 @@ class _Check:
     peak: Level
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What is known about a sensor's silence, in arrival time.
+
+    Attributes
+    ----------
+    last_us
+        From when on its silence counts: its last sample, or when we began to listen.
+    until_us
+        Up to when it is proven.
+    speaking_us
+        How long its gateway has spoken meanwhile without it.
+    """
+
+    last_us: int
+    until_us: int
+    speaking_us: int
+
+
 _IDLE = LadderState()  # shared by all check points at which nothing stood: most of them, most of the time
 _BEGINNING = _Check(0, _IDLE, 0, Level.NONE)
 
 
 def _kept(state: LadderState) -> LadderState:
     """A copy to keep in a check point; nobody moves it there."""
-    return _IDLE if state.idle else state.copy()
+    return _IDLE if state.blank else state.copy()
 
 
 @dataclass(slots=True)
@@ -67,6 +86,8 @@ class Fold:
         Proven silences: (event time of the last sample before, until when silence was proven), for refolding.
     alarm, unknown
         The alarm that stands, and whether its data are lost.
+    stirred_us
+        Up to this event time the ladder may not have been idle.
     """
 
     state: LadderState = field(default_factory=LadderState)
@@ -77,13 +98,28 @@ class Fold:
     silences: list[tuple[int, int]] = field(default_factory=list)
     alarm: Alarm | None = None
     unknown: bool = False
+    stirred_us: int = 0
 
     @classmethod
-    def taking_over(cls, alarm: Alarm, instance: Instance, evaluated_us: int) -> Fold:
+    def resting(cls, idle_since_us: int, evaluated_us: int) -> Fold:
+        """A fold of which nothing is remembered: its ladder was idle from one event time up to another."""
+        since = _Check(max(idle_since_us, 0), _IDLE, 0, Level.NONE)
+        checks = [since] if evaluated_us <= since.at_us else [since, _Check(evaluated_us, _IDLE, 0, Level.NONE)]
+        return cls(evaluated_us=evaluated_us, checks=checks)
+
+    @classmethod
+    def beginning(cls, at_us: int) -> Fold:
+        """A fold of a rule that is new: what came before `at_us` is not decided on."""
+        return cls(evaluated_us=at_us, checks=[_Check(at_us, _IDLE, 0, Level.NONE)], stirred_us=at_us)
+
+    @classmethod
+    def taking_over(cls, old: Fold, alarm: Alarm, instance: Instance, evaluated_us: int) -> Fold:
         """Start with an alarm that stood under an older version of the rule: only the new conditions clear it."""
-        state = instance.ladder.standing(alarm.level)
+        level = old.state.level if alarm.lost else alarm.level
+        state = instance.ladder.standing(level)
         check = _Check(evaluated_us, state.copy(), 0, alarm.peak_level)
-        return cls(state, evaluated_us, checks=[check], alarm=alarm, recent={alarm.id: alarm})
+        recent = {alarm.id: alarm}
+        return cls(state, evaluated_us, [], recent, [check], [], alarm, old.unknown, evaluated_us)
 
     def advance(self, instance: Instance, tracks: Mapping[str, Track], from_us: int, now_us: int) -> list[Moved]:
         """Take in what came into the tracks with event time from `from_us` on."""
@@ -92,63 +128,79 @@ class Fold:
         if from_us <= self.evaluated_us:
             moves += self._refold(instance, tracks, from_us, now_us)
         for sample in track.after(self.evaluated_us):
-            if sample.flag in USABLE:
+            if sample.flag in instance.ladder.flags.usable:
                 moves += self._back(sample.time_us)
                 if not (self.state.idle and instance.quiet(sample.value)):
-                    steps = instance.ladder.sample(self.state, Moment(sample, track, tracks))
+                    steps = self._sample(instance, self.state, Moment(sample, track, tracks))
                     moves += [self._tell(instance, step, now_us) for step in steps]
             self.evaluated_us = sample.time_us
             if sample.time_us - self.checks[-1].at_us >= CHECK_EVERY_US:
                 peak = self.alarm.peak_level if self.alarm else Level.NONE
                 self.checks.append(_Check(sample.time_us, _kept(self.state), len(self.story), peak))
         if self.alarm is not None and not self.unknown:
-            self.alarm.condition = Condition.CLEARING if self.state.clearing else Condition.ACTIVE
+            self.alarm.follow(self.state.clearing)
         return moves
 
-    def silence(self, instance: Instance, last_us: int, until_us: int, now_us: int) -> list[Moved]:
-        """Nothing came for long enough, proven up to `until_us` (the last sample was received at `last_us`)."""
-        steps = instance.ladder.silence(self.state, until_us)
+    def silence(self, instance: Instance, tracks: Mapping[str, Track], heard: Heard, now_us: int) -> list[Moved]:
+        """Nothing came for long enough: what was pending may stand, and what stands has lost its data."""
+        steps = _quiet(instance, self.state, tracks, heard.until_us)
         if steps:
-            self.silences.append((self.evaluated_us, until_us))
+            self.silences.append((self.evaluated_us, heard.until_us))
         moves = [self._tell(instance, step, now_us) for step in steps]
-        if self.alarm is not None and not self.unknown:
+        alarm, after_s = self.alarm, f"{(heard.until_us - heard.last_us) / 1e6:.0f} s"
+        if alarm is not None and not self.unknown:
             self.unknown = True
-            was, self.alarm.condition = self.alarm.condition, Condition.UNKNOWN
-            reason = f"no data for {(until_us - last_us) / 1e6:.0f} s; the level is kept"
-            moves.append(Moved(self.alarm, Move.DATA_LOST, until_us, self.alarm.level, was, reason))
+            reason = f"no data for {after_s}; the level is kept"
+            moves.append(happen(alarm, Move.DATA_LOST, heard.until_us, reason))
+        if alarm is not None and self._falls_lost(instance, heard):
+            alarm.lost = True
+            level = min(Level.RED, Level(self.state.level + 1))
+            reason = f"lost after alarm: its gateway goes on speaking, it has said nothing for {after_s}"
+            moves.append(happen(alarm, Move.LOST_AFTER, heard.until_us, reason, level=level))
         return moves
 
-    def silence_due_us(self, instance: Instance, last_us: int) -> int | None:
-        """Up to when silence must be proven to change anything (the last sample was received at `last_us`)."""
+    def _falls_lost(self, instance: Instance, heard: Heard) -> bool:
+        """Whether the sensor of a standing alarm fell silent by itself: its gateway speaks on without it."""
+        return self.alarm is not None and not self.alarm.lost and heard.speaking_us > instance.ladder.stale_after_us
+
+    def silence_due_us(self, instance: Instance, heard: Heard) -> int | None:
+        """Up to when silence must be proven to change anything."""
         due_us = instance.ladder.silence_due_us(self.state)
-        proof_us = last_us + instance.ladder.stale_after_us + 1
-        if self.alarm is not None and not self.unknown:
+        proof_us = heard.last_us + instance.ladder.stale_after_us + 1
+        if self.alarm is not None and (not self.unknown or self._falls_lost(instance, heard)):
             return proof_us
         return None if due_us is None else max(due_us, proof_us)
 
     def _back(self, at_us: int) -> list[Moved]:
-        if not self.unknown or self.alarm is None:
+        alarm = self.alarm
+        if not self.unknown or alarm is None:
             return []
         self.unknown = False
-        self.alarm.condition = Condition.ACTIVE
-        return [Moved(self.alarm, Move.DATA_BACK, at_us, self.alarm.level, Condition.UNKNOWN, "data are back")]
+        moves = [happen(alarm, Move.DATA_BACK, at_us, "data are back")]
+        if alarm.lost:
+            alarm.lost = False
+            reason = "data are back: the level is what they say again"
+            if alarm.level is not self.state.level:
+                moves.append(happen(alarm, Move.FOUND, at_us, reason, level=self.state.level))
+        return moves
 
     def _tell(self, instance: Instance, step: Step, now_us: int, again: str = "") -> Moved:
         """Turn one step into a move of the alarm, and remember it. `again`: the id of an alarm to take up anew."""
+        peak = step.to_level
         if step.from_level is Level.NONE or self.alarm is None:
             name = again or self._new_id(instance, step.at_us)
             alarm = self.alarm = self.recent[name] = instance.alarm(name, step, now_us)
             self.unknown = False
-            move, was = Move.RAISED, Condition.NORMAL
+            move, level = Move.RAISED, step.to_level
         else:
-            alarm = self.alarm
-            was, move = alarm.condition, Move.ROSE if step.to_level > step.from_level else Move.FELL
-            alarm.level, alarm.peak_level = step.to_level, max(alarm.peak_level, step.to_level)
-            alarm.evidence = step.evidence or alarm.evidence
+            alarm, peak = self.alarm, max(self.alarm.peak_level, step.to_level)
+            alarm.rule_version = instance.rule.version
+            move = Move.ROSE if step.to_level > step.from_level else Move.FELL
+            level = min(Level.RED, Level(step.to_level + 1)) if alarm.lost else step.to_level
         if step.to_level is Level.NONE:
-            move, alarm.condition, alarm.cleared_us, self.alarm = Move.CLEARED, Condition.NORMAL, step.at_us, None
-        self.story.append(_Told(step, alarm.id, alarm.peak_level))
-        return Moved(alarm, move, step.at_us, step.from_level, was, step.reason, step.evidence)
+            move, level, self.alarm = Move.CLEARED, Level.NONE, None
+        self.story.append(_Told(step, alarm.id, peak))
+        return happen(alarm, move, step.at_us, step.reason, step.evidence, level=level)
 
     def _new_id(self, instance: Instance, raised_us: int) -> str:
         """An id that no alarm has, not even one that was raised at this instant before late data moved it."""
@@ -172,6 +224,7 @@ class Fold:
         old, new = self.story[same:], steps[same - check.told :]
         if not old and not new:
             return []
+        blind = self.alarm.id if self.alarm is not None and self.unknown else ""
         pool = [told.alarm for told in old if told.step.from_level is Level.NONE]
         before = {name: replace(alarm) for name, alarm in self.recent.items()}
         del self.story[same:]
@@ -187,15 +240,20 @@ class Fold:
             moves.append(self._once_more(self._tell(instance, step, now_us, again), before))
         for name in pool:
             alarm = self.recent[name]
-            was, alarm.condition, alarm.cleared_us = alarm.condition, Condition.RETRACTED, alarm.raised_us
-            reason = "late data show that it never was"
-            moves.append(Moved(alarm, Move.RETRACTED, alarm.raised_us, before[name].level, was, reason))
+            moves.append(happen(alarm, Move.RETRACTED, alarm.raised_us, "late data show that it never was"))
         stands = self.alarm
         if stands is not None and all(moved.alarm is not stands for moved in moves):
-            told = before[stands.id]
             reason = "late data: it stands on, a later step did not happen"
-            moves.append(Moved(stands, Move.REVISED, now_us, told.level, told.condition, reason))
+            moves.append(_from(happen(stands, Move.REVISED, now_us, reason), before[stands.id]))
+        if stands is not None and stands.id == blind:
+            self._still_blind(stands, before[blind].lost)
         return moves
+
+    def _still_blind(self, alarm: Alarm, lost: bool) -> None:
+        """What silence said of the alarm that stands, late data of before it do not take back."""
+        self.unknown, alarm.lost, alarm.condition = True, lost, Condition.UNKNOWN
+        if lost:
+            alarm.level = min(Level.RED, Level(self.state.level + 1))
 
     def _stand_where_told(self, old: list[_Told]) -> None:
         """Bring the alarm back to where the kept story (or, without one, the oldest check point) leaves it."""
@@ -207,15 +265,29 @@ class Fold:
         self.alarm = None if level is Level.NONE else self.recent.get(name)
         if self.alarm is not None:
             self.alarm.level, self.alarm.cleared_us, self.alarm.condition = level, None, Condition.ACTIVE
-            self.alarm.peak_level = max(peak, level)
+            self.alarm.peak_level, self.alarm.latched = max(peak, level, self.alarm.lost_peak), False
 
     def _once_more(self, moved: Moved, before: Mapping[str, Alarm]) -> Moved:
         """An alarm raised anew under its old id was revised, and keeps what people did with it."""
         old, alarm = before.get(moved.alarm.id), moved.alarm
         if moved.move is not Move.RAISED or old is None:
             return moved
-        alarm.acknowledged, alarm.incident, alarm.late = old.acknowledged, old.incident, old.late
-        return replace(moved, move=Move.REVISED, from_condition=old.condition, reason=f"late data: {moved.reason}")
+        alarm.keep(old)
+        return _from(replace(moved, move=Move.REVISED, reason=f"late data: {moved.reason}"), old)
+
+    def over(self, before_us: int) -> bool:
+        """Whether it has nothing to remember: idle since before an event time, and nothing stands.
+
+        Such a fold may be let go; `resting` makes it again.
+        """
+        return self.stirred_us < before_us and self.state.blank and self.alarm is None
+
+    def _sample(self, instance: Instance, state: LadderState, moment: Moment) -> list[Step]:
+        was_blank = state.blank
+        steps = instance.ladder.sample(state, moment)
+        if steps or not (was_blank and state.blank):
+            self.stirred_us = max(self.stirred_us, moment.sample.time_us)
+        return steps
 
     def settle(self, before_us: int) -> None:
         """Nothing older than `before_us` will change any more: keep one check point before it, and what came since."""
@@ -239,15 +311,28 @@ class Fold:
         silences = [s for s in self.silences if s[0] >= check.at_us]
         for sample in track.between(check.at_us + 1, self.evaluated_us):
             while silences and silences[0][0] < sample.time_us:
-                steps += instance.ladder.silence(state, silences.pop(0)[1])
-            if sample.flag in USABLE and not (state.idle and instance.quiet(sample.value)):
-                steps += instance.ladder.sample(state, Moment(sample, track, tracks))
+                steps += _quiet(instance, state, tracks, silences.pop(0)[1])
+            if sample.flag in instance.ladder.flags.usable and not (state.idle and instance.quiet(sample.value)):
+                steps += self._sample(instance, state, Moment(sample, track, tracks))
             if sample.time_us - self.checks[-1].at_us >= CHECK_EVERY_US:
                 peak = _peak(check.peak, steps)
                 self.checks.append(_Check(sample.time_us, _kept(state), check.told + len(steps), peak))
         for _, until_us in silences:
-            steps += instance.ladder.silence(state, until_us)
+            steps += _quiet(instance, state, tracks, until_us)
         return state, steps
+
+
+def _quiet(instance: Instance, state: LadderState, tracks: Mapping[str, Track], until_us: int) -> list[Step]:
+    """Move a ladder on proven silence; what it was last sure of is the evidence."""
+    seen_us = max((rung.seen_us for rung in state.rungs.values()), default=0)
+    track = tracks[instance.sensor.id]
+    last = track.between(seen_us, seen_us)
+    return instance.ladder.silence(state, until_us, Moment(last[0], track, tracks) if last else None)
+
+
+def _from(moved: Moved, old: Alarm) -> Moved:
+    """The move as it looks to those who were told of the alarm as it was."""
+    return replace(moved, from_level=old.level, from_condition=old.condition, from_hold=old.hold)
 
 
 def _peak(peak: Level, steps: list[Step]) -> Level:

@@ -3,40 +3,71 @@
 A gateway is silent when nothing of it was received for its rule's time, measured up to what the recorder proves to have
 taken in (`TickIn.heard_us`) and not from before it began to listen (`TickIn.listening_us`), so that a stopped recorder
 never looks like a dead city. A sensor is silent when its gateway has been heard all that time without it: one dead
-gateway is one alarm, not one for each of its sensors.
+gateway is one alarm, not one for each of its sensors. That alarm lists the sensors it blinds and what stands on them.
+When a gateway comes back after a pause, each of its sensors gets its whole time again to be heard.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from city.levels import Level
-from rules.alarm.alarm import Alarm, Condition, Move, Moved, alarm_id
+from rules.alarm.alarm import Alarm, Move, Moved, alarm_id, fill, happen
 from rules.alarm.track import Track
 from rules.book import Book, Watch
 from rules.conditions.truth import Evidence
 
+LISTED = 20  # sensors, and alarms, that the evidence of a silent gateway names one by one
+PAUSE_INTERVALS, PAUSE_AT_LEAST_US = 3, 60_000_000  # longer without a word, and a gateway was away
+
 
 @dataclass(slots=True)
 class Hearing:
-    """When each gateway was last heard (arrival time), since when we listen, and what stands, by watch key."""
+    """What was heard when (arrival times).
+
+    Attributes
+    ----------
+    heard_us, back_us
+        When each gateway was last heard, and when it last came back after a pause.
+    listening_us
+        Since when we listen without a break.
+    alarms
+        What stands, by watch key.
+    """
 
     heard_us: dict[str, int] = field(default_factory=dict)
     listening_us: int = 0
     alarms: dict[str, Alarm] = field(default_factory=dict)
+    back_us: dict[str, int] = field(default_factory=dict)
+
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        fill(self, state[1])
+
+    def hear(self, book: Book, gateways: Mapping[str, int]) -> None:
+        """Gateways were heard at these times."""
+        for name, at_us in gateways.items():
+            before_us = self.heard_us.get(name, at_us)
+            interval_s = book.city.gateways[name].interval_s if name in book.city.gateways else 0.0
+            if at_us - before_us > max(PAUSE_AT_LEAST_US, PAUSE_INTERVALS * interval_s * 1e6):
+                self.back_us[name] = at_us
+            self.heard_us[name] = max(before_us, at_us)
+
+    def counts_from_us(self, gateway: str, sensor_us: int) -> int:
+        """From when on a sensor is silent while its gateway speaks, when the sensor was last heard at `sensor_us`."""
+        return max(sensor_us, self.listening_us, self.back_us.get(gateway, 0))
 
 
 def silent_since_us(hearing: Hearing, watch: Watch, tracks: Mapping[str, Track], heard_us: int) -> int | None:
     """The arrival time since when a watched scope is silent, if it is by `heard_us`."""
     gateway_us = hearing.heard_us.get(watch.gateway.id, heard_us)
     if watch.sensor is None:
-        since_us, until_us = gateway_us, heard_us
+        since_us, until_us = max(gateway_us, hearing.listening_us), heard_us
     elif (track := tracks.get(watch.sensor.id)) is not None:
-        since_us, until_us = track.received_us, gateway_us
+        since_us, until_us = hearing.counts_from_us(watch.gateway.id, track.received_us), gateway_us
     else:
         return None
-    since_us = max(since_us, hearing.listening_us)
     return since_us if until_us - since_us > watch.after_us else None
 
 
@@ -51,16 +82,47 @@ def newly_silent(
                 yield watch, since_us
 
 
-def raise_silence(hearing: Hearing, watch: Watch, since_us: int) -> Moved:
-    """Raise the alarm of a silent scope at the instant its time was up."""
+def raise_silence(
+    hearing: Hearing, watch: Watch, since_us: int, book: Book, tracks: Mapping[str, Track], standing: Iterable[Alarm]
+) -> Moved:
+    """Raise the alarm of a silent scope at the instant its time was up.
+
+    `standing`: all alarms that stand; those on the sensors that a silent gateway blinds become its evidence.
+    """
     at_us = since_us + watch.after_us
     alarm = watch.alarm(alarm_id(watch.rule.id, watch.scope, at_us), at_us)
-    quantity = watch.sensor.quantity.id if watch.sensor else "messages"
-    evidence = (Evidence(watch.scope, quantity, "", None, since_us, 0, watch.written, "true"),)
-    alarm.evidence = evidence
     hearing.alarms[watch.key] = alarm
+    quantity = watch.sensor.quantity.id if watch.sensor else "messages"
+    evidence = [Evidence(watch.scope, quantity, "", None, since_us, 0, watch.written, "true")]
     reason = f"nothing received for {watch.after_us / 1e6:g} s"
-    return Moved(alarm, Move.RAISED, at_us, Level.NONE, Condition.NORMAL, reason, evidence)
+    if watch.sensor is None:
+        more, blinds = _blinded(watch, book, tracks, standing)
+        evidence += more
+        reason = f"{reason}; {blinds}"
+    return happen(alarm, Move.RAISED, at_us, reason, tuple(evidence), level=watch.level)
+
+
+def _blinded(
+    watch: Watch, book: Book, tracks: Mapping[str, Track], standing: Iterable[Alarm]
+) -> tuple[list[Evidence], str]:
+    """What a silent gateway blinds: the alarms that stand there and the sensors, those with an alarm first."""
+    own = {sensor.id for sensor in book.city.sensors.values() if sensor.gateway == watch.gateway.id}
+    alarms = sorted((a for a in standing if a.sensor in own), key=lambda a: (-a.level, a.raised_us, a.id))
+    shown = [_seen(tracks, str(a.sensor), f"stands: {a.rule} {a.level.word} {a.id}") for a in alarms[:LISTED]]
+    first = dict.fromkeys(str(a.sensor) for a in alarms)
+    names = [*first, *sorted(own - set(first))][:LISTED]
+    shown += [_seen(tracks, name, f"blind: {watch.gateway.id} is silent") for name in names]
+    told = f"it blinds {len(own)} sensors, {len(alarms)} alarms stand on them"
+    return shown, f"{told}: {', '.join(a.id for a in alarms[:LISTED])}" if alarms else told
+
+
+def _seen(tracks: Mapping[str, Track], name: str, test: str) -> Evidence:
+    """The last that is known of a sensor."""
+    track = tracks.get(name)
+    last = track.between(track.newest_us, track.newest_us) if track is not None else []
+    if track is None or not last:
+        return Evidence(name, track.quantity if track else "", track.unit if track else "", None, 0, 0, test, "unknown")
+    return Evidence(name, track.quantity, track.unit, last[0].value, last[0].time_us, last[0].flag, test, "unknown")
 
 
 def heard_again(hearing: Hearing, book: Book, gateways: Mapping[str, int], sensors: Mapping[str, int]) -> list[Moved]:
@@ -71,8 +133,7 @@ def heard_again(hearing: Hearing, book: Book, gateways: Mapping[str, int], senso
         heard = sensors if watch is not None and watch.sensor is not None else gateways
         if watch is None or alarm.scope not in heard:
             continue
-        at_us = max(heard[alarm.scope], alarm.raised_us)
-        was, alarm.condition, alarm.cleared_us = alarm.condition, Condition.NORMAL, at_us
         del hearing.alarms[key]
-        moves.append(Moved(alarm, Move.CLEARED, at_us, alarm.level, was, "heard again"))
+        at_us = max(heard[alarm.scope], alarm.raised_us)
+        moves.append(happen(alarm, Move.CLEARED, at_us, "heard again", level=Level.NONE))
     return moves

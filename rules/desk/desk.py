@@ -15,20 +15,15 @@ from city.clock import from_us
 from city.geo import Place
 from city.levels import Level
 from city.model import City
-from rules.alarm.alarm import Alarm, Move, Moved
+from rules.alarm.alarm import UP, Alarm, Hold, Move, Moved
 from rules.desk.incidents import STAGES, UNDER_WAY, Due, Incident, close_alarms, closest, refusal
 from rules.desk.notices import notice
 from rules.desk.roster import Chain, ChainStep, Escalation
+from rules.desk.stamp import Stamp
 from rules.effects import Effect, EscalationSet, IncidentEvent
 from rules.inputs import CommandIn, CommandKind
 
-
-@dataclass(frozen=True)
-class Stamp:
-    """The journal row being handled: its time and a source of deterministic event ids."""
-
-    now_us: int
-    next_id: Callable[[], str]
+_REOPENS = UP | {Move.RELEASED}
 
 
 @dataclass
@@ -41,28 +36,31 @@ class Desk:
     incidents: dict[str, Incident]
 
     def take(self, moves: list[Moved], stamp: Stamp) -> list[Effect]:
-        """Group newly raised alarms, follow the levels of the others."""
+        """Group newly raised (and newly released) alarms, follow the levels of the others; held ones count nowhere."""
         effects: list[Effect] = []
         touched: dict[str, Incident] = {}
+        released: dict[str, Hold] = {}
         for moved in moves:
             incident = self.incidents.get(moved.alarm.incident)
-            if moved.alarm.stands and (incident is None or (moved.move is Move.ROSE and not incident.open)):
+            if moved.alarm.tells and (incident is None or (moved.move in _REOPENS and not incident.open)):
                 incident = self._admit(moved, stamp, effects)
             if incident is not None:
                 incident.alarms[moved.alarm.id] = moved.alarm  # a revised alarm is a new object
                 touched[incident.id] = incident
+                if moved.move is Move.RELEASED and moved.alarm.tells:
+                    released[incident.id] = moved.from_hold
         for incident in touched.values():
             if incident.open:
-                self._follow_level(incident, stamp, effects)
+                self._follow_level(incident, released.get(incident.id, Hold.NONE), stamp, effects)
             effects.append(incident.row())
         return effects
 
     def command(self, command: CommandIn, stamp: Stamp) -> tuple[list[Effect], list[Moved]]:
         """Carry out (or refuse, with a reason) what a person said."""
         incident = self.incidents.get(command.incident)
-        why = refusal(incident, command)
-        if incident is None:
+        if incident is None or not isinstance(command.kind, CommandKind):
             return [], []
+        why = refusal(incident, command)
         if why:
             note = f"{why}; {command.note}" if command.note else why
             return [self._event(incident, stamp, f"refused_{command.kind}", command.actor, note)], []
@@ -94,7 +92,7 @@ class Desk:
         for incident in [i for i in self.incidents.values() if i.open]:
             expiry_us = self._expiry_us(incident)
             if expiry_us is not None and expiry_us <= stamp.now_us:
-                incident.acknowledged = False
+                self._unacknowledge(incident)
                 effects.append(self._event(incident, stamp, "acknowledgement_expired", "", f"at {incident.level.word}"))
                 self._begin(incident, stamp, effects)
                 effects.append(incident.row())
@@ -136,24 +134,39 @@ class Desk:
             for language, text in alarm.title.items()
         }
 
-    def _follow_level(self, incident: Incident, stamp: Stamp, effects: list[Effect]) -> None:
-        was, now = incident.level, incident.standing()
-        if now is was:
-            return
-        incident.level, incident.peak_level = now, max(incident.peak_level, now)
-        effects.append(self._event(incident, stamp, "level", "", f"{was.word} to {now.word}"))
-        if now > was:
+    def _follow_level(self, incident: Incident, released: Hold, stamp: Stamp, effects: list[Effect]) -> None:
+        """Follow the highest level that is not held. `released`: a hold on one of its alarms just ended."""
+        was, now, stands = incident.level, incident.standing(), incident.stands
+        if now is not was:
+            incident.level, incident.peak_level = now, max(incident.peak_level, now)
+            held = ", what stands is held" if stands and now is Level.NONE else ""
+            effects.append(self._event(incident, stamp, "level", "", f"{was.word} to {now.word}{held}"))
+        if now > was or (released and now):
             incident.title = self._title(incident.gravest())  # speak of the worst; `first_alarm` keeps what came first
-            incident.acknowledged = False
+            incident.acknowledged, incident.released = False, released
+            if released:
+                effects.append(self._event(incident, stamp, "released", "", f"no longer {released}, it still stands"))
             self._begin(incident, stamp, effects)
             self._fire_due(incident, stamp, effects)
-        elif now is Level.NONE:
-            self._cancel(incident, effects, "all clear")
-            for person, (_, channel, via) in incident.told.items():
-                if person in self.escalation.people:
-                    target = self.escalation.people[person]
-                    due = Due(incident.round, 0, 0, stamp.now_us)
-                    effects.append(notice(self, incident, target, (channel,), via, "clear", due, stamp))
+        elif now is Level.NONE and now is not was:
+            self._cancel(incident, effects, "what stands is held" if stands else "all clear")
+        if not stands and incident.owes_clear:
+            self._tell_clear(incident, stamp, effects)
+
+    def _tell_clear(self, incident: Incident, stamp: Stamp, effects: list[Effect]) -> None:
+        """Whoever was told of something is told that nothing stands any more, also when it was held by then."""
+        incident.owes_clear = False
+        for person, (_, channel, via) in incident.told.items():
+            if person in self.escalation.people:
+                target = self.escalation.people[person]
+                due = Due(incident.round, 0, 0, stamp.now_us)
+                effects.append(notice(self, incident, target, (channel,), via, "clear", due, stamp))
+
+    def _unacknowledge(self, incident: Incident) -> None:
+        incident.acknowledged, incident.released = False, Hold.NONE
+        for alarm in incident.alarms.values():
+            if alarm.stands:
+                alarm.acknowledged = False
 
     def _begin(self, incident: Incident, stamp: Stamp, effects: list[Effect]) -> None:
         """Begin a new round of the chain."""
@@ -196,6 +209,7 @@ class Desk:
                 told_now.add(person.id)
                 effects.append(notice(self, incident, person, step.via, via, kind, due, stamp))
                 incident.told[person.id] = (person.name.get("en", person.id), step.via[0], via)
+                incident.owes_clear = True
         effects.append(self._due(incident, due, "fired", reason))
         if step.repeat_us and not incident.met(step.until):
             again = Due(due.round, due.step, due.repeat + 1, stamp.now_us + step.repeat_us)

@@ -9,11 +9,11 @@ reason and recorded all the same.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from city.geo import Place
 from city.levels import Level
-from rules.alarm.alarm import Alarm, Condition, Move, Moved
+from rules.alarm.alarm import Alarm, Condition, Hold, Move, Moved, fill, happen
 from rules.desk.roster import Chain
 from rules.effects import IncidentSet
 from rules.inputs import CommandIn, CommandKind
@@ -50,7 +50,19 @@ class Due:
 
 @dataclass(slots=True)
 class Incident:
-    """One incident. `round`: how often its chain began; `told`: person id -> (name, channel, via) of the last one."""
+    """One incident.
+
+    Attributes
+    ----------
+    round
+        How often its chain began.
+    told
+        Person id -> (name, channel, via) of the last notice.
+    owes_clear
+        Whether somebody was told of something that has not been told to be over.
+    released
+        The hold that ended when the round began: what stands has stood for longer.
+    """
 
     id: str
     site: str
@@ -72,19 +84,31 @@ class Incident:
     due: list[Due] = field(default_factory=list)
     alarms: dict[str, Alarm] = field(default_factory=dict)
     told: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    owes_clear: bool = False
+    released: Hold = Hold.NONE
+
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        fill(self, state[1])
+        if "owes_clear" not in state[1]:  # kept by a version that told it whenever the level fell to none
+            self.owes_clear = bool(self.told) and self.level is not Level.NONE
 
     @property
     def open(self) -> bool:
         """Whether nobody has closed it yet."""
         return self.closed_us is None
 
+    @property
+    def stands(self) -> bool:
+        """Whether any of its alarms stands, held or not."""
+        return any(alarm.stands for alarm in self.alarms.values())
+
     def standing(self) -> Level:
-        """The highest level of its alarms that stand now."""
-        return max((alarm.level for alarm in self.alarms.values() if alarm.stands), default=Level.NONE)
+        """The highest level of its alarms that stand now and are not held."""
+        return max((alarm.level for alarm in self.alarms.values() if alarm.tells), default=Level.NONE)
 
     def gravest(self) -> Alarm:
-        """The alarm to speak of: the highest standing one, the earliest among equals; else the first."""
-        return max(self.alarms.values(), key=lambda a: (a.stands, a.level, a.peak_level, -a.raised_us))
+        """The alarm to speak of: the highest standing one that is not held, the earliest among equals."""
+        return max(self.alarms.values(), key=lambda a: (a.tells, a.stands, a.level, a.peak_level, -a.raised_us))
 
     def met(self, what: str) -> bool:
         """Whether the incident is `acknowledged` or `dispatched`."""
@@ -123,13 +147,15 @@ def refusal(incident: Incident | None, command: CommandIn) -> str:
         return "the incident is closed"
     if command.kind in NEEDS_NOTE and not command.note.strip():
         return f"{command.kind} needs a note"
-    if command.kind is CommandKind.ACKNOWLEDGE:
+    if command.kind is CommandKind.ACKNOWLEDGE or not isinstance(command.kind, CommandKind):
         return ""
     stages, _ = STAGES[command.kind]
     if incident.stage not in stages:
         return f"{command.kind} does not follow {incident.stage}"
+    if command.kind is CommandKind.CLOSE and (latched := [a.id for a in incident.alarms.values() if a.latched]):
+        return f"latched until somebody resets it with a note: {', '.join(latched)}"
     if command.kind is CommandKind.CLOSE and not command.note.strip():
-        if incident.level is not Level.NONE:
+        if incident.stands:
             return "something still stands: close it with a note that says why"
         if incident.stage not in ("reported", "false_alarm"):
             return "nobody has reported: close it with a note that says why"
@@ -138,9 +164,8 @@ def refusal(incident: Incident | None, command: CommandIn) -> str:
 
 def close_alarms(incident: Incident, now_us: int) -> list[Moved]:
     """Orphaned alarms end with their incident: no rule is left that could clear them."""
-    moves = []
-    for alarm in incident.alarms.values():
-        if alarm.stands and alarm.condition is Condition.ORPHANED:
-            was, alarm.condition, alarm.cleared_us = alarm.condition, Condition.NORMAL, now_us
-            moves.append(Moved(alarm, Move.CLOSED, now_us, alarm.level, was, "closed with its incident"))
-    return moves
+    return [
+        happen(alarm, Move.CLOSED, now_us, "closed with its incident")
+        for alarm in incident.alarms.values()
+        if alarm.stands and alarm.condition is Condition.ORPHANED
+    ]

@@ -13,8 +13,9 @@ from rules.desk.roster import Person
 from rules.effects import NoticeQueued
 
 if TYPE_CHECKING:
-    from rules.desk.desk import Desk, Stamp
+    from rules.desk.desk import Desk
     from rules.desk.incidents import Due, Incident
+    from rules.desk.stamp import Stamp
 
 LATE_US = 60_000_000
 
@@ -82,6 +83,8 @@ def facts(desk: Desk, incident: Incident, alarm: Alarm, language: str) -> dict[s
         "unit": first.unit if first else "",
         "threshold": first.test if first else "",
         "late": alarm.late,
+        "was_held": str(incident.released),
+        "lost": alarm.lost,
         "guidance": alarm.guidance.get(language) or next(iter(alarm.guidance.values()), ""),
         "evidence": [
             asdict(e) | {"time": from_us(e.time_us).isoformat() if e.time_us else None} for e in alarm.evidence

@@ -1,20 +1,41 @@
 -- name: alarm
 -- An alarm's row is to be this; what was recorded first about it (rule, scope, place) stays.
 INSERT INTO lifeline.alarms (alarm, rule, rule_version, scope, sensor, site, district, domain, level, peak_level,
-                             condition, acknowledged, raised_at, cleared_at, late, incident, title)
+                             condition, acknowledged, hold, hold_reason, latched, raised_at, cleared_at, late, incident,
+                             title, gateway)
 VALUES (%(alarm)s, %(rule)s, %(rule_version)s, %(scope)s, %(sensor)s, %(site)s, %(district)s, %(domain)s, %(level)s,
-        %(peak_level)s, %(condition)s, %(acknowledged)s, %(raised_at)s, %(cleared_at)s, %(late)s, %(incident)s, %(title)s)
+        %(peak_level)s, %(condition)s, %(acknowledged)s, %(hold)s, %(hold_reason)s, %(latched)s, %(raised_at)s,
+        %(cleared_at)s, %(late)s, %(incident)s, %(title)s, %(gateway)s)
 ON CONFLICT (alarm) DO UPDATE
 SET rule_version = excluded.rule_version, level = excluded.level, peak_level = excluded.peak_level,
-    condition = excluded.condition, acknowledged = excluded.acknowledged, raised_at = excluded.raised_at,
+    condition = excluded.condition, acknowledged = excluded.acknowledged, hold = excluded.hold,
+    hold_reason = excluded.hold_reason, latched = excluded.latched, raised_at = excluded.raised_at,
     cleared_at = excluded.cleared_at, late = excluded.late, incident = excluded.incident;
 
 -- name: alarm_event
 -- One thing that happened to an alarm.
 INSERT INTO lifeline.alarm_events (event, time, recorded_at, alarm, kind, from_level, to_level, from_condition,
-                                   to_condition, reason, evidence)
+                                   to_condition, reason, evidence, from_hold, to_hold, rule_version)
 VALUES (%(event)s, %(time)s, %(recorded_at)s, %(alarm)s, %(kind)s, %(from_level)s, %(to_level)s, %(from_condition)s,
-        %(to_condition)s, %(reason)s, %(evidence)s)
+        %(to_condition)s, %(reason)s, %(evidence)s, %(from_hold)s, %(to_hold)s, %(rule_version)s)
+ON CONFLICT (event) DO NOTHING;
+
+-- name: shelf_ended
+-- What was held there is not held any more.
+UPDATE lifeline.shelves SET ended_at = %(ended_at)s, ended_why = %(why)s
+WHERE hold = %(hold)s AND target = %(target)s AND ended_at IS NULL;
+
+-- name: shelf
+-- People hold an alarm or a sensor from now on.
+INSERT INTO lifeline.shelves (shelf, hold, target, rule, scope, level, one_shot, since, until, by, reason, via)
+VALUES (%(shelf)s, %(hold)s, %(target)s, %(rule)s, %(scope)s, %(level)s, %(one_shot)s, %(since)s, %(until)s, %(by)s,
+        %(reason)s, %(via)s)
+ON CONFLICT (shelf) DO NOTHING;
+
+-- name: hold_event
+-- What a person decided about an alarm or a sensor, or what became of it.
+INSERT INTO lifeline.hold_events (event, time, target, kind, actor, note, via)
+VALUES (%(event)s, %(time)s, %(target)s, %(kind)s, %(actor)s, %(note)s, %(via)s)
 ON CONFLICT (event) DO NOTHING;
 
 -- name: incident
