@@ -148,7 +148,8 @@ def trim(conn: Connection, portion: int = 10_000) -> int:
 
     Nothing goes while no follower is known, or while one has no snapshot to restart from.
     """
-    return conn.execute(_SQL["trim"], (portion,)).rowcount
+    row = conn.execute(_SQL["trim"], (portion,)).fetchone()
+    return int(row[0]) if row else 0
 
 
 def encode_readings(readings: Readings) -> bytes:

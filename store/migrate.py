@@ -3,6 +3,11 @@
 `migrations/0002_readings.sql` serves every tier; `0002_readings.<tier>.sql` serves one, and the most specific wins:
 `plain`, `apache` and `community` before `timescale` (either licence) before no suffix. A file that was applied is
 recorded with its checksum; if it has changed since, migrating refuses, because nobody could say what the schema is.
+
+A step has a phase, named in its file: `0010_pre_x` (and files without a phase) fit the code that ran before and the new
+code; `0015_post_x` only the new code. So an upgrade without a pause is: all `pre`, restart every role, all `post`.
+A `pre` step never builds on a `post` step of its own release. Each step is a transaction of its own: killed in the
+middle, the next run goes on where it was.
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ from typing import LiteralString
 import psycopg
 
 from city.errors import OutsideError
+from store import grants
 from store.connection import Connection, connect, describe
 from store.statements import statements
 
@@ -28,6 +34,10 @@ log = logging.getLogger(__name__)
 
 _SQL = statements("migrate")
 _FILE = re.compile(r"(\d{4}_\w+?)(?:\.(plain|timescale|apache|community))?\.sql")
+_CHANGES = re.compile(
+    r"^(?:ALTER TABLE(?: ONLY)?|CREATE (?:UNIQUE )?INDEX \w+ ON|CREATE TRIGGER [^;]*?\bON|UPDATE|DELETE FROM)\s+(lifeline\.\w+)",
+    re.MULTILINE,
+)
 _LOCK_KEY = 0x6C696665  # "life": one migrator at a time per database
 _ATTEMPTS = 5
 
@@ -45,6 +55,13 @@ class Tier(StrEnum):
         return (self.value, "") if self is Tier.PLAIN else (self.value, "timescale", "")
 
 
+class Phase(StrEnum):
+    """When a step may be applied: with the code before it still running, or only once every role runs the new code."""
+
+    PRE = "pre"
+    POST = "post"
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One migration file: its name without variant, the variant (empty when it serves every tier), SQL and checksum."""
@@ -57,6 +74,16 @@ class Step:
     def checksum(self) -> str:
         """sha256 of the file's text."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    @property
+    def phase(self) -> Phase:
+        """When it may be applied."""
+        return Phase.POST if self.name[5:].startswith("post_") else Phase.PRE
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """The tables it changes in place (`schema.name`), as far as its text says so: those it waits and locks for."""
+        return tuple(dict.fromkeys(_CHANGES.findall(self.sql)))
 
 
 def steps(tier: Tier, folder: Traversable | None = None) -> list[Step]:
@@ -123,32 +150,54 @@ def plan(conn: Connection, folder: Traversable | None = None) -> list[Step]:
     return [step for name, step in known.items() if name not in applied]
 
 
-def migrate(dsn: str, *, tier: Tier | None = None, folder: Traversable | None = None) -> list[Step]:
+def size_of(conn: Connection, step: Step) -> int:
+    """Bytes of the tables that a step changes in place, as they are now: how much it may have to touch or wait for."""
+    row = conn.execute(_SQL["size"], (list(step.changes),)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def migrate(
+    dsn: str, *, tier: Tier | None = None, folder: Traversable | None = None, phase: Phase | None = None
+) -> list[Step]:
     """Bring a database up to date and return the steps applied; safe to run from several processes at once.
 
     Parameters
     ----------
     tier
         Fix the tier of a new database instead of taking the best the server offers.
+    phase
+        Apply only the steps of this phase; both, in order, when None.
 
     Raises
     ------
     OutsideError
-        When the database cannot be reached, refuses, or its history does not fit (see `plan`).
+        When the database cannot be reached, refuses, or its history does not fit (see `plan`), or `post` is asked for
+        while `pre` steps are left.
     """
     with connect(dsn, autocommit=True, application_name="lifeline migrate") as conn, _alone(conn):
+        if tier is None and _recorded_tier(conn) is not None and not _due(plan(conn, folder), phase):
+            return []  # nothing to do asks for no more rights than reading
         _say(conn, _SQL["house"])
         if tier is not Tier.PLAIN and _recorded_tier(conn) is None:
             _create_extension(conn, dsn)
         if tier is not None:
             _record_tier(conn, tier)
         tier = detect_tier(conn)
-        todo = plan(conn, folder)
+        todo = _due(plan(conn, folder), phase)
         _record_tier(conn, tier)
         for step in todo:
             _apply(conn, step, tier)
             log.info("migrated %s", step.name, extra={"action": "migrated", "step": step.name, "variant": step.variant})
+        grants.settle(conn)
         return todo
+
+
+def _due(todo: list[Step], phase: Phase | None) -> list[Step]:
+    if phase is Phase.POST and (before := [step.name for step in todo if step.phase is Phase.PRE]):
+        raise OutsideError(
+            f"post steps come after pre steps, got {', '.join(before)} not applied; try --phase pre first"
+        )
+    return [step for step in todo if phase in (None, step.phase)]
 
 
 def _apply(conn: Connection, step: Step, tier: Tier) -> None:

@@ -47,9 +47,5 @@ SET seq = excluded.seq, made_at = excluded.made_at, bundle = excluded.bundle, bo
 WHERE s.seq <= excluded.seq
 
 -- name: trim
--- What no follower needs again: not behind its checkpoint, and not behind the snapshot it restarts from. A follower
--- without a snapshot restarts from the beginning, so nothing goes while there is one. In portions, oldest first.
-DELETE FROM lifeline.journal WHERE seq <= (
-    SELECT min(least(coalesce(f.seq, s.seq), coalesce(s.seq, 0)))
-    FROM lifeline.followers f FULL JOIN lifeline.snapshots s USING (follower)
-) AND seq < (SELECT min(seq) FROM lifeline.journal) + %s
+-- What no follower needs again; a function of the database, so that who may only append can call it too.
+SELECT lifeline.trim_journal(%s)

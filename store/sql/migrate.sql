@@ -55,3 +55,10 @@ INSERT INTO lifeline.migrations (name, checksum, tier) VALUES (%s, %s, %s)
 -- name: be_patient
 -- Rather give way and try again than queue everybody else up behind a table lock.
 SET LOCAL lock_timeout = '10s'
+
+-- name: size
+-- What the tables named, with all their pieces and indexes, take on the disk; those not there yet take nothing.
+SELECT coalesce(sum(pg_total_relation_size(tree.relid)), 0)::bigint
+FROM unnest(%s::text[]) AS t (name), LATERAL (
+    SELECT to_regclass(t.name) AS relid WHERE to_regclass(t.name) IS NOT NULL
+    UNION SELECT inhrelid FROM pg_inherits WHERE inhparent = to_regclass(t.name)) AS tree

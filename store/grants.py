@@ -1,0 +1,196 @@
+"""Who may see and write what: three group roles, settled after each migration, and log-ins made for people and programs.
+
+- `city_reader` sees the views of schema `city`, nothing else; a log-in may be held to some districts.
+- `city_writer` runs recorder, watcher, notifier, API and keeper: it appends, and cannot rewrite what happened.
+- `city_views` owns the views and no table, so that the tables' row policies hold for whoever looks through a view.
+
+Roles belong to the whole server. Who migrates needs the right to make them (or to find them made).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import conninfo, sql
+
+from city.errors import InputError, OutsideError
+from store.connection import Connection
+from store.statements import statements
+
+log = logging.getLogger(__name__)
+
+_SQL = statements("grants")
+_GROUPS = ("city_views", "city_reader", "city_writer")
+_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+# Rows that say how things are now. Everything else is history: it can be added to.
+CHANGING = (
+    "districts", "sites", "gateways", "sensors", "latest", "gateway_ledger", "bundles", "current_bundle", "followers",
+    "snapshots", "roles", "health", "clock", "incidents", "alarms", "escalations", "notices", "shelves", "sizes",
+)  # fmt: skip
+PASSING = ("clock", "sizes")  # rows that go when they are no longer true
+STATEMENT_TIMEOUT = "30s"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A log-in as it was made: its name, its new password (shown once), and the districts it sees (empty: all)."""
+
+    name: str
+    password: str
+    districts: tuple[str, ...] = ()
+
+
+def settle(conn: Connection) -> bool:
+    """Make the group roles and give them what they may, as the schema stands; false where this user may not.
+
+    Safe to repeat; run after every migration, so that new tables and views are never forgotten.
+    """
+    missing, may_make, owner, in_views = _one(conn)
+    if not owner or not (may_make or (not missing and in_views)):
+        log.warning(
+            "grants_not_settled: this user may not make roles %s",
+            ", ".join(missing or _GROUPS),
+            extra={"action": "grants_not_settled"},
+        )
+        return False
+    with conn.transaction():
+        conn.execute(_SQL["lock"])
+        for role in missing:
+            conn.execute(sql.SQL(_SQL["make_role"]).format(role=sql.Identifier(role)))
+        conn.execute(_SQL["join_views"])
+        conn.execute(_SQL["own_views"])
+        conn.execute(_SQL["reader"])
+        conn.execute(_literal("writer", changing=list(CHANGING), passing=list(PASSING)))
+    return True
+
+
+def grant_reader(conn: Connection, name: str, districts: Sequence[str] = ()) -> Login:
+    """Make (or renew) a log-in that may read schema `city`: all of it, or only rows of `districts`.
+
+    Raises
+    ------
+    InputError
+        When the name or a district is not one.
+    OutsideError
+        When this user may not make roles.
+    """
+    known = {row[0] for row in conn.execute(_SQL["districts"]).fetchall()}
+    if unknown := sorted(set(districts) - known):
+        raise InputError(
+            f"--district: not in the city, got {', '.join(unknown)}, try {', '.join(sorted(known)) or '-'}"
+        )
+    login = Login(_checked(name), secrets.token_urlsafe(24), tuple(districts))
+    with _making(conn, login.name):
+        _log_in(conn, login, "city_reader", "city_writer")
+        conn.execute(_SQL["forget_reader"], (name,))
+        if districts:
+            conn.execute(_SQL["hold_reader"], (name, list(districts)))
+        for setting, value in (
+            ("default_transaction_read_only", "on"),
+            ("statement_timeout", STATEMENT_TIMEOUT),
+            ("idle_in_transaction_session_timeout", "60s"),
+            ("search_path", "city"),
+        ):
+            _set(conn, name, setting, value)
+    return login
+
+
+def grant_writer(conn: Connection, name: str) -> Login:
+    """Make (or renew) a log-in for Lifeline's own roles: it appends, and cannot rewrite history. Errors as a reader's."""
+    login = Login(_checked(name), secrets.token_urlsafe(24))
+    with _making(conn, login.name):
+        _log_in(conn, login, "city_writer", "city_reader")
+        conn.execute(_SQL["forget_reader"], (name,))
+        conn.execute(sql.SQL("ALTER ROLE {} RESET ALL").format(sql.Identifier(name)))
+    return login
+
+
+def revoke(conn: Connection, name: str) -> None:
+    """Take a log-in away, with whatever it may do here (InputError when `grant_reader` or `grant_writer` made none)."""
+    _checked(name)
+    if not conn.execute(_SQL["is_ours"], {"name": name}).fetchone():
+        raise InputError(f"no log-in {name!r} of Lifeline's here, try `lifeline store logins`")
+    with _making(conn, name):
+        conn.execute(_SQL["forget_reader"], (name,))
+        conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+
+
+def logins(conn: Connection) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Every log-in as (name, `read` or `write`, districts it is held to; empty: all)."""
+    return [(name, kind, tuple(districts or ())) for name, kind, districts in conn.execute(_SQL["logins"]).fetchall()]
+
+
+def dsn_of(dsn: str, login: Login) -> str:
+    """The address of the same database for a log-in, as a URL-free `key=value` string with its password."""
+    return conninfo.make_conninfo(dsn, user=login.name, password=login.password)
+
+
+class _making:  # noqa: N801 - used as a verb, like contextlib's own
+    """One transaction; a missing right becomes an error that says whose help is needed."""
+
+    def __init__(self, conn: Connection, name: str) -> None:
+        self._conn, self._name, self._transaction = conn, name, conn.transaction()
+
+    def __enter__(self) -> None:
+        self._transaction.__enter__()
+
+    def __exit__(self, *what: object) -> None:
+        kind, error, trace = what
+        self._transaction.__exit__(kind, error, trace)  # type: ignore[arg-type] # what Python hands over
+        if isinstance(error, psycopg.errors.InsufficientPrivilege):
+            raise OutsideError(
+                f"role {self._name}: this user may not make roles, got: {error}; try as an administrator, or let one "
+                "say ALTER ROLE … CREATEROLE for the user that migrates"
+            ) from error
+
+
+def _log_in(conn: Connection, login: Login, group: str, not_group: str) -> None:
+    name = sql.Identifier(login.name)
+    exists = conn.execute(_SQL["exists"], (login.name,)).fetchone()
+    if exists and not conn.execute(_SQL["is_ours"], {"name": login.name}).fetchone():
+        raise InputError(f"role {login.name}: there is one that Lifeline did not make, try another name")
+    word = sql.SQL("ALTER" if exists else "CREATE")
+    conn.execute(
+        sql.SQL("{} ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS PASSWORD {}").format(
+            word, name, sql.Literal(login.password)
+        )
+        if not exists
+        else sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(name, sql.Literal(login.password))
+    )
+    conn.execute(sql.SQL("REVOKE {} FROM {}").format(sql.Identifier(not_group), name))
+    conn.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), name))
+
+
+def _set(conn: Connection, name: str, setting: str, value: str) -> None:
+    conn.execute(
+        sql.SQL("ALTER ROLE {} SET {} = {}").format(sql.Identifier(name), sql.Identifier(setting), sql.Literal(value))
+    )
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name) or name in _GROUPS or name.startswith("pg_"):
+        raise InputError(f"not a name for a log-in, got {name!r}, try letters a-z, digits and _, such as grafana")
+    return name
+
+
+def _literal(statement: str, **values: Sequence[str]) -> sql.Composed:
+    """A statement of a DO block: those take no parameters, so values are written in."""
+    text = _SQL[statement]
+    parts = re.split(r"%\((\w+)\)s", text)
+    composed = [
+        sql.Literal(list(values[part])) if at % 2 else sql.SQL(part.replace("%%", "%"))  # type: ignore[arg-type] # ours
+        for at, part in enumerate(parts)
+    ]
+    return sql.Composed(composed)
+
+
+def _one(conn: Connection) -> tuple[list[str], bool, bool, bool]:
+    row = conn.execute(_SQL["may_settle"]).fetchone()
+    assert row is not None, "a SELECT without FROM always has a row"  # noqa: S101 - a fact of SQL, for the type checker
+    return row[0], bool(row[1]), bool(row[2]), bool(row[3])
