@@ -71,3 +71,11 @@ class Calendar:
     def ever(self) -> bool:
         """Whether there is a day for it at all: public holidays may all lie on other weekdays and in other months."""
         return self.holidays != "only" or any(self._has(day) for day in self.free)
+
+    @property
+    def window_us(self) -> int | None:
+        """How long its windows are, in microseconds by a clock that nobody changes; None when days may follow on."""
+        if self.from_ == self.to:
+            return None
+        minutes = (self.to.hour - self.from_.hour) * 60 + self.to.minute - self.from_.minute
+        return minutes % (24 * 60) * 60_000_000
