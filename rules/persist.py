@@ -72,7 +72,8 @@ def _alarm(effect: AlarmSet, at: datetime) -> Mapping[str, Any]:
         "level": alarm.level, "peak_level": alarm.peak_level, "condition": alarm.condition,
         "acknowledged": alarm.acknowledged, "hold": alarm.hold, "hold_reason": alarm.hold_reason,
         "latched": alarm.latched, "gateway": alarm.gateway, "raised_at": _time(alarm.raised_us),
-        "cleared_at": _time(alarm.cleared_us), "late": alarm.late, "incident": alarm.incident or None, "title": Jsonb(dict(alarm.title)),
+        "cleared_at": _time(alarm.cleared_us), "late": alarm.late, "incident": alarm.incident or None,
+        "title": Jsonb(dict(alarm.title)),
     }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from starlette.responses import Response
 
 from city.clock import Clock, SystemClock
 from city.errors import OutsideError
-from lifeline.http import api, crew, metrics, pages
+from lifeline.http import api, crew, holds, metrics, pages
 from lifeline.http.data import WAIT_S, Data
 from lifeline.http.guard import Guard, check_bind
 from lifeline.http.look import Look, language_for
@@ -87,6 +87,7 @@ def create_app(settings: AppSettings) -> FastAPI:
     app.include_router(pages.router(data, look, settings.clock))
     app.include_router(crew.router(data, look, settings.clock, settings.secret))
     app.include_router(api.router(data, settings.clock), prefix="/api/v1")
+    app.include_router(holds.router(data, settings.clock), prefix="/api/v1")
     app.include_router(metrics.router(data))
     style = (files("lifeline.http") / "static" / "lifeline.css").read_text(encoding="utf-8")
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 
 import msgspec
 
-from city.clock import Clock, SystemClock, stopwatch_s
+from city.clock import Clock, SystemClock, stopwatch_s, to_us
+from city.levels import Level
 from lifeline.http.data import WAIT_S, Data, Row
 from rules.desk.incidents import NEEDS_NOTE, STAGES
-from rules.inputs import CommandKind
+from rules.inputs import CommandKind, HoldKind
 from store import journal
 
 WATCHER = "watcher"
@@ -22,10 +26,21 @@ _LOOK_EVERY_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a recorded command: `state` is `waiting`, `done` or `refused`; `reason` is the engine's."""
+    """What became of a recorded command: `reason` is the engine's.
+
+    `state`: `waiting`, `done`, `refused`, or `asked` when a second person must say the same.
+    """
 
     state: str
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Who says it, and why."""
+
+    actor: str
+    note: str
 
 
 def nonce() -> str:
@@ -47,15 +62,42 @@ def record(
     mark
         The form's nonce.
     """
-    command = {
+    return _append(data, clock, _command(clock, kind, actor, note, via, mark) | {"incident": incident})
+
+
+def record_hold(
+    data: Data, clock: Clock, kind: HoldKind, target: str, said: Said, *, via: str, until: datetime | None = None,
+    one_shot: bool = False, level: Level | None = None,
+) -> int:  # fmt: skip
+    """Append a command about an alarm or a sensor, as `record` does.
+
+    Parameters
+    ----------
+    target
+        See `rules.inputs.CommandIn`.
+    until, one_shot, level
+        When a hold ends (aware), whether it ends with the condition, and up to which level it holds.
+    """
+    command = _command(clock, kind, said.actor, said.note, via, "") | {"target": target, "one_shot": one_shot}
+    if until is not None:
+        command["until_us"] = to_us(until)
+    if level is not None:
+        command["level"] = level.word
+    return _append(data, clock, command)
+
+
+def _command(clock: Clock, kind: StrEnum, actor: str, note: str, via: str, mark: str) -> dict[str, object]:
+    return {
         "id": f"{via}-{kind}-{mark[:40] or nonce()}",
-        "incident": incident,
         "kind": kind.value,
         "actor": " ".join(actor.split())[:LONGEST_ACTOR],
         "note": note.strip()[:LONGEST_NOTE],
         "via": via,
         "at_us": clock.now_us(),
     }
+
+
+def _append(data: Data, clock: Clock, command: Mapping[str, object]) -> int:
     with data.connections.connection(timeout=WAIT_S) as conn, conn.transaction():
         seq = journal.append(conn, "command", msgspec.json.encode(command), clock.now())
     wall, began = SystemClock(), stopwatch_s()
@@ -78,6 +120,16 @@ def outcome(data: Data, incident: str, seq: int) -> Outcome:
     if str(event["kind"]).startswith("refused_"):
         return Outcome("refused", str(event["note"]))
     return Outcome("done")
+
+
+def hold_outcome(data: Data, seq: int) -> Outcome:
+    """What became of the command about an alarm or a sensor in journal row `seq`."""
+    event = data.row("hold_outcome", seq=str(seq))
+    if event is None:
+        return Outcome("waiting")
+    kind, reason = str(event["kind"]), str(event["note"])
+    state = "refused" if kind.startswith("refused_") else "asked" if kind.startswith("asked_") else "done"
+    return Outcome(state, reason)
 
 
 def fits(kind: CommandKind, incident: Row) -> bool:

@@ -78,6 +78,6 @@ CREATE VIEW city.blind AS
 SELECT s.sensor, s.gateway, s.site, t.district, a.raised_at AS since, l.received_at AS last_heard, a.alarm
 FROM lifeline.alarms a
 JOIN lifeline.sensors s ON s.gateway = a.scope AND s.in_register
-JOIN lifeline.sites t USING (site)
+JOIN lifeline.sites t ON t.site = s.site
 LEFT JOIN lifeline.latest l USING (sensor_id)
 WHERE a.sensor IS NULL AND a.cleared_at IS NULL AND a.condition <> 'orphaned';

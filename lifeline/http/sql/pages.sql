@@ -48,19 +48,42 @@ ORDER BY time DESC, split_part(event, '.', 1) DESC, event DESC LIMIT 300
 SELECT kind, actor, note FROM city.incident_events
 WHERE incident = %(incident)s AND event LIKE %(seq)s || '.%%' ORDER BY event LIMIT 1
 
+-- name: alarm
+-- One alarm.
+SELECT alarm, rule, scope FROM city.alarms WHERE alarm = %(alarm)s
+
+-- name: hold_outcome
+-- What the engine made of the command in a journal row: its events carry the row's number.
+SELECT kind, actor, note FROM city.hold_events WHERE event LIKE %(seq)s || '.%%' ORDER BY event LIMIT 1
+
+-- name: shelves
+-- What people hold now.
+SELECT * FROM city.shelves ORDER BY until, key LIMIT %(limit)s
+
+-- name: hold_events
+-- Decisions about holds, newest first.
+SELECT * FROM city.hold_events WHERE (%(key)s::text IS NULL OR key = %(key)s)
+  AND (%(before)s::timestamptz IS NULL OR time < %(before)s)
+ORDER BY time DESC, event DESC LIMIT %(limit)s
+
+-- name: blind
+-- Sensors behind silent gateways.
+SELECT * FROM city.blind WHERE (%(gateway)s::text IS NULL OR gateway = %(gateway)s) ORDER BY gateway, sensor
+LIMIT %(limit)s
+
 -- name: alarms
--- Alarms, the highest standing ones first.
+-- Alarms, the highest standing ones first, then those that wait for a reset (both count as open).
 SELECT a.*, l.value, l.time AS value_time, l.age_s, l.stale, s.unit, s.quantity, t.name AS site_name,
        t.name_zh AS site_name_zh
 FROM city.alarms a LEFT JOIN city.latest l ON l.sensor = a.sensor LEFT JOIN city.sensors s ON s.sensor = a.sensor
 LEFT JOIN city.sites t ON t.site = a.site
-WHERE (%(open)s::boolean IS NULL OR (a.cleared_at IS NULL) = %(open)s)
+WHERE (%(open)s::boolean IS NULL OR (a.cleared_at IS NULL OR a.latched) = %(open)s)
   AND (%(incident)s::text IS NULL OR a.incident = %(incident)s)
   AND (%(sensor)s::text IS NULL OR a.sensor = %(sensor)s)
   AND (%(level)s::text IS NULL OR a.level = %(level)s)
   AND (%(before)s::timestamptz IS NULL OR a.raised_at < %(before)s)
-ORDER BY (a.cleared_at IS NOT NULL), array_position(ARRAY['red', 'orange', 'yellow', 'blue', 'none'], a.level),
-         a.raised_at DESC, a.alarm
+ORDER BY (a.cleared_at IS NOT NULL), NOT a.latched,
+         array_position(ARRAY['red', 'orange', 'yellow', 'blue', 'none'], a.level), a.raised_at DESC, a.alarm
 LIMIT %(limit)s
 
 -- name: alarm_events
