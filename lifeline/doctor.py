@@ -8,7 +8,6 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 from urllib.parse import urlsplit
 
 import psycopg
@@ -20,16 +19,11 @@ from lifeline.endpoints import running
 from lifeline.settings import Settings
 from rules.book import Book
 from rules.desk.roster import Escalation
-from store import bundle, migrate, roles
+from store import bundle, migrate, roles, vitals
 from store.connection import Connection, connect, describe
+from store.health import State, graded, judge
 
-State = Literal["ok", "warning", "fault"]
 STYLE: Mapping[State, str] = {"ok": "green", "warning": "yellow", "fault": "bold red"}
-LACKS = {
-    migrate.Tier.PLAIN: "no TimescaleDB: no compression, no continuous aggregates, no retention policies",
-    migrate.Tier.APACHE: "no compression, no continuous aggregates, no retention policies (community edition has them)",
-    migrate.Tier.COMMUNITY: "",
-}
 SKEW_S = (1.0, 60.0)  # system against database clock: from here a warning, a fault
 FREE_BYTES = (5 << 30, 1 << 30)  # disk: below a warning, a fault
 MOST_SHOWN = 1000  # characters of one finding
@@ -86,30 +80,19 @@ def _fault(name: str, error: LifelineError) -> Report:
     return Report(name, "fault", found, f"try {advice}" if advice else "", error.exit_code)
 
 
-def _graded(value: float, limits: tuple[float, float]) -> State:
-    """Grade a value whose limits rise (warning, fault) or fall."""
-    warning, fault = limits
-    if fault >= warning:
-        return "fault" if value >= fault else "warning" if value >= warning else "ok"
-    return "fault" if value < fault else "warning" if value < warning else "ok"
-
-
 def _disk(data: Path) -> Report:
     place = next(folder for folder in (data, *data.parents) if folder.exists())
     free = shutil.disk_usage(place).free
-    state = _graded(free, FREE_BYTES)
+    state = graded(free, FREE_BYTES)
     return Report("disk", state, f"{free / (1 << 30):.1f} GiB free for {data}", "" if state == "ok" else "make room")
 
 
 def _database(conn: Connection, settings: Settings, clock: Clock) -> Iterator[Report]:
     version = conn.info.server_version
     yield Report("database", "ok", f"{describe(settings.database)}, PostgreSQL {version // 10000}.{version % 10000}")
-    tier = migrate.detect_tier(conn)
-    lacks = LACKS[tier]
-    yield Report("database tier", "ok", f"{tier.value}{f': {lacks}' if lacks else ''}")
     row = conn.execute("SELECT extract(epoch FROM clock_timestamp())::float8").fetchone()
     skew_s = abs(clock.now_us() / 1e6 - (row[0] if row else 0.0))
-    state = _graded(skew_s, SKEW_S)
+    state = graded(skew_s, SKEW_S)
     advice = "" if state == "ok" else "let both machines follow one NTP server"
     yield Report("clocks", state, f"database and this machine differ by {skew_s:.3f} s", advice)
     steps = migrate.plan(conn)
@@ -118,8 +101,10 @@ def _database(conn: Connection, settings: Settings, clock: Clock) -> Iterator[Re
         return
     yield Report("migrations", "ok", "up to date")
     yield from _roles(conn, settings)
+    now = judge(vitals.measure(conn))
+    yield from (Report(row.name.replace("_", " "), row.state, row.text, row.advice) for row in now)
     for name, state, advice in conn.execute("SELECT name, state, advice FROM city.health WHERE state <> 'ok'"):
-        if not name.startswith("role_"):
+        if not name.startswith("role_") and name not in {row.name for row in now}:
             yield Report(f"health: {name}", state, advice)
 
 
@@ -132,7 +117,7 @@ def _roles(conn: Connection, settings: Settings) -> Iterator[Report]:
         counts = ", ".join(f"{name} {count}" for name, count in often.items())
         yield Report("restarts", "warning", f"since the start: {counts}", f"see the logs in {settings.data / 'log'}")
     for name, beat in sorted(roles.beats(conn).items()):
-        state = _graded(beat.age_s, BEAT_S)
+        state = graded(beat.age_s, BEAT_S)
         advice = "" if state == "ok" else f"lifeline run, or see {settings.data / 'log' / f'{name}.log'}"
         yield Report(f"role {name}", state, f"last sign of life {beat.age_s:.1f} s ago (process {beat.pid})", advice)
 

@@ -38,7 +38,10 @@ def test_a_whole_system_has_no_fault(settings: Settings) -> None:
     for name in (
         "disk",
         "database",
-        "database tier",
+        "store tier",
+        "store size",
+        "store days left",
+        "journal oldest",
         "clocks",
         "migrations",
         "broker",
