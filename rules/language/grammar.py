@@ -7,47 +7,13 @@ higher level must be harder to reach, say) is checked where it is read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 
+from city.keys import Key as Key
+from city.keys import Kind as Kind
+from city.keys import optional as optional
+from city.keys import required as required
 from city.levels import COLOURS
-
-
-class Kind(StrEnum):
-    """What a key's value is."""
-
-    MEASURE = "measure"  # a number with a unit of the quantity: 15 cm
-    DIFFERENCE = "difference"  # the same, where only a difference counts: a rise, a deadband
-    BAND = "band"  # a list of two measures, the lower one first
-    DISTANCE = "distance"  # a number with a unit of length: 300 m
-    DURATION = "duration"  # 5m, 1h30m
-    COUNT = "count"  # a whole number, 1 or more
-    NUMBER = "number"  # a number above 0
-    TEXT = "text"
-    WORD = "word"  # one of `words`
-    WORDS = "words"  # a list of texts (of `words`, if there are any)
-    NAME = "name"  # a text, or one for each language
-    FLAGS = "flags"  # a list of quality flags, by name or number
-    YES = "yes"  # true or false
-    CONDITION = "condition"
-    CONDITIONS = "conditions"  # a list of them
-    MAPPING = "mapping"  # of `keys`
-    MAPPINGS = "mappings"  # a list of mappings of `keys`
-    CALENDAR = "calendar"  # a calendar's name, or its keys
-    HOUR = "hour"  # a time of day in quotes: "08:00"
-    MONTHS = "months"  # a list of months, 1 to 12
-    DATES = "dates"  # a list of days: 2026-10-01
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """One key: its kind of value, and a sentence on what it means."""
-
-    kind: Kind
-    says: str
-    required: bool = False
-    words: tuple[str, ...] = ()
-    keys: Mapping[str, Key] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +199,8 @@ LEVEL: Mapping[str, Key] = {
     "clear_after": Key(Kind.DURATION, "How long it must not hold before the level ends (the rule's)."),
 }
 
+LADDER: Mapping[str, Key] = {colour: Key(Kind.CONDITION, "What this level asks.", keys=LEVEL) for colour in LEVELS}
+
 WATCH: Mapping[str, Key] = {
     "quantity": Key(Kind.TEXT, "What the sensors measure."),
     "site_kind": _SITE_KIND,
@@ -272,7 +240,7 @@ RULE: Mapping[str, Key] = {
     "id": Key(Kind.TEXT, "The rule's name, unique in the city.", required=True),
     "title": Key(Kind.NAME, "What people read (the id)."),
     "watch": Key(Kind.MAPPING, "Which sensors: one alarm for each.", required=True, keys=WATCH),
-    "ladder": Key(Kind.MAPPING, "The levels and their conditions.", required=True),
+    "ladder": Key(Kind.MAPPING, "The levels and their conditions.", required=True, keys=LADDER),
     "clear_after": Key(Kind.DURATION, "How long a level must not hold before it ends (at once)."),
     "stale_after": Key(Kind.DURATION, "From when on missing data are a gap (5m; at least three intervals)."),
     "confirm": Key(Kind.MAPPING, "Neighbours must see it too, or the level is lower.", keys=CONFIRM),
@@ -307,13 +275,3 @@ FILE: Mapping[str, Key] = {
     "version": Key(Kind.NUMBER, "The version of the language: 1.", required=True),
     "rules": Key(Kind.MAPPINGS, "The rules.", required=True, keys=RULE),
 }
-
-
-def required(keys: Mapping[str, Key]) -> list[str]:
-    """The keys of a table that must be there."""
-    return [name for name, key in keys.items() if key.required]
-
-
-def optional(keys: Mapping[str, Key]) -> list[str]:
-    """The keys of a table that may be missing."""
-    return [name for name, key in keys.items() if not key.required]
