@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from city import units, words
 from city.errors import Fault, FaultyInput
 from city.identity import PLAIN_ID, TOPIC_ID, id_problem, read_name
+from city.keys import Key, Kind, optional, required
 from city.model import City, District, Name, Site
 from city.positions import Path, Positions, check_keys, nearest, nearest_or_all, show
 from city.quantity import DOMAINS, QUANTITIES, Quantity
@@ -16,6 +17,26 @@ from city.register import Register
 from city.sites import SITE_KINDS, read_sites
 from city.yamlfile import read
 
+DISTRICT: Mapping[str, Key] = {
+    "id": Key(Kind.ID, "Its short name, a part of MQTT topics: letters a-z, digits, - and _.", required=True),
+    "name": Key(Kind.NAME, "What people call it.", required=True),
+}
+QUANTITY: Mapping[str, Key] = {
+    "id": Key(Kind.ID, "Its name in files, topics and views.", required=True),
+    "unit": Key(Kind.TEXT, "Its canonical unit: everything inside is in it.", required=True),
+    "domain": Key(Kind.WORD, "What it belongs to.", required=True, words=DOMAINS),
+    "name": Key(Kind.NAME, "What people call it.", required=True),
+    "min": Key(Kind.PLAIN, "Less than this no working sensor reports.", required=True),
+    "max": Key(Kind.PLAIN, "More than this no working sensor reports.", required=True),
+}
+CITY: Mapping[str, Key] = {
+    "name": Key(Kind.NAME, "The city's name.", required=True),
+    "timezone": Key(Kind.TEXT, "Whose clock rosters, calendars and reports go by: an IANA time zone.", required=True),
+    "districts": Key(Kind.MAPPINGS, "Parts of the city with their own operators.", required=True, keys=DISTRICT),
+    "languages": Key(Kind.WORDS, "What notices and screens may speak; the first is usual.", words=words.languages),
+    "quantities": Key(Kind.MAPPINGS, "Quantities that the city adds.", keys=QUANTITY),
+    "site_kinds": Key(Kind.WORDS, "Kinds of site that the city adds."),
+}
 NEEDED = ("city.yaml", "sites.geojson", "gateways.csv", "sensors.csv")
 FILES = (*NEEDED, "calibrations.csv")
 
@@ -99,8 +120,7 @@ def _read_head(text: str, file: str, faults: list[Fault]) -> _Head:
 
 def _head_of(data: object, positions: Positions, faults: list[Fault]) -> _Head:
     head = _Head()
-    required, optional = ("name", "timezone", "districts"), ("languages", "quantities", "site_kinds")
-    faults += check_keys(data, (), positions, required=required, optional=optional)
+    faults += check_keys(data, (), positions, required=required(CITY), optional=optional(CITY))
     if not isinstance(data, Mapping):
         return head
     if "name" in data:
@@ -149,7 +169,7 @@ def _districts(value: object, positions: Positions, faults: list[Fault]) -> tupl
     before = len(faults)
     for index, item in enumerate(_items(value, ("districts",), positions, faults, "- {id: north, name: North}")):
         path: Path = ("districts", index)
-        faults += check_keys(item, path, positions, required=("id", "name"))
+        faults += check_keys(item, path, positions, required=required(DISTRICT))
         if not isinstance(item, Mapping) or "id" not in item:
             continue
         id_, at = item["id"], (*path, "id")
@@ -170,7 +190,7 @@ def _quantities(value: object, positions: Positions, faults: list[Fault]) -> dic
     for index, item in enumerate(_items(value, ("quantities",), positions, faults, example)):
         path: Path = ("quantities", index)
         before = len(faults)
-        faults += check_keys(item, path, positions, required=("id", "unit", "domain", "name", "min", "max"))
+        faults += check_keys(item, path, positions, required=required(QUANTITY))
         if not isinstance(item, Mapping) or len(faults) > before:
             continue
         id_, unit, domain, low, high = (item[key] for key in ("id", "unit", "domain", "min", "max"))
