@@ -1,85 +1,240 @@
-"""Takes readings in: into the tracks, through the detectors, and to every rule that looks at them."""
+"""Takes readings in: into the tracks, through the detectors, and to every rule that looks at them.
+
+A batch is stored as a whole where it is in order. What `rules.glance` proves to change nothing is done with then; all
+the rest goes the one road that decides: `Fold.advance` of every rule that looks at the sensor.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
+from city.levels import Flag
 from city.reading import Sample
 from detectors.protocol import Detector, Finding, Verdict
 from rules.alarm.alarm import Moved
+from rules.alarm.fold import Fold
 from rules.alarm.silence import heard_again
 from rules.alarm.track import Track
-from rules.book import LONGEST_US, REORDER_US, Book
+from rules.alarm.tracks import Longs
+from rules.book import REORDER_US, Book, Instance
 from rules.conditions.condition import USABLE, Moment, holds
 from rules.conditions.truth import Truth
+from rules.glance import Glance
+from rules.inputs import ReadingsIn
 from rules.state import State
 
 
-@dataclass(frozen=True)
+@dataclass
+class _Batch:
+    """Readings of known sensors, sorted by row and time; each run (one sensor) begins at `first`.
+
+    `own`, `before_us`: by run, its row and the newest sample before the batch. `since_us`: its earliest new sample, or
+    the greatest number when nothing was new. `whole`: it is in order, with nothing to be detected.
+    """
+
+    rows: Longs
+    times: Longs
+    received: Longs
+    values: NDArray[np.float64]
+    flags: NDArray[np.uint8]
+    first: NDArray[np.intp]
+    own: Longs
+    before_us: Longs
+    since_us: Longs = field(default_factory=lambda: np.zeros(0, np.int64))
+    whole: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+
+
+_NEVER = np.iinfo(np.int64).max
+
+
 class Intake:
-    """The way of readings into a state under a book. `detectors`: by sensor."""
+    """The way of readings into a state under a book.
 
-    state: State
-    book: Book
-    detectors: Mapping[str, tuple[Detector, ...]]
+    Parameters
+    ----------
+    state, book
+        What is changed, and by which rules.
+    detectors
+        By sensor.
+    glance
+        Whether to pass over what provably changes nothing. It changes no answer.
+    """
 
-    def take(self, samples: Iterable[Sample]) -> tuple[list[Moved], list[Finding]]:
+    def __init__(
+        self, state: State, book: Book, detectors: Mapping[str, tuple[Detector, ...]], *, glance: bool = True
+    ) -> None:
+        self._state, self._book, self._detectors = state, book, detectors
+        self._glance = Glance(state.tracks, book, state.folds, detectors, off=not glance)
+        self._names = {track.row: name for name, track in state.tracks.items()}
+        self._gateways = tuple(book.city.gateways)
+        numbers = {name: number for number, name in enumerate(self._gateways)}
+        self._gateway_of = np.zeros(len(state.tracks.start), np.int64)
+        for sensor in book.city.sensors.values():
+            self._gateway_of[state.tracks[sensor.id].row] = numbers[sensor.gateway]
+        self._known: tuple[tuple[str, ...], Longs] = ((), np.zeros(0, np.int64))  # names last seen, and their rows
+        self._place = np.full(len(state.tracks.start), -1, np.int64)  # of a row: its run in the batch at hand
+
+    def take(self, entry: ReadingsIn) -> tuple[list[Moved], list[Finding]]:
         """Decide on readings, in event-time order; what happened to alarms, and what detectors found anew."""
-        state, book = self.state, self.book
-        dirty: dict[str, int] = {}  # instance key -> earliest event time to decide from
-        findings: list[Finding] = []
-        gateways: dict[str, int] = {}
-        sensors: dict[str, int] = {}
-        for sample in sorted(samples, key=lambda s: (s.time_us, s.sensor)):
-            track = state.tracks.get(sample.sensor)
-            if track is None:
-                continue
-            gateway = book.city.sensors[sample.sensor].gateway
-            gateways[gateway] = max(gateways.get(gateway, 0), sample.received_us)
-            sensors[sample.sensor] = sample.received_us
-            if track.too_late(sample.time_us):
-                findings += self._too_late(track, sample)
-                continue
-            found = track.insert(sample, self.detectors.get(sample.sensor, ()))
-            if found is None:
-                continue
-            findings += self._changed(found)
-            for instance in book.of_sensor.get(sample.sensor, ()):
-                dirty.setdefault(instance.key, sample.time_us)
-            for instance in book.near_sensor.get(sample.sensor, ()):
-                if sample.time_us <= state.folds[instance.key].evaluated_us:
-                    dirty[instance.key] = min(dirty.get(instance.key, sample.time_us), sample.time_us)
-            state.evaluated += 1
-        state.hearing.heard_us.update(gateways)
-        moves = heard_again(state.hearing, book, gateways, sensors)
-        for key, from_us in dirty.items():
-            moves += state.folds[key].advance(book.instances[key], state.tracks, from_us, state.now_us)
-        for sensor in sensors:
-            self._forget(sensor)
+        batch = self._arranged(entry)
+        if not len(batch.rows):
+            return [], []
+        glance = self._glance
+        self._place[batch.own] = np.arange(len(batch.own))
+        seen = glance.seen(batch.own)
+        harmless = glance.harmless(batch.own, batch.times[batch.first])
+        findings = self._store(batch)
+        moves = self._hear(batch)
+        calm = glance.calm(batch.rows, batch.values, batch.first)
+        glance.stirred(batch.own[~(calm & batch.whole)])
+        passed = calm & batch.whole & glance.idle(batch.own)
+        dirty = self._dirty(batch, np.flatnonzero(~passed), np.flatnonzero(seen & ~(harmless & batch.whole)))
+        moves += self._decide(batch, dirty)
+        glance.look_again(batch.own[~passed])
+        self._place[batch.own] = -1
         return moves, findings
 
-    def _forget(self, sensor: str) -> None:
-        """Drop of a track what neither its detectors nor any rule that looks at it can need again."""
-        state, book = self.state, self.book
-        track = state.tracks[sensor]
-        if not track.long:
-            return
-        own = book.of_sensor.get(sensor, ())
-        settled_us = track.newest_us - REORDER_US
-        for instance in own:
-            state.folds[instance.key].settle(settled_us)
-        looking = [(state.folds[i.key], i) for i in (*own, *book.near_sensor.get(sensor, ()))]
-        needed_us = min([settled_us, *(fold.needs_from_us(i) for fold, i in looking if fold.evaluated_us)])
-        track.forget(max(needed_us, track.newest_us - LONGEST_US))
+    def _arranged(self, entry: ReadingsIn) -> _Batch:
+        if entry.sensors is not self._known[0]:
+            tracks = self._state.tracks
+            rows = [tracks[name].row if name in tracks else -1 for name in entry.sensors]
+            self._known = (entry.sensors, np.array(rows, dtype=np.int64))
+        rows = self._known[1][entry.which]
+        order = np.lexsort((entry.time_us, rows))
+        order = order[np.searchsorted(rows[order], 0) :]  # unknown sensors come first, and are passed over
+        rows = rows[order]
+        first = np.flatnonzero(np.concatenate(([True], rows[1:] != rows[:-1]))) if len(rows) else order
+        own = rows[first]
+        return _Batch(
+            rows, entry.time_us[order], entry.received_us[order], entry.value[order], entry.flag[order], first, own,
+            self._state.tracks.newest_us[own],
+        )  # fmt: skip
+
+    # -- storing -------------------------------------------------------------------------------------------------
+
+    def _store(self, batch: _Batch) -> list[Finding]:
+        """Put all samples into their tracks: those in order at once, the others one by one."""
+        rising = np.ones(len(batch.rows), bool)
+        rising[1:] = batch.times[1:] > batch.times[:-1]
+        rising[batch.first] = batch.times[batch.first] > batch.before_us
+        batch.whole = np.logical_and.reduceat(rising, batch.first) & ~self._glance.detected[batch.own]
+        batch.since_us = np.where(batch.whole, batch.times[batch.first], _NEVER)
+        each = np.repeat(batch.whole, np.diff(np.append(batch.first, len(batch.rows))))
+        columns = (batch.rows, batch.times, batch.values, batch.flags, batch.received)
+        self._state.evaluated += int(each.sum())
+        if each.all():
+            self._state.tracks.append(*columns)
+            return []
+        if each.any():
+            rows, times, values, flags, received = (column[each] for column in columns)
+            self._state.tracks.append(rows, times, values, flags, received)
+        left = [column[~each].tolist() for column in columns]
+        return self._store_singly(
+            batch, sorted(zip(left[1], map(self._names.__getitem__, left[0]), *left[2:], strict=True))
+        )
+
+    def _store_singly(self, batch: _Batch, rows: list[tuple[int, str, float, int, int]]) -> list[Finding]:
+        findings: list[Finding] = []
+        state = self._state
+        for time_us, name, value, flag, received_us in rows:
+            track, sample = state.tracks[name], Sample(name, time_us, value, Flag(flag), received_us)
+            if track.too_late(time_us):
+                findings += self._too_late(track, sample)
+                continue
+            found = track.insert(sample, self._detectors.get(name, ()))
+            if found is not None:
+                findings += self._changed(found)
+                place = self._place[track.row]
+                batch.since_us[place] = min(int(batch.since_us[place]), time_us)
+                state.evaluated += 1
+        return findings
+
+    def _hear(self, batch: _Batch) -> list[Moved]:
+        """Note which gateways were heard, and end the alarms of what was silent."""
+        newest = np.zeros(len(self._gateways), np.int64)
+        np.maximum.at(newest, self._gateway_of[batch.own], np.maximum.reduceat(batch.received, batch.first))
+        gateways = {self._gateways[number]: int(newest[number]) for number in np.flatnonzero(newest).tolist()}
+        hearing, tracks = self._state.hearing, self._state.tracks
+        last = batch.received[np.append(batch.first[1:], len(batch.rows)) - 1]
+        sensors = {
+            alarm.scope: int(last[place])
+            for alarm in hearing.alarms.values()
+            if alarm.scope in tracks and (place := self._place[tracks[alarm.scope].row]) >= 0
+        }
+        hearing.hear(self._book, gateways)
+        return heard_again(hearing, self._book, gateways, sensors)
+
+    # -- deciding ------------------------------------------------------------------------------------------------
+
+    def _dirty(self, batch: _Batch, own: NDArray[np.intp], near: NDArray[np.intp]) -> dict[str, int]:
+        """Instances to decide on, and from which event time: of runs `own`, and those that look at runs `near`."""
+        dirty: dict[str, int] = {}
+        book = self._book
+        for place in own.tolist():
+            since_us = int(batch.since_us[place])
+            if since_us != _NEVER:
+                for instance in book.of_sensor.get(self._names[int(batch.own[place])], ()):
+                    dirty[instance.key] = since_us
+        for place in near.tolist():
+            since_us = int(batch.since_us[place])
+            for instance in book.near_sensor.get(self._names[int(batch.own[place])], ()):
+                if since_us <= self._evaluated_us(batch, instance):
+                    dirty[instance.key] = min(dirty.get(instance.key, since_us), since_us)
+        return dirty
+
+    def _evaluated_us(self, batch: _Batch, instance: Instance) -> int:
+        """Up to which event time an instance was decided on before the batch."""
+        row = self._state.tracks[instance.sensor.id].row
+        place = int(self._place[row])
+        return int(batch.before_us[place] if place >= 0 else self._state.tracks.newest_us[row])
+
+    def _decide(self, batch: _Batch, dirty: Mapping[str, int]) -> list[Moved]:
+        """Move the instances on; what happened to their alarms, in the order in which it happened."""
+        state, book = self._state, self._book
+        told: list[tuple[int, str, list[Moved]]] = []
+        touched: dict[str, None] = {}
+        for key, from_us in dirty.items():
+            instance = book.instances[key]
+            fold = state.folds.get(key)
+            if fold is None:
+                evaluated_us = self._evaluated_us(batch, instance)
+                fold = Fold.resting(evaluated_us - REORDER_US - 1, evaluated_us)
+            moves = fold.advance(instance, state.tracks, from_us, state.now_us)
+            if moves:
+                told.append((moves[0].at_us, key, moves))
+            if self._kept(fold, key, instance):
+                touched[instance.sensor.id] = None
+        for sensor in touched:
+            self._remember(sensor)
+        return [moved for *_, moves in sorted(told, key=lambda t: t[:2]) for moved in moves]
+
+    def _kept(self, fold: Fold, key: str, instance: Instance) -> bool:
+        """Keep a fold while it has something to remember; whether it was or is kept."""
+        folds, settled_us = self._state.folds, self._state.tracks[instance.sensor.id].newest_us - REORDER_US
+        if fold.over(settled_us):
+            return folds.pop(key, None) is not None
+        if len(fold.checks) > 1 and fold.checks[1].at_us < settled_us:
+            fold.settle(settled_us)
+        folds[key] = fold
+        return True
+
+    def _remember(self, sensor: str) -> None:
+        state = self._state
+        own = [fold for i in self._book.of_sensor.get(sensor, ()) if (fold := state.folds.get(i.key)) is not None]
+        hold_us = min((fold.checks[0].at_us for fold in own), default=0)
+        self._glance.remember(state.tracks[sensor].row, len(own), hold_us)
 
     def _changed(self, findings: list[Finding]) -> list[Finding]:
         """Only findings that change a detector's verdict on a sensor are recorded."""
         told = []
         for finding in findings:
             key = f"{finding.detector}/{finding.sensor}"
-            was = self.state.verdicts.get(key, Verdict.BLIND)
-            self.state.verdicts[key] = finding.verdict
+            was = self._state.verdicts.get(key, Verdict.BLIND)
+            self._state.verdicts[key] = finding.verdict
             if finding.verdict is not was and not (was is Verdict.BLIND and finding.verdict is Verdict.NORMAL):
                 told.append(finding)
         return told
@@ -88,9 +243,9 @@ class Intake:
         """Too old to change a decision: record that it would have alarmed."""
         if sample.flag not in USABLE:
             return []
-        moment = Moment(sample, track, self.state.tracks)
+        moment = Moment(sample, track, self._state.tracks)
         found = []
-        for instance in self.book.of_sensor.get(sample.sensor, ()):
+        for instance in self._book.of_sensor.get(sample.sensor, ()):
             for rung in instance.ladder.rungs:
                 if holds(rung.condition, moment, 0.0) is Truth.TRUE:
                     reason = (
