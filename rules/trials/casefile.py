@@ -139,8 +139,10 @@ class _File:
             return [self._case({**data, "name": posixpath.basename(self.file)}, (), data)]
         if "expect" in data:
             reading.fault(("expect",), "expect belongs to a test, when there are tests", hint="moving it under tests")
-        cases = []
-        for path, entry in reading.items(data, "tests", (), "- {name: …, series: […], expect: […]}"):
+        cases, entries = [], reading.items(data, "tests", (), "- {name: …, series: […], expect: […]}")
+        if not entries:
+            reading.fault(("tests",), "a file without tests", hint="- {name: …, series: […], expect: […]}")
+        for path, entry in entries:
             if reading.keys(entry, path, ("name", "expect"), TEST) and isinstance(entry, Mapping):
                 cases.append(self._case(entry, path, data))
         return cases

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from city import units
-from city.errors import FaultyInput, InputError
+from city.errors import Fault, FaultyInput, InputError
 from city.levels import COLOURS, Flag, Level
 from city.positions import Path, nearest_or_all, show
 from rules.trials.happenings import Ask, Happening, Mishap, Reload, Restart, Said
@@ -40,6 +40,7 @@ FORMS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "shelve": (("for",), (*_SAID_BY, "one_shot", "level")),
     "out_of_service": ((), (*_SAID_BY, "for")),
 }
+_BESIDE = {"at", *(key for required, optional in FORMS.values() for key in (*required, *optional))}
 _FLAGS = {flag.name.lower(): flag for flag in Flag} | {str(flag.value): flag for flag in Flag}
 _SOON_US, _EVER_US = 1_000_000, 1 << 62
 
@@ -72,10 +73,15 @@ class Events:
         reading = self.reading
         forms = [key for key in data if key in FORMS] if isinstance(data, Mapping) else []
         if not isinstance(data, Mapping) or len(forms) != 1:
-            known = {form: 0 for form in forms}
-            others = [key for key in data if key not in ("at", "for", "by")] if isinstance(data, Mapping) else []
-            hint = nearest_or_all(others[0], FORMS) if others and not known else "one of " + ", ".join(FORMS)
-            reading.fault(path, "an event has exactly one form", ", ".join(known) or show(data), hint)
+            strange = [key for key in data if key not in _BESIDE] if isinstance(data, Mapping) and not forms else []
+            for key in strange:
+                at = reading.positions.key_at((*path, key))
+                reading.faults.append(
+                    Fault(reading.positions.file, *at, f"unknown key {key!r}", hint=nearest_or_all(key, FORMS))
+                )
+            if not strange:
+                what, hint = "an event has exactly one form", "one of " + nearest_or_all("", FORMS)
+                reading.fault(path, what, ", ".join(forms) or show(data), hint)
             return
         form = forms[0]
         required, optional = FORMS[form]

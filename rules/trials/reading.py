@@ -10,7 +10,7 @@ from city import duration
 from city.clock import to_us
 from city.errors import Fault, InputError
 from city.model import City
-from city.positions import Path, Positions, check_keys, nearest_or_all, show
+from city.positions import Path, Positions, check_keys, nearest, nearest_or_all, show
 
 
 @dataclass
@@ -92,8 +92,8 @@ class Reading:
         """One of a few words; a fault and the first when it is none of them."""
         value = data.get(key)
         if not isinstance(value, str) or value not in known:
-            hint = nearest_or_all(str(value), known)
-            self.fault((*path, key), f"{key}: not one of {', '.join(known)}", show(value), hint)
+            hint = nearest(str(value), known)
+            self.fault((*path, key), f"{key}: not one of {', '.join(known)}", show(value), hint and repr(hint))
             return next(iter(known))
         return value
 
