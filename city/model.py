@@ -8,7 +8,9 @@ from datetime import date, datetime
 from functools import cached_property
 
 from city.geo import Place
+from city.lines import Line
 from city.quantity import QUANTITIES, Quantity
+from city.retention import Retention
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,14 @@ class District:
 class Site:
     """A place that is watched: an underpass, a manhole, a bridge, a stretch of gas main.
 
-    `place` is the point used for distances: the point itself, or the first vertex's mean of a line or polygon.
+    Attributes
+    ----------
+    place
+        One point for it: itself, or the mean of the vertices of its line or polygon.
+    along
+        The site (a main, a sewer) whose line it lies on; empty when none.
+    lines, rings
+        The vertices of its lines, and of the outer rings of its polygons (the first one not repeated).
     """
 
     id: str
@@ -47,6 +56,8 @@ class Site:
     place: Place
     along: str = ""
     owner: str = ""
+    lines: tuple[Line, ...] = ()
+    rings: tuple[Line, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +121,7 @@ class City:
     calibrations: Mapping[str, tuple[Calibration, ...]] = field(default_factory=dict)
     quantities: Mapping[str, Quantity] = field(default_factory=lambda: QUANTITIES)
     site_kinds: frozenset[str] = frozenset()
+    retention: Retention = field(default_factory=Retention)
 
     @cached_property
     def sensors_of(self) -> Mapping[str, tuple[Sensor, ...]]:

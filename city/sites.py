@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 from city.errors import Fault, FaultyInput
 from city.geo import Place
 from city.identity import PLAIN_ID, id_problem, read_name
 from city.jsonfile import parse
+from city.lines import Line
 from city.model import Site
 from city.positions import Path, Positions, check_keys, nearest_or_all, show
 
@@ -93,7 +95,8 @@ class _Sites:
         extra = {key: self._text(properties, inside, key) for key in ("along", "owner") if key in properties}
         place = self._place(feature.get("geometry"), (*path, "geometry"))
         if len(self.faults) == before and id_ and name and place:
-            self.sites[id_] = Site(id_, kind, name, district, place, **extra)
+            lines, rings = _shape(feature["geometry"])
+            self.sites[id_] = Site(id_, kind, name, district, place, **extra, lines=lines, rings=rings)
 
     def _id(self, properties: Mapping[str, object], inside: Path) -> str:
         if "id" not in properties:
@@ -169,6 +172,32 @@ def place_problem(lon: float, lat: float) -> tuple[str, str] | None:
     if -90 <= lon <= 90 and -180 <= lat <= 180:
         return "latitude must be within -90..90", "longitude first, then latitude"
     return "longitude must be within -180..180, latitude within -90..90", "degrees in WGS 84, not metres"
+
+
+def _shape(geometry: Mapping[str, Any]) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
+    """The lines, and the outer rings, of a geometry whose positions are right."""
+    coordinates = geometry["coordinates"]
+    match geometry["type"]:
+        case "LineString":
+            return (_line(coordinates),), ()
+        case "MultiLineString":
+            return tuple(_line(piece) for piece in coordinates if piece), ()
+        case "Polygon":
+            return (), (_ring(coordinates),)
+        case "MultiPolygon":
+            return (), tuple(_ring(polygon) for polygon in coordinates if polygon)
+        case _:
+            return (), ()
+
+
+def _line(positions: list[list[float]]) -> Line:
+    return tuple(Place(float(lon), float(lat)) for lon, lat, *_ in positions)
+
+
+def _ring(polygon: list[list[list[float]]]) -> Line:
+    """The outer ring, its first vertex not repeated."""
+    line = _line(polygon[0])
+    return line[:-1] if len(line) > 1 and line[0] == line[-1] else line
 
 
 def _points(value: object, path: Path, depth: int) -> Iterator[tuple[object, Path]]:

@@ -22,30 +22,73 @@ the time count (a sensor that screams and then dies still alarms), `hold` stops 
 starts over. In CLEARING the watch starts anew after the gap. The same happens, at the same instants, whether the gap is
 noticed by the next sample or, before one comes, by `silence`.
 
-A suspect sample may raise but its F counts as UNKNOWN: only flags 1 and 2 cancel or clear.
+Quality flags: a rule says which samples may raise and which may clear. T of a sample that may not raise, and F of one
+that may not clear, count as UNKNOWN; a sample that may do neither is no sample. Usually flags 1, 2 and 3 raise, and
+only 1 and 2 cancel or clear.
+
+What sequences remember is part of the state, so that a ladder put back to a check point goes on exactly as it did.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 
 from city.levels import Flag, Level
-from rules.conditions.condition import Condition, Moment, holds
+from rules.conditions.calm import Calm, calm_of_all
+from rules.conditions.condition import (
+    USABLE,
+    Condition,
+    Memory,
+    Moment,
+    Sequence,
+    holds,
+    neighbours,
+    parts_of,
+    reach_us,
+    remember,
+)
 from rules.conditions.truth import Evidence, Truth
 
 CLEARING_FLAGS = frozenset({Flag.PASS, Flag.NOT_EVALUATED})
 
 
+@dataclass(frozen=True)
+class Flags:
+    """Which samples may raise a level, and which may cancel or clear one."""
+
+    raising: frozenset[Flag] = USABLE
+    clearing: frozenset[Flag] = CLEARING_FLAGS
+
+    @cached_property
+    def usable(self) -> frozenset[Flag]:
+        """Samples that may do either: all others are no samples."""
+        return self.raising | self.clearing
+
+
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One level of a rule. Times in microseconds, `deadband` in the canonical unit, `on_gap`: complete, hold, reset."""
+    """One level of a rule.
+
+    Attributes
+    ----------
+    level, condition
+        The colour, and what it asks.
+    for_us, clear_after_us
+        On-delay and off-delay, microseconds.
+    deadband
+        Canonical unit.
+    on_gap
+        `complete`, `hold` or `reset`.
+    """
 
     level: Level
     condition: Condition
     for_us: int
     deadband: float
     on_gap: str
+    clear_after_us: int
 
 
 class Phase(Enum):
@@ -68,9 +111,10 @@ class RungState:
 
 @dataclass(slots=True)
 class LadderState:
-    """The machines of one rule on one sensor, by level."""
+    """The machines of one rule on one sensor, by level, and what its sequences remember, by slot."""
 
     rungs: dict[Level, RungState] = field(default_factory=dict)
+    memory: dict[int, Memory] = field(default_factory=dict)
 
     @property
     def level(self) -> Level:
@@ -85,6 +129,11 @@ class LadderState:
         return not self.rungs
 
     @property
+    def blank(self) -> bool:
+        """Whether it is as at the beginning: idle, and with nothing remembered."""
+        return not self.rungs and not self.memory
+
+    @property
     def clearing(self) -> bool:
         """Whether the highest standing level is on its way down."""
         level = self.level
@@ -92,7 +141,7 @@ class LadderState:
 
     def copy(self) -> LadderState:
         """An independent copy."""
-        return LadderState({level: replace(rung) for level, rung in self.rungs.items()})
+        return LadderState({level: replace(rung) for level, rung in self.rungs.items()}, dict(self.memory))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,23 +165,45 @@ class _Turn:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ladder:
-    """The levels of one rule for one sensor. Times in microseconds."""
+    """The levels of one rule, highest first; sensors for which it reads the same share one. Times in microseconds."""
 
     rungs: tuple[Rung, ...]
-    clear_after_us: int
     stale_after_us: int
+    flags: Flags = Flags()
+
+    @cached_property
+    def neighbours(self) -> frozenset[str]:
+        """The other sensors its conditions look at."""
+        return frozenset().union(*(neighbours(rung.condition) for rung in self.rungs))
+
+    @cached_property
+    def reach_us(self) -> int:
+        """How far back its conditions look."""
+        return max((reach_us(rung.condition) for rung in self.rungs), default=0)
+
+    @cached_property
+    def calm(self) -> Calm | None:
+        """What suffices for an idle ladder to stay as it is, whatever it remembers."""
+        return calm_of_all([rung.condition for rung in self.rungs])
+
+    @cached_property
+    def sequences(self) -> tuple[Sequence, ...]:
+        """The sequences in its conditions, each once, inner ones first."""
+        found = [part for rung in self.rungs for part in parts_of(rung.condition) if isinstance(part, Sequence)]
+        return tuple({part.slot: part for part in reversed(found)}.values())
 
     def sample(self, state: LadderState, moment: Moment) -> list[Step]:
-        """Move on one good sample (flag 1, 2 or 3; newer than the last one)."""
+        """Move on one sample that may raise or clear (newer than the last one)."""
         before = state.level
         turns: list[_Turn] = []
+        moment = self._with_memory(state, moment)
         for rung in self.rungs:
             own = state.rungs.get(rung.level)
             stands = own is not None and own.phase in (Phase.STANDING, Phase.CLEARING)
             truth = holds(rung.condition, moment, rung.deadband if stands else 0.0)
-            if truth is Truth.FALSE and moment.sample.flag not in CLEARING_FLAGS:
+            if moment.sample.flag not in (self.flags.raising if truth is Truth.TRUE else self.flags.clearing):
                 truth = Truth.UNKNOWN
             if own is not None and truth is not Truth.UNKNOWN:
                 turns += self._gap(rung, own, moment.sample.time_us)
@@ -140,15 +211,28 @@ class Ladder:
                 turns += self._answer(rung, state, truth, moment.sample.time_us)
         return self._steps(state, before, turns, moment)
 
-    def silence(self, state: LadderState, until_us: int) -> list[Step]:
-        """Move on proven silence up to `until_us`: pending levels whose `on_gap` is complete and whose time is up."""
+    def _with_memory(self, state: LadderState, moment: Moment) -> Moment:
+        """The moment as this ladder sees it; its sequences take the sample in first."""
+        if not self.sequences and self.flags.usable == moment.usable:
+            return moment
+        moment = replace(moment, usable=self.flags.usable, memory=state.memory)
+        for sequence in self.sequences:
+            remember(sequence, moment, state.memory, may_raise=moment.sample.flag in self.flags.raising)
+        return moment
+
+    def silence(self, state: LadderState, until_us: int, moment: Moment | None = None) -> list[Step]:
+        """Move on proven silence up to `until_us`: pending levels whose `on_gap` is complete and whose time is up.
+
+        `moment`: the last one with an answer, for the evidence.
+        """
         before = state.level
         turns: list[_Turn] = []
+        moment = replace(moment, usable=self.flags.usable, memory=state.memory) if moment else None
         for rung in self.rungs:
             own = state.rungs.get(rung.level)
             if own is not None and until_us - own.seen_us > self.stale_after_us:
                 turns += self._complete(rung, own, until_us)
-        return self._steps(state, before, turns, None)
+        return self._steps(state, before, turns, moment)
 
     def silence_due_us(self, state: LadderState) -> int | None:
         """Until when silence must last for `silence` to change anything (None: it never will)."""
@@ -196,13 +280,13 @@ class Ladder:
                 del state.rungs[rung.level]
             case Phase.STANDING, Truth.FALSE:
                 own.phase, own.since_us = Phase.CLEARING, at_us
-                return self._answer(rung, state, truth, at_us) if self.clear_after_us == 0 else []
+                return self._answer(rung, state, truth, at_us) if rung.clear_after_us == 0 else []
             case Phase.CLEARING, Truth.TRUE:
                 own.phase = Phase.STANDING
-            case Phase.CLEARING, Truth.FALSE if held_us >= self.clear_after_us:
+            case Phase.CLEARING, Truth.FALSE if held_us >= rung.clear_after_us:
                 del state.rungs[rung.level]
-                reason = f"{rung.level.word}: back for {self.clear_after_us / 1e6:g} s"
-                return [_Turn(own.since_us + self.clear_after_us, rung.level, False, reason)]
+                reason = f"{rung.level.word}: back for {rung.clear_after_us / 1e6:g} s"
+                return [_Turn(own.since_us + rung.clear_after_us, rung.level, False, reason)]
         return []
 
     def _steps(self, state: LadderState, before: Level, turns: list[_Turn], moment: Moment | None) -> list[Step]:

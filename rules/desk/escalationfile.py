@@ -18,7 +18,7 @@ from city.positions import Path, check_keys, nearest_or_all, show
 from city.words import languages
 from city.yamlfile import Read, read
 from rules.desk.roster import DAYS, Chain, ChainStep, Escalation, Person, Roster, Shift
-from rules.language.conditionfile import Reader
+from rules.language.reader import Reader
 
 FILE = "escalation.yaml"
 REACH = ("email", "webhook", "phone")

@@ -28,7 +28,7 @@ def test_the_small_city_is_right() -> None:
         (RULE % "{above: 15 cm, for: 3 min}", "not a duration, got '3 min', try 3s, 3m or 3h"),
         (RULE % "{above: 15 cm, on_gap: forget}", "on_gap: not one of complete, hold, reset"),
         (RULE % "{above: 15 cm, deadband: -3 cm}", "a deadband is not negative"),
-        (RULE % "{rising: 2 cm}", "rising needs a time to do it in, try within: 10m"),
+        (RULE % "{rising: 2 cm}", "missing key 'within'"),
         (RULE % "{detector: flod_onset}", "unknown detector, got 'flod_onset', try flood_onset"),
         (RULE % "{detector: methane_onset}", "methane_onset is not made for water_depth"),
         (RULE % "{near: {quantity: rainfal, within: 2 km}, sum: 30m, above: 15 mm}", "try 'rainfall'"),
