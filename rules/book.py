@@ -11,6 +11,7 @@ from city.model import City, Gateway, Sensor
 from rules.alarm.alarm import Alarm
 from rules.alarm.ladder import Ladder, Step
 from rules.conditions.calm import Calm
+from rules.language.wording import Seen, Where, words
 
 REORDER_US = 15 * 60 * 1_000_000  # late data up to 15 minutes behind a sensor's newest are decided on in order
 WAIT_US = 24 * 3600 * 1_000_000  # so long a neighbour's samples are kept for a sensor that looks at it and is away
@@ -65,6 +66,7 @@ class Instance:
     ladder: Ladder
     site: str
     district: str
+    where: Where | None = None  # for titles and guidance that name it
 
     @cached_property
     def key(self) -> str:
@@ -94,11 +96,13 @@ class Instance:
     def alarm(self, name: str, step: Step, now_us: int) -> Alarm:
         """A new alarm for the step that raised it; late when it is told long after its own time."""
         late_us = max(LATE_INTERVALS * self.sensor.interval_s * 1e6, LATE_AT_LEAST_US)
+        seen = Seen(self.where, step.evidence, step.to_level, step.at_us)
         return Alarm(
             id=name, rule=self.rule.id, rule_version=self.rule.version, scope=self.sensor.id, sensor=self.sensor.id,
-            site=self.site, district=self.district, domain=self.sensor.quantity.domain, title=self.rule.title,
-            raised_us=step.at_us, level=step.to_level, peak_level=step.to_level, late=now_us - step.at_us > late_us,
-            evidence=step.evidence, guidance=self.rule.guidance, escalate=self.rule.escalate,
+            site=self.site, district=self.district, domain=self.sensor.quantity.domain,
+            title=words(self.rule.title, seen), raised_us=step.at_us, level=step.to_level, peak_level=step.to_level,
+            late=now_us - step.at_us > late_us,
+            evidence=step.evidence, guidance=words(self.rule.guidance, seen), escalate=self.rule.escalate,
             latching=self.rule.latch, gateway=self.sensor.gateway,
         )  # fmt: skip
 
@@ -115,6 +119,7 @@ class Watch:
     site: str
     district: str
     written: str
+    where: Where | None = None  # for titles and guidance that name it
 
     @property
     def scope(self) -> str:
@@ -128,11 +133,13 @@ class Watch:
 
     def alarm(self, name: str, raised_us: int) -> Alarm:
         """A new diagnostic alarm."""
+        seen = Seen(self.where, (), self.level, raised_us, self.written)
         return Alarm(
             id=name, rule=self.rule.id, rule_version=self.rule.version, scope=self.scope,
             sensor=self.sensor.id if self.sensor else None, site=self.site, district=self.district, domain="platform",
-            title=self.rule.title, raised_us=raised_us, level=self.level, peak_level=self.level, late=False,
-            guidance=self.rule.guidance, escalate=self.rule.escalate, diagnostic=True, latching=self.rule.latch,
+            title=words(self.rule.title, seen), raised_us=raised_us, level=self.level, peak_level=self.level,
+            late=False, guidance=words(self.rule.guidance, seen), escalate=self.rule.escalate, diagnostic=True,
+            latching=self.rule.latch,
             gateway=self.gateway.id,
         )  # fmt: skip
 

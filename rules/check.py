@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from city.errors import Fault, FaultyInput
 from city.load import load_city_faults
 from city.model import City
-from city.yamlfile import parse
+from city.yamlfile import read
 from rules.book import Book
 from rules.desk.escalationfile import load_escalation
 from rules.desk.roster import Escalation
@@ -45,11 +45,21 @@ def check_files(files: Mapping[str, str]) -> list[Fault]:
     return []
 
 
-def _named_chains(files: Mapping[str, str]) -> list[str]:
+class _Unread(Collection[str]):
+    """Names in a file that could not be understood: any may be among them."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def _named_chains(files: Mapping[str, str]) -> Collection[str]:
     """Chain names of a faulty escalation.yaml, so that its faults do not make every rule look wrong too."""
-    try:
-        data, _ = parse(files.get("escalation.yaml", ""), "escalation.yaml")
-    except FaultyInput:
-        data = None
-    chains = data.get("chains") if isinstance(data, Mapping) else None
-    return list(chains) if isinstance(chains, Mapping) else []
+    written = read(files["escalation.yaml"], "escalation.yaml")
+    chains = written.data.get("chains") if isinstance(written.data, Mapping) else None
+    return list(chains) if written.whole and isinstance(chains, Mapping) else _Unread()

@@ -24,7 +24,7 @@ from rules.language.grammar import FILE, INHIBITED_BY, LADDER, RULE, SAME, SOURC
 from rules.language.ladderfile import check_ladder, read_ladder
 from rules.language.reader import Reader
 from rules.language.watchfile import Register, read_silence, watched
-from rules.language.wording import file_faults, template_faults
+from rules.language.wording import Where, file_faults, has_places, template_faults
 
 TEXT_KEYS = ("title", "guidance", "escalate", "source", "latch", "inhibited_by")  # what changes no condition
 
@@ -136,8 +136,11 @@ def _read_rule(books: _Books, reader: Reader, data: object, path: Path) -> None:
     sensors = watched(reader, books.register, watch, (*path, "watch"), quantity)
     if len(reader.faults) > before:
         return
+    templated = any(map(has_places, (*rule.title.values(), *rule.guidance.values())))
     for sensor in sensors:
-        instance = Instance(rule, sensor, plan.make(sensor), sensor.site, books.city.district_of(sensor))
+        district = books.city.district_of(sensor)
+        where = Where.of(books.city, sensor.site, district, sensor, sensor.id) if templated else None
+        instance = Instance(rule, sensor, plan.make(sensor), sensor.site, district, where)
         books.instances[instance.key] = instance
     if sensors:
         check_ladder(reader, plan, sensors[0], path)

@@ -10,7 +10,7 @@ from city.duration import write as write_duration
 from city.errors import Fault
 from city.levels import Level
 from city.model import Sensor
-from city.positions import Path, Positions, nearest_or_all, show
+from city.positions import Path, Positions
 from city.yamlfile import read
 from rules.alarm.ladder import Rung
 from rules.book import Book, Instance, Rule
@@ -77,49 +77,6 @@ def lint(files: Mapping[str, str], book: Book) -> list[Advice]:
             if own:
                 found += _about_level(written, colour, own, book)
     return sorted(set(found))
-
-
-def inhibition_faults(files: Mapping[str, str], book: Book) -> list[Fault]:
-    """Faults of `inhibited_by`: a rule that there is not, and rules that hold each other in a circle."""
-    rules = _rules(book)
-    sources = {rule.id: [source for source, _ in rule.inhibited_by] for rule in rules.values()}
-    unknown = {(own, source) for own, named in sources.items() for source in named if source not in rules}
-    circles = _circles(sources)
-    if not unknown and not circles:
-        return []
-    where = {written.rule.id: written for written in _written(files, book)}
-    faults = []
-    for own, source in sorted(unknown):
-        at = (*where[own].path, "inhibited_by", sources[own].index(source), "rule")
-        faults.append(where[own].positions.fault(at, "no such rule", show(source), nearest_or_all(source, rules)))
-    for circle in circles:
-        at = (*where[circle[0]].path, "inhibited_by", sources[circle[0]].index(circle[1]), "rule")
-        what = "rules hold each other back in a circle"
-        faults.append(where[circle[0]].positions.fault(at, what, " → ".join(circle), "leaving one of them out"))
-    return faults
-
-
-def _circles(sources: Mapping[str, Sequence[str]]) -> list[list[str]]:
-    """The circles of a graph, each once, from its first member by name to itself."""
-    found: dict[frozenset[str], list[str]] = {}
-    done: set[str] = set()
-    for start in sorted(sources):
-        trail: list[str] = []
-        ways = [iter([start])]
-        while ways:
-            step = next(ways[-1], None)
-            if step is None:
-                ways.pop()
-                if trail:
-                    done.add(trail.pop())
-            elif step in trail:
-                circle = trail[trail.index(step) :]
-                first = circle.index(min(circle))
-                found.setdefault(frozenset(circle), [*circle[first:], *circle[:first], circle[first]])
-            elif step not in done and step in sources:
-                trail.append(step)
-                ways.append(iter(sources[step]))
-    return list(found.values())
 
 
 def _rules(book: Book) -> dict[str, Rule]:
@@ -194,7 +151,7 @@ def _about_level(written: _Written, colour: str, own: Sequence[tuple[Instance, R
     level = ladder.get(colour) if isinstance(ladder, Mapping) else None
     deadband = max(rung.deadband for _, rung in own)
     if deadband <= 0 and (asked := _own_comparison(level)):
-        what = f"{colour} has no deadband: a value that wavers about {asked} raises it again and again"
+        what = f"{colour} has no deadband: a value that wavers around {asked} raises it again and again"
         found.append(written.at("no-deadband", path, what, "deadband: a little more than the sensor's noise"))
     if all(_never_ends(rung, instance.sensor) for instance, rung in own):
         found.append(written.at("never-clears", (*path, "deadband"), f"{colour} can never end", "a smaller deadband"))
@@ -247,12 +204,12 @@ def _never_ends(rung: Rung, sensor: Sensor) -> bool:
 
 
 def _own_comparison(level: object) -> str:
-    """The first comparison with the sensor's own value in a level as written, as text; empty when there is none."""
+    """The bound that a level as written first holds the sensor's own value against; empty when there is none."""
     if not isinstance(level, Mapping) or any(key in level for key in ("near", *AGGREGATES)):
         return ""
     for form in COMPARISONS:
         if form in level:
             bound = level[form]
-            return f"{form} {' to '.join(map(str, bound)) if isinstance(bound, list) else bound}"
+            return " or ".join(map(str, bound)) if isinstance(bound, list) else str(bound)
     parts = level.get("all") or level.get("any") or []
     return next((asked for part in parts if (asked := _own_comparison(part))), "") if isinstance(parts, list) else ""

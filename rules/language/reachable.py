@@ -64,7 +64,11 @@ def why_never(condition: Condition, sensor: Sensor, city: City) -> str:
             return whys[0] if all(whys) else ""
         case Only(calendar, part, written):
             ever = getattr(calendar, "ever", None)
-            return f"no day is ever {written}" if ever is not None and not ever() else why_never(part, sensor, city)
+            return (
+                f"there is no day in the calendar ({written})"
+                if ever is not None and not ever()
+                else why_never(part, sensor, city)
+            )
         case _:
             return ""
 

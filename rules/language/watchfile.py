@@ -13,6 +13,7 @@ from rules.conditions.kinds import Silent
 from rules.language.conditionfile import read_condition
 from rules.language.grammar import LEVELS, NOT_IN_SILENCE
 from rules.language.reader import ANY, Reader
+from rules.language.wording import Where
 
 STALE_INTERVALS = 3
 
@@ -114,4 +115,5 @@ def _watch(rule: Rule, level: Level, silent: Silent, city: City, sensor: Sensor 
     interval_s = gateway.interval_s if sensor is None else sensor.interval_s
     after_us = max(silent.after_us, round(STALE_INTERVALS * interval_s * 1e6))
     site, district = (gateway.id, gateway.district) if sensor is None else (sensor.site, city.district_of(sensor))
-    return Watch(rule, level, after_us, sensor, gateway, site, district, silent.written)
+    where = Where.of(city, site, district, sensor, sensor.id if sensor else gateway.name or gateway.id)
+    return Watch(rule, level, after_us, sensor, gateway, site, district, silent.written, where)

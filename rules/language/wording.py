@@ -99,44 +99,50 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     return _PART.sub(one, template)
 
 
-def words(
-    templates: Mapping[str, str], where: Where | None, evidence: Sequence[Evidence], level: Level, since_us: int
-) -> Mapping[str, str]:
-    """Templates by language, filled for an alarm that is being raised. Never raises: then the templates stay bare.
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What raised an alarm.
 
-    Parameters
+    Attributes
     ----------
     where
-        The names of its place; without them the places stay empty.
+        The names of its place; without them those places stay empty.
     evidence
-        What raised it; the first speaks for `{value}`, `{unit}` and `{threshold}`.
-    since_us
-        Event time of the raise, microseconds since 1970.
+        The first one speaks for `{value}`, `{unit}` and `{threshold}`.
+    level, since_us
+        Its level, and the event time of the raise in microseconds since 1970.
+    written
+        What it was held against where there is no evidence.
     """
+
+    where: Where | None
+    evidence: Sequence[Evidence]
+    level: Level
+    since_us: int
+    written: str = ""
+
+
+def words(templates: Mapping[str, str], seen: Seen) -> Mapping[str, str]:
+    """Templates by language, filled for an alarm that is being raised. Never raises: then the templates stay bare."""
     if not any(map(has_places, templates.values())):
         return templates
     try:
-        return {
-            language: fill(text, _values(language, where, evidence, level, since_us))
-            for language, text in templates.items()
-        }
+        return {language: fill(text, _values(language, seen)) for language, text in templates.items()}
     except Exception:  # noqa: BLE001 - whatever is wrong with the words, the alarm is raised
         _log.exception("template_failed", extra={"action": "template_failed"})
         return {language: _PART.sub("", text) for language, text in templates.items()}
 
 
-def _values(
-    language: str, where: Where | None, evidence: Sequence[Evidence], level: Level, since_us: int
-) -> dict[str, str]:
-    first = evidence[0] if evidence else None
-    found = {"level": level_word(level, language)}
+def _values(language: str, seen: Seen) -> dict[str, str]:
+    where, first = seen.where, seen.evidence[0] if seen.evidence else None
+    found = {"level": level_word(seen.level, language), "threshold": say_test(seen.written, language)}
     if first is not None:
         found["value"] = number(first.value) if first.value is not None else say("notice.not_seen", language)
-        found["unit"] = first.unit
+        found["unit"] = first.unit if first.value is not None else ""
         found["threshold"] = say_test(first.test, language)
     if where is not None:
         found["site"] = where.site.in_(language)
         found["district"] = where.district.in_(language)
         found["sensor"] = where.sensor
-        found["since"] = at(from_us(since_us), where.zone)
+        found["since"] = at(from_us(seen.since_us), where.zone)
     return found
