@@ -101,8 +101,8 @@ class Intake:
     def _arranged(self, entry: ReadingsIn) -> _Batch:
         if entry.sensors is not self._known[0]:
             tracks = self._state.tracks
-            rows = [tracks[name].row if name in tracks else -1 for name in entry.sensors]
-            self._known = (entry.sensors, np.array(rows, dtype=np.int64))
+            known = [tracks[name].row if name in tracks else -1 for name in entry.sensors]
+            self._known = (entry.sensors, np.array(known, dtype=np.int64))
         rows = self._known[1][entry.which]
         order = np.lexsort((entry.time_us, rows))
         order = order[np.searchsorted(rows[order], 0) :]  # unknown sensors come first, and are passed over
@@ -124,18 +124,16 @@ class Intake:
         batch.whole = np.logical_and.reduceat(rising, batch.first) & ~self._glance.detected[batch.own]
         batch.since_us = np.where(batch.whole, batch.times[batch.first], _NEVER)
         each = np.repeat(batch.whole, np.diff(np.append(batch.first, len(batch.rows))))
-        columns = (batch.rows, batch.times, batch.values, batch.flags, batch.received)
         self._state.evaluated += int(each.sum())
-        if each.all():
-            self._state.tracks.append(*columns)
-            return []
         if each.any():
-            rows, times, values, flags, received = (column[each] for column in columns)
-            self._state.tracks.append(rows, times, values, flags, received)
-        left = [column[~each].tolist() for column in columns]
-        return self._store_singly(
-            batch, sorted(zip(left[1], map(self._names.__getitem__, left[0]), *left[2:], strict=True))
-        )
+            at = slice(None) if each.all() else np.flatnonzero(each)
+            self._state.tracks.append(
+                batch.rows[at], batch.times[at], batch.values[at], batch.flags[at], batch.received[at]
+            )
+        left = np.flatnonzero(~each)
+        names = [self._names[row] for row in batch.rows[left].tolist()]
+        rest = (column[left].tolist() for column in (batch.values, batch.flags, batch.received))
+        return self._store_singly(batch, sorted(zip(batch.times[left].tolist(), names, *rest, strict=True)))
 
     def _store_singly(self, batch: _Batch, rows: list[tuple[int, str, float, int, int]]) -> list[Finding]:
         findings: list[Finding] = []

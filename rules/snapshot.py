@@ -75,7 +75,7 @@ def freeze(state: State) -> Sequence[bytes | memoryview]:
         gc.enable()
     blocks: list[bytes | memoryview] = [_HEAD.pack(_MARK, SHAPE, len(pickled)), pickled]
     for name in COLUMNS:
-        block = memoryview(columns[name]).cast("B")
+        block = columns[name].view(np.uint8).data
         blocks += [_LENGTH.pack(len(block)), block]
     return blocks
 

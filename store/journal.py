@@ -6,6 +6,7 @@ everything after it keeps other writers waiting.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -20,6 +21,7 @@ from store.statements import statements
 _SQL = statements("journal")
 Kind = Literal["readings", "status", "tick", "command", "bundle"]
 
+_PIECE_BYTES = 4 << 20  # of a snapshot in one row
 _MAGIC = b"LLR1"
 # The columns of Readings in their order, little-endian: 37 bytes a row.
 _COLUMNS = ("<i4", "<i8", "<i8", "<f8", "u1", "<f8")
@@ -130,17 +132,45 @@ def set_checkpoint(conn: Connection, follower: str, seq: int, at: datetime) -> N
 def load_snapshot(conn: Connection, follower: str) -> Snapshot | None:
     """The last snapshot of a follower, if it made one."""
     row = conn.execute(_SQL["load_snapshot"], (follower,)).fetchone()
-    return Snapshot(*row) if row else None
+    if row is None:
+        return None
+    rest = conn.execute(_SQL["load_snapshot_rest"], (follower,)).fetchall()
+    return Snapshot(row[0], row[1], b"".join((row[2], *(part for (part,) in rest))))
 
 
-def save_snapshot(conn: Connection, follower: str, snapshot: Snapshot, at: datetime) -> None:
-    """Keep a follower's snapshot in place of its last one (OutsideError when that one is newer)."""
+def save_snapshot(
+    conn: Connection, follower: str, snapshot: Snapshot, at: datetime, more: Iterable[bytes | memoryview] = ()
+) -> None:
+    """Keep a follower's snapshot in place of its last one (OutsideError when that one is newer).
+
+    `more` follows the snapshot's body, block by block, so that a long one is never in one piece; several statements:
+    commit after them.
+    """
     values = (follower, snapshot.seq, at, snapshot.bundle, snapshot.body)
     if conn.execute(_SQL["save_snapshot"], values).rowcount == 0:
         raise OutsideError(
             f"follower {follower}: has a newer snapshot than the one of journal row {snapshot.seq}; "
             "try stopping the second process that follows under this name"
         )
+    conn.execute(_SQL["forget_snapshot_rest"], (follower,))
+    for part, piece in enumerate(_pieces(more)):
+        conn.execute(_SQL["save_snapshot_rest"], (follower, part, piece), binary=True)
+
+
+def _pieces(blocks: Iterable[bytes | memoryview]) -> Iterator[bytes]:
+    """Blocks cut and put together to pieces of even length."""
+    piece = bytearray()
+    for block in map(memoryview, blocks):
+        at = 0
+        while at < len(block):
+            end = at + _PIECE_BYTES - len(piece)
+            piece += block[at:end]
+            at = end
+            if len(piece) == _PIECE_BYTES:
+                yield bytes(piece)
+                piece.clear()
+    if piece:
+        yield bytes(piece)
 
 
 def trim(conn: Connection, portion: int = 10_000) -> int:

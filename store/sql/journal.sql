@@ -39,6 +39,18 @@ ON CONFLICT (follower) DO UPDATE SET seq = excluded.seq, updated_at = excluded.u
 -- A follower's last snapshot.
 SELECT seq, bundle, body FROM lifeline.snapshots WHERE follower = %s
 
+-- name: load_snapshot_rest
+-- What follows its body, in order.
+SELECT body FROM lifeline.snapshot_rest WHERE follower = %s ORDER BY part
+
+-- name: forget_snapshot_rest
+-- Before a new one takes its place.
+DELETE FROM lifeline.snapshot_rest WHERE follower = %s
+
+-- name: save_snapshot_rest
+-- One piece of what follows a snapshot's body.
+INSERT INTO lifeline.snapshot_rest (follower, part, body) VALUES (%s, %s, %s)
+
 -- name: save_snapshot
 -- Only the newest is kept.
 INSERT INTO lifeline.snapshots AS s (follower, seq, made_at, bundle, body) VALUES (%s, %s, %s, %s, %s)
