@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import count
 
 from city.clock import from_us
 from city.geo import Place
@@ -20,7 +21,7 @@ from rules.desk.incidents import STAGES, UNDER_WAY, Due, Incident, close_alarms,
 from rules.desk.notices import notice
 from rules.desk.roster import Chain, ChainStep, Escalation
 from rules.desk.stamp import Stamp
-from rules.effects import Effect, EscalationSet, IncidentEvent
+from rules.effects import AlarmSet, Effect, EscalationSet, IncidentEvent
 from rules.inputs import CommandIn, CommandKind
 
 _REOPENS = UP | {Move.RELEASED}
@@ -92,7 +93,7 @@ class Desk:
         for incident in [i for i in self.incidents.values() if i.open]:
             expiry_us = self._expiry_us(incident)
             if expiry_us is not None and expiry_us <= stamp.now_us:
-                self._unacknowledge(incident)
+                self._unacknowledge(incident, effects)
                 effects.append(self._event(incident, stamp, "acknowledgement_expired", "", f"at {incident.level.word}"))
                 self._begin(incident, stamp, effects)
                 effects.append(incident.row())
@@ -115,7 +116,7 @@ class Desk:
         else:
             chain = self.escalation.chains.get(alarm.escalate)
             incident = Incident(
-                "I" + alarm.id[1:], alarm.site, alarm.district, place, self._title(alarm), alarm.id, alarm.diagnostic,
+                self._new_id(alarm), alarm.site, alarm.district, place, self._title(alarm), alarm.id, alarm.diagnostic,
                 alarm.raised_us, alarm.raised_us, chain,
             )  # fmt: skip
             self.incidents[incident.id] = incident
@@ -125,6 +126,12 @@ class Desk:
         incident.newest_us = max(incident.newest_us, alarm.raised_us)
         effects.append(self._event(incident, stamp, kind, "", note))
         return incident
+
+    def _new_id(self, alarm: Alarm) -> str:
+        """The incident's name is its first alarm's, numbered when that alarm had one before, closed meanwhile."""
+        base = "I" + alarm.id[1:]
+        names = (base if n == 1 else f"{base}-{n}" for n in count(1))
+        return next(name for name in names if name not in self.incidents and name != alarm.incident)
 
     def _title(self, alarm: Alarm) -> dict[str, str]:
         """What and where, by language."""
@@ -162,11 +169,12 @@ class Desk:
                 due = Due(incident.round, 0, 0, stamp.now_us)
                 effects.append(notice(self, incident, target, (channel,), via, "clear", due, stamp))
 
-    def _unacknowledge(self, incident: Incident) -> None:
+    def _unacknowledge(self, incident: Incident, effects: list[Effect]) -> None:
         incident.acknowledged, incident.released = False, Hold.NONE
         for alarm in incident.alarms.values():
             if alarm.stands:
                 alarm.acknowledged = False
+                effects.append(AlarmSet(replace(alarm)))
 
     def _begin(self, incident: Incident, stamp: Stamp, effects: list[Effect]) -> None:
         """Begin a new round of the chain."""

@@ -11,9 +11,9 @@ from detectors.registry import create
 from rules import snapshot
 from rules.alarm.alarm import Alarm
 from rules.check import Checked, load_files
-from rules.effects import AlarmEvent, AlarmSet, Effect, IncidentEvent, IncidentSet, NoticeQueued
+from rules.effects import AlarmEvent, AlarmSet, Effect, HoldEvent, IncidentEvent, IncidentSet, NoticeQueued
 from rules.engine import Engine
-from rules.inputs import BundleIn, CommandIn, CommandKind, Input, ReadingsIn, TickIn
+from rules.inputs import BundleIn, CommandIn, CommandKind, HoldKind, Input, ReadingsIn, TickIn
 
 T0_US = 1_782_900_000_000_000  # 2026-07-01T10:00:00Z
 
@@ -135,6 +135,21 @@ class Desk:
     def command(self, kind: CommandKind, incident: str, at_s: float, note: str = "", actor: str = "Li") -> list[Effect]:
         return self.step(CommandIn(f"c{self.seq}", incident, kind, actor, note, "test"), at_s)
 
+    def hold(
+        self, kind: HoldKind, target: str, at_s: float, note: str = "pump test", actor: str = "Li", *,
+        until_s: float | None = None, one_shot: bool = False, level: Level | None = None,
+    ) -> list[Effect]:  # fmt: skip
+        """What a person says about an alarm (`rule/scope`, or its id) or a sensor."""
+        until_us = None if until_s is None else T0_US + round(until_s * 1e6)
+        return self.step(
+            CommandIn(f"h{self.seq}", "", kind, actor, note, "test", target, until_us, one_shot, level), at_s
+        )
+
+    def reload(self, files: Mapping[str, str], at_s: float) -> list[Effect]:
+        """Another city folder is put in force."""
+        self.checked = load_files(files)
+        return self.step(BundleIn("c", self.checked.book, self.checked.escalation), at_s)
+
     def restart(self) -> None:
         """As a kill and a restore from a snapshot."""
         self.engine = Engine(create, snapshot.load(snapshot.dump(self.engine.state)))
@@ -162,6 +177,10 @@ class Desk:
 
     def events(self) -> list[AlarmEvent]:
         return [e for e in self.effects if isinstance(e, AlarmEvent)]
+
+    def held(self) -> list[tuple[str, str]]:
+        """(kind, note) of every decision about holds."""
+        return [(e.kind, e.note) for e in self.effects if isinstance(e, HoldEvent)]
 
     def said(self) -> list[str]:
         return [e.kind for e in self.effects if isinstance(e, IncidentEvent)]
