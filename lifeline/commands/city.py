@@ -13,6 +13,7 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="City folder.", show
 def check(folder: Folder) -> None:
     """Check a city folder: every fault at once as file:line:column, exit code 1 when there is one."""
     from lifeline.cityfolder import read_checked
+    from rules.language.lint import lint
 
     files, checked = read_checked(folder)
     city = checked.city
@@ -20,6 +21,8 @@ def check(folder: Folder) -> None:
         f"{folder}: fine ({len(files)} files, {len(city.districts)} districts, {len(city.sites)} sites, "
         f"{len(city.gateways)} gateways, {len(city.sensors)} sensors)"
     )
+    if warnings := lint(files, checked.book):
+        typer.echo(f"{folder}: {len(warnings)} warnings about the rule books; lifeline rules check {folder} tells them")
 
 
 def init(
