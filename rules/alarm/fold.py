@@ -154,7 +154,7 @@ class Fold:
             moves.append(happen(alarm, Move.DATA_LOST, heard.until_us, reason))
         if alarm is not None and self._falls_lost(instance, heard):
             alarm.lost = True
-            level = min(Level.RED, Level(self.state.level + 1))
+            level = _above(self.state.level)
             reason = f"lost after alarm: its gateway goes on speaking, it has said nothing for {after_s}"
             moves.append(happen(alarm, Move.LOST_AFTER, heard.until_us, reason, level=level))
         return moves
@@ -196,7 +196,7 @@ class Fold:
             alarm, peak = self.alarm, max(self.alarm.peak_level, step.to_level)
             alarm.rule_version = instance.rule.version
             move = Move.ROSE if step.to_level > step.from_level else Move.FELL
-            level = min(Level.RED, Level(step.to_level + 1)) if alarm.lost else step.to_level
+            level = _above(step.to_level) if alarm.lost else step.to_level
         if step.to_level is Level.NONE:
             move, level, self.alarm = Move.CLEARED, Level.NONE, None
         self.story.append(_Told(step, alarm.id, peak))
@@ -253,7 +253,7 @@ class Fold:
         """What silence said of the alarm that stands, late data of before it do not take back."""
         self.unknown, alarm.lost, alarm.condition = True, lost, Condition.UNKNOWN
         if lost:
-            alarm.level = min(Level.RED, Level(self.state.level + 1))
+            alarm.level = _above(self.state.level)
 
     def _stand_where_told(self, old: list[_Told]) -> None:
         """Bring the alarm back to where the kept story (or, without one, the oldest check point) leaves it."""
@@ -328,6 +328,10 @@ def _quiet(instance: Instance, state: LadderState, tracks: Mapping[str, Track], 
     track = tracks[instance.sensor.id]
     last = track.between(seen_us, seen_us)
     return instance.ladder.silence(state, until_us, Moment(last[0], track, tracks) if last else None)
+
+
+def _above(level: Level) -> Level:
+    return Level(min(level + 1, Level.RED))
 
 
 def _from(moved: Moved, old: Alarm) -> Moved:

@@ -113,6 +113,8 @@ class Desk:
         if found is not None:
             incident, why = found
             kind, note = "joined", f"{alarm.id}: {why}"
+            if incident.chain is None:  # what came first had nobody to tell
+                incident.chain = self.escalation.chains.get(alarm.escalate)
         else:
             chain = self.escalation.chains.get(alarm.escalate)
             incident = Incident(
