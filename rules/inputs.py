@@ -47,7 +47,7 @@ class ReadingsIn:
 
     @classmethod
     def of_columns(cls, sensors: tuple[str, ...], which: NDArray[np.int64], readings: Readings) -> ReadingsIn:
-        """A batch as the store has it: reading i is of `sensors[which[i]]`."""
+        """A batch as the store has it: reading i is of `sensors[which[i]]`, of none where that is -1."""
         self = cls()
         self.sensors, self.which = sensors, which
         self.time_us, self.received_us = readings.time_us, readings.received_us

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +76,7 @@ class Intake:
         self._gateway_of = np.zeros(len(state.tracks.start), np.int64)
         for sensor in book.city.sensors.values():
             self._gateway_of[state.tracks[sensor.id].row] = numbers[sensor.gateway]
-        self._known: tuple[tuple[str, ...], Longs] = ((), np.zeros(0, np.int64))  # names last seen, and their rows
+        self._known: tuple[tuple[str, ...], Longs] = ((), np.array([-1]))  # names last seen, their rows, -1
         self._place = np.full(len(state.tracks.start), -1, np.int64)  # of a row: its run in the batch at hand
 
     def take(self, entry: ReadingsIn) -> tuple[list[Moved], list[Finding]]:
@@ -102,7 +103,7 @@ class Intake:
         if entry.sensors is not self._known[0]:
             tracks = self._state.tracks
             known = [tracks[name].row if name in tracks else -1 for name in entry.sensors]
-            self._known = (entry.sensors, np.array(known, dtype=np.int64))
+            self._known = (entry.sensors, np.array([*known, -1], dtype=np.int64))
         rows = self._known[1][entry.which]
         order = np.lexsort((entry.time_us, rows))
         order = order[np.searchsorted(rows[order], 0) :]  # unknown sensors come first, and are passed over
@@ -133,7 +134,8 @@ class Intake:
         left = np.flatnonzero(~each)
         names = [self._names[row] for row in batch.rows[left].tolist()]
         rest = (column[left].tolist() for column in (batch.values, batch.flags, batch.received))
-        return self._store_singly(batch, sorted(zip(batch.times[left].tolist(), names, *rest, strict=True)))
+        samples = zip(batch.times[left].tolist(), names, *rest, strict=True)
+        return self._store_singly(batch, sorted(samples, key=itemgetter(0, 1)))
 
     def _store_singly(self, batch: _Batch, rows: list[tuple[int, str, float, int, int]]) -> list[Finding]:
         findings: list[Finding] = []
@@ -208,7 +210,7 @@ class Intake:
                 touched[instance.sensor.id] = None
         for sensor in touched:
             self._remember(sensor)
-        return [moved for *_, moves in sorted(told, key=lambda t: t[:2]) for moved in moves]
+        return [moved for *_, moves in sorted(told, key=itemgetter(0, 1)) for moved in moves]
 
     def _kept(self, fold: Fold, key: str, instance: Instance) -> bool:
         """Keep a fold while it has something to remember; whether it was or is kept."""

@@ -10,12 +10,15 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import psycopg
+from numpy.typing import NDArray
 
 from city.clock import Clock, stopwatch_s, to_us
 from city.errors import FaultyInput, LifelineError, OutsideError
@@ -26,6 +29,7 @@ from rules.check import load_files
 from rules.effects import AlarmSet, Effect
 from rules.engine import Engine
 from rules.inputs import BundleIn, Input, ReadingsIn, TickIn, said
+from rules.keeper import Keeper
 from rules.persist import persist
 from store import bundle, health, journal, register, roles
 from store.connection import Connection, connect
@@ -39,7 +43,8 @@ _LOOK_EVERY_S = 0.3  # wall seconds between looks at what time alone may have ma
 _BEAT_EVERY_S = 1.0
 _FOLDER_EVERY_S = 2.0
 _SNAPSHOT_EVERY_S = 10.0
-_SNAPSHOT_COSTS = 100  # alarms wait while one is made: at most a hundredth of the time
+_SNAPSHOT_COSTS = 100  # alarms wait while the state is copied: at most a hundredth of the time
+_WRITING_COSTS = 10  # the database is kept busy by the copy: at most a tenth of the time
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,8 @@ def run_watcher(settings: WatcherSettings, stop: threading.Event) -> None:
             LOG.exception("watcher_failed at journal row %d", row, extra={"action": "watcher_failed", "seq": row})
             if poison[row] > 1 and row == 0:
                 raise
+        if following is not None:
+            following.keeper.leave()
         wait_s = 0.2 if following is not None and following.restored else min(wait_s * 2, 5.0)
         stop.wait(wait_s)
 
@@ -96,14 +103,19 @@ class _Following:
     seq: int = 0
     checkpoint: int = 0
     bundle: str = ""
-    names: dict[int, str] = field(default_factory=dict)
+    sensors: tuple[str, ...] = ()
+    place: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))  # store's number -> in `sensors`
     alarms: int = 0
     lag_s: float = 0.0
     restored: bool = False
     refused: str = ""
-    snapshot_s: float = 0.0  # what the last one took
+    snapshot_s: float = 0.0  # for how long the last one kept us
     engine: Engine = field(default_factory=lambda: Engine(create))
+    keeper: Keeper = field(init=False)
     marks: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.keeper = Keeper(self.settings.database_url, self.settings.clock, FOLLOWER)
 
     def run(self, stop: threading.Event) -> None:
         while not self._alone():  # another watcher holds the place: touch nothing until it is gone
@@ -119,11 +131,14 @@ class _Following:
             elif self._every("look", _LOOK_EVERY_S):
                 self._look()
             self._beat()
-            if self._every("snapshot", max(_SNAPSHOT_EVERY_S, _SNAPSHOT_COSTS * self.snapshot_s)):
+            if self.keeper.done:
+                self._kept()
+            if not self.keeper.busy and self._every("snapshot", self._snapshot_every_s):
                 self._snapshot()
             if not entries:
                 journal.wait(self.news, _LOOK_EVERY_S)
         self._snapshot()
+        self._kept()
 
     def _every(self, what: str, every_s: float) -> bool:
         now_s = stopwatch_s()
@@ -159,8 +174,14 @@ class _Following:
             raise OutsideError(f"city folder {name[:12]}: not in the database, try applying it again")
         checked = load_files(files)
         self.bundle = name
-        self.names = {number: sensor for sensor, number in register.ids(self.news).items()}
+        self._know(register.ids(self.news))
         return BundleIn(name, checked.book, checked.escalation)
+
+    def _know(self, numbers: Mapping[str, int]) -> None:
+        """Remember the store's numbers of the sensors; a number that is none of them has place -1."""
+        self.sensors = tuple(numbers)
+        self.place = np.full(max(numbers.values(), default=0) + 1, -1, np.int64)
+        self.place[list(numbers.values())] = np.arange(len(numbers))
 
     def _take(self, entries: list[journal.Entry]) -> None:
         """Step through rows and commit what is new, with the place reached."""
@@ -187,7 +208,11 @@ class _Following:
 
     def _decode(self, entry: journal.Entry) -> Input:
         if entry.kind == "readings":
-            return ReadingsIn(tuple(journal.decode_readings(entry.payload).samples(self.names)))
+            readings = journal.decode_readings(entry.payload)
+            known = (readings.sensor_id >= 0) & (readings.sensor_id < len(self.place))
+            which = self.place[np.where(known, readings.sensor_id, 0)]
+            which[~known] = -1
+            return ReadingsIn.of_columns(self.sensors, which, readings)
         if entry.kind == "bundle":
             return self._bundle_in(msgspec.json.decode(entry.payload)["bundle"])
         return said(entry.kind, entry.payload)
@@ -230,12 +255,21 @@ class _Following:
         if self.seq == 0 or self.seq < self.checkpoint:
             return
         began_s = stopwatch_s()
-        kept = journal.Snapshot(self.seq, self.bundle, snapshot.dump(self.engine.state))
-        journal.save_snapshot(self.conn, FOLLOWER, kept, self.settings.clock.now())
-        self.conn.commit()
-        journal.trim(self.conn)
-        self.conn.commit()
+        blocks = snapshot.freeze(self.engine.state)
+        self.keeper.save(journal.Snapshot(self.seq, self.bundle, b""), blocks)
         self.snapshot_s = stopwatch_s() - began_s
+
+    def _kept(self) -> None:
+        """A snapshot is written: the journal behind it can go.
+
+        By the connection that holds the place, so that nobody who has taken it over meanwhile misses a row.
+        """
+        self.keeper.wait()
+        journal.trim(self.news)
+
+    @property
+    def _snapshot_every_s(self) -> float:
+        return max(_SNAPSHOT_EVERY_S, _SNAPSHOT_COSTS * self.snapshot_s, _WRITING_COSTS * self.keeper.took_s)
 
     def _beat(self) -> None:
         if not self._every("beat", _BEAT_EVERY_S):

@@ -160,7 +160,7 @@ def save_snapshot(
 def _pieces(blocks: Iterable[bytes | memoryview]) -> Iterator[bytes]:
     """Blocks cut and put together to pieces of even length."""
     piece = bytearray()
-    for block in map(memoryview, blocks):
+    for block in blocks:
         at = 0
         while at < len(block):
             end = at + _PIECE_BYTES - len(piece)
