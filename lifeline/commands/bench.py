@@ -44,3 +44,29 @@ def pipeline(
         json_file.write_text(report.json(), encoding="utf-8")
     if report.lost or report.missed:
         raise typer.Exit(2)
+
+
+@app.command("store")
+def store(
+    quick: Annotated[bool, typer.Option("--quick", help="Little data: to see that it works.")] = False,
+    dsn: Annotated[
+        list[str] | None,
+        typer.Option(help="Also on this server, in databases of its own (may be said again).", show_default=False),
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the figures here.", dir_okay=False, show_default=False)
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Measure what the store costs and how fast it answers: a day of 10,000 sensors, a month of roll-ups, the wall."""
+    from rich.console import Console
+    from rich.status import Status
+
+    console = Console()
+    with Status("starting", console=Console(stderr=True)) as status:
+        report = importlib.import_module("bench.store").run(
+            quick=quick, dsns=dsn or [], data=data, progress=status.update
+        )
+    console.print(report.render())
+    if json_file is not None:
+        json_file.write_text(report.json(), encoding="utf-8")

@@ -1,0 +1,157 @@
+"""`store`: what the store costs and how fast it answers, on each tier there is, with the same data.
+
+One run on one server: a day of readings of ten thousand sensors, once a minute, through the recorder's own writer with
+the keeper at work, and in turns by raw COPY into the same keyed table of a second database; then a month of roll-ups
+and alarms, the queries that dashboards make, and writing while walls ask them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from bench.machine import describe
+from bench.storecity import Scale, fill_alarms, fill_register, fill_rollups
+from bench.storequeries import ask, ask_cold, polling
+from bench.storereport import Space, StoreReport, TierReport
+from bench.storewrite import measure, polled
+from city.errors import LifelineError
+from store.connection import Connection, connect
+from store.connection import describe as place_of
+from store.embedded import EmbeddedPostgres
+from store.migrate import Tier, detect_tier
+from store.testing import drop_database, fresh_database, named
+
+FULL = Scale()
+QUICK = Scale(minutes=60, runs=30)
+POLL_TURNS = 4
+Progress = Callable[[str], None]
+
+_SPACE = """
+WITH RECURSIVE piece AS (
+    SELECT 'lifeline.readings'::regclass::oid AS oid
+    UNION ALL SELECT i.inhrelid FROM pg_inherits i JOIN piece p ON i.inhparent = p.oid
+    WHERE i.inhrelid IN (SELECT oid FROM pg_class WHERE relkind IN ('r', 'p'))
+)
+SELECT sum(pg_table_size(oid)), sum(pg_indexes_size(oid)), (SELECT count(*) FROM lifeline.readings) FROM piece"""
+
+
+def run(
+    *, quick: bool = False, dsns: Sequence[str] = (), data: Path | None = None, progress: Progress = lambda _: None
+) -> StoreReport:
+    """Run the benchmark on the embedded server and on every server of `dsns`, whose users may create databases.
+
+    Parameters
+    ----------
+    quick
+        An hour instead of a day: to see that it works, not to compare.
+    data
+        Folder for the embedded server; a temporary one when None.
+    """
+    scale = QUICK if quick else FULL
+    tiers, missing = [], []
+    with _folder(data) as folder:
+        server = EmbeddedPostgres(folder / "postgres")
+        try:
+            tiers.append(_one(server.start(), scale, progress, server))
+        finally:
+            server.stop()
+    for dsn in dsns:
+        try:
+            tiers.append(_one(dsn, scale, progress, None))
+        except LifelineError as error:
+            missing.append(f"not measured: {place_of(dsn)}: {error}")
+    seen = {one.tier for one in tiers}
+    missing += [f"not measured: tier {tier}, no server given (--dsn)" for tier in Tier if tier not in seen]
+    return StoreReport(tuple(tiers), tuple(missing))
+
+
+@contextmanager
+def _folder(given: Path | None) -> Iterator[Path]:
+    folder = given or Path(tempfile.mkdtemp(prefix="lifeline-bench-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o711)  # PostgreSQL's own account must be let through when we are root
+    try:
+        yield folder
+    finally:
+        if given is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _one(server_dsn: str, scale: Scale, progress: Progress, server: EmbeddedPostgres | None) -> TierReport:
+    dsn, other = fresh_database(server_dsn), fresh_database(server_dsn)
+    try:
+        with connect(dsn, autocommit=True, application_name="lifeline bench") as conn:
+            tier = detect_tier(conn)
+            say = partial(_say, progress, tier)
+            fill_register(conn, scale)
+            writing = measure(dsn, other, scale, say)
+            say("filling a month")
+            hours, fives = fill_rollups(conn, scale)
+            fill_alarms(conn, scale)
+            conn.execute("VACUUM ANALYZE")
+            conn.execute("CHECKPOINT")
+            space = _space(conn, tier)
+        drop_database(other)
+        cold, how = _cold(dsn, server, say)
+        dsn = named(server.dsn, _name(dsn)) if server else dsn
+        answers = ask(dsn, scale, cold, say)
+        say("with walls polling")
+        found = polled(dsn, scale, 1 if scale is QUICK else POLL_TURNS, partial(polling, dsn))
+        notes = (
+            f"roll-ups: the day's kept by the keeper; {hours:,} hourly rows of {scale.days} days before it copied from "
+            f"them, and {fives:,} five-minute rows",
+            f"cold: {how}",
+            "raw COPY: the same batches in the same order, a transaction each, without triggers",
+        )
+        return TierReport(
+            tier.value,
+            describe(dsn, embedded_broker=False),
+            scale.sensors,
+            writing,
+            space,
+            tuple(answers),
+            found,
+            notes,
+        )
+    finally:
+        for database in (dsn, other):
+            drop_database(named(server.dsn, _name(database)) if server else database)
+
+
+def _name(dsn: str) -> str:
+    from psycopg import conninfo
+
+    return str(conninfo.conninfo_to_dict(dsn)["dbname"])
+
+
+def _say(progress: Progress, tier: Tier, what: str) -> None:
+    progress(f"{tier.value}: {what}")
+
+
+def _space(conn: Connection, tier: Tier) -> Space:
+    table, indexes, rows = conn.execute(_SPACE).fetchone() or (0, 0, 1)
+    packed = None
+    if tier is Tier.COMMUNITY:
+        conn.execute("SELECT compress_chunk(chunk, true) FROM show_chunks('lifeline.readings') AS chunk")
+        after, after_indexes, rows = conn.execute(_SPACE).fetchone() or (0, 0, 1)
+        hidden = conn.execute(
+            "SELECT after_compression_total_bytes FROM hypertable_compression_stats('lifeline.readings')"
+        )
+        packed = float((hidden.fetchone() or (after + after_indexes,))[0]) / float(rows)
+    return Space(float(table) / float(rows), float(indexes) / float(rows), packed)
+
+
+def _cold(dsn: str, server: EmbeddedPostgres | None, progress: Progress) -> tuple[dict[str, float], str]:
+    if server is None:
+        return {}, "not measured: this server is not ours to restart"
+
+    def restart() -> str:
+        server.stop()
+        return named(server.start(), _name(dsn))
+
+    return ask_cold(restart, progress)
