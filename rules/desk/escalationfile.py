@@ -14,19 +14,27 @@ from city.errors import Fault
 from city.identity import PLAIN_ID, id_problem, read_name
 from city.levels import COLOURS, Level
 from city.model import City
-from city.positions import Path, check_keys, nearest_or_all, show
+from city.positions import Path, nearest_or_all, show
 from city.words import languages
 from city.yamlfile import Read, read
+from rules.desk.escalationkeys import (
+    CHAIN,
+    CHANNELS,
+    CLOCK,
+    ESCALATION,
+    MET,
+    PERSON,
+    REACH,
+    REPEAT,
+    ROSTER,
+    SHIFT,
+    SMTP,
+    STEP,
+)
 from rules.desk.roster import DAYS, Chain, ChainStep, Escalation, Person, Roster, Shift
 from rules.language.reader import Reader
 
 FILE = "escalation.yaml"
-REACH = ("email", "webhook", "phone")
-CHANNEL_KEYS: Mapping[str, tuple[str, ...]] = {
-    "webhook": ("type", "secret_env"),
-    "smtp": ("type", "host", "port", "from", "user", "password_env", "tls"),
-}
-MET = ("acknowledged", "dispatched")
 _HOUR = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00")
 
 
@@ -45,8 +53,7 @@ def load_escalation(files: Mapping[str, str], city: City) -> tuple[Escalation | 
 def _read_file(written: Read, city: City) -> tuple[Escalation | None, list[Fault]]:
     data, positions = written.data, written.positions
     reader = Reader(positions, city, [])
-    sections = ("people", "rosters", "groups", "channels", "chains", "clocks")
-    reader.faults += check_keys(data, (), positions, optional=sections)
+    reader.check(data, ESCALATION, ())
     if not isinstance(data, Mapping):
         return None, reader.faults
     found = Escalation(
@@ -80,7 +87,7 @@ def _items(reader: Reader, data: Mapping[str, object], section: str, kind: type 
 
 
 def _person(reader: Reader, name: str, data: Mapping[str, object], path: Path) -> Person:
-    reader.faults += check_keys(data, path, reader.positions, required=("name",), optional=("language", *REACH))
+    reader.check(data, PERSON, path)
     named = read_name(data.get("name", name), (*path, "name"), reader.positions, reader.faults).by_language
     language = reader.word(data, "language", path, languages, "en")
     reach: dict[str, str] = {}
@@ -102,7 +109,7 @@ def _person(reader: Reader, name: str, data: Mapping[str, object], path: Path) -
 
 
 def _roster(reader: Reader, whole: Mapping[str, object], name: str, data: Mapping[str, object], path: Path) -> Roster:
-    reader.faults += check_keys(data, path, reader.positions, required=("shifts",), optional=("timezone",))
+    reader.check(data, ROSTER, path)
     timezone = data.get("timezone", reader.city.timezone)
     try:
         ZoneInfo(str(timezone))
@@ -117,9 +124,8 @@ def _roster(reader: Reader, whole: Mapping[str, object], name: str, data: Mappin
     good = []
     for at, shift in enumerate(shifts):
         here: Path = (*path, "shifts", at)
-        keys = ("person", "days", "from", "to")
-        reader.faults += check_keys(shift, here, reader.positions, required=keys)
-        if not isinstance(shift, Mapping) or not all(key in shift for key in keys):
+        reader.check(shift, SHIFT, here)
+        if not isinstance(shift, Mapping) or not all(key in shift for key in SHIFT):
             continue
         if not isinstance(people, Mapping) or shift["person"] not in people:
             known = people if isinstance(people, Mapping) else ()
@@ -150,17 +156,20 @@ def _group(reader: Reader, data: object, path: Path) -> tuple[str, ...]:
 
 
 def _channel(reader: Reader, data: Mapping[str, object], path: Path) -> Mapping[str, object]:
-    kind = reader.word(data, "type", path, tuple(CHANNEL_KEYS), "")
+    kind = reader.word(data, "type", path, tuple(CHANNELS), "")
     if not kind:
-        reader.fault(path, "a channel needs its type", hint="type: " + " or ".join(CHANNEL_KEYS))
+        reader.fault(path, "a channel needs its type", hint="type: " + " or ".join(CHANNELS))
         return {}
-    required = ("type", "host", "from") if kind == "smtp" else ("type",)
-    reader.faults += check_keys(data, path, reader.positions, required=required, optional=CHANNEL_KEYS.get(kind, ()))
+    reader.check(data, CHANNELS[kind], path)
+    reader.word(data, "tls", path, SMTP["tls"].words, "auto")
+    port = data.get("port", 587)
+    if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536:
+        reader.fault((*path, "port"), "port: expected a number up to 65535", show(port), "587")
     return dict(data)
 
 
 def _chain(reader: Reader, whole: Mapping[str, object], name: str, data: Mapping[str, object], path: Path) -> Chain:
-    reader.faults += check_keys(data, path, reader.positions, required=("steps",), optional=("fallback",))
+    reader.check(data, CHAIN, path)
     steps = data.get("steps")
     if not isinstance(steps, list) or not steps:
         reader.fault((*path, "steps"), "expected a list of steps", show(steps), "- {notify: roster/…, via: [webhook]}")
@@ -171,8 +180,7 @@ def _chain(reader: Reader, whole: Mapping[str, object], name: str, data: Mapping
 
 
 def _step(reader: Reader, whole: Mapping[str, object], data: object, path: Path) -> ChainStep | None:
-    optional = ("after", "unless", "levels", "repeat")
-    reader.faults += check_keys(data, path, reader.positions, required=("notify", "via"), optional=optional)
+    reader.check(data, STEP, path)
     if not isinstance(data, Mapping):
         return None
     channels, via = whole.get("channels"), data.get("via")
@@ -191,8 +199,7 @@ def _step(reader: Reader, whole: Mapping[str, object], data: object, path: Path)
     chosen = frozenset(Level.of(str(lv)) for lv in levels if lv in words) if isinstance(levels, list) else frozenset()
     repeat, every_us, until = data.get("repeat"), 0, ""
     if repeat is not None:
-        keys = ("every", "until")
-        reader.faults += check_keys(repeat, (*path, "repeat"), reader.positions, required=keys)
+        reader.check(repeat, REPEAT, (*path, "repeat"))
         if isinstance(repeat, Mapping):
             every_us = reader.duration_us(repeat, "every", (*path, "repeat"))
             until = reader.word(repeat, "until", (*path, "repeat"), MET, "")
@@ -210,7 +217,7 @@ def _clocks(reader: Reader, data: Mapping[str, object]) -> dict[Level, int]:
         if name not in {colour.word for colour in COLOURS}:
             reader.faults.append(reader.positions.key_fault(path, "not a level", show(name), "red"))
             continue
-        reader.faults += check_keys(clock, path, reader.positions, required=("acknowledgement_expires",))
+        reader.check(clock, CLOCK, path)
         expires[Level.of(name)] = reader.duration_us(clock, "acknowledgement_expires", path)
     return expires
 
