@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -98,6 +99,7 @@ def load(body: bytes) -> State:
         return State(tracks=tracks, **own)
     except (
         pickle.UnpicklingError, struct.error, AttributeError, EOFError, ImportError, LookupError, TypeError, ValueError,
+        msgspec.MsgspecError,
     ) as error:  # fmt: skip
         raise Unreadable(f"snapshot of the watcher: cannot be read, got {type(error).__name__}: {error}") from error
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,6 +58,7 @@ class Tracks(Mapping[str, Track]):
         self._free: dict[int, list[int]] = {}  # length -> stretches nobody uses
         self._spare = 0  # how many samples would fit into those
         self._free_rows: list[int] = []
+        self._heads = b""  # who has which row, as bytes for snapshots; empty: to be written anew
 
     def __getitem__(self, sensor: str) -> Track:
         return self._tracks[sensor]
@@ -79,17 +81,19 @@ class Tracks(Mapping[str, Track]):
             getattr(self, name)[row] = 0
         self.keep_us[row], self.received_us[row] = self.reorder_us, received_us
         self._tracks[sensor] = track = Track(self, row, sensor, quantity, unit)
+        self._heads = b""
         return track
 
     def keep(self, sensor: str, keep_us: int, every_us: int) -> None:
         """How much event time to keep behind the newest sample, and how often a sample is expected."""
         row = self._tracks[sensor].row
         self.keep_us[row] = keep_us
-        self.expected[row] = min(keep_us * 5 // 4 // max(every_us, 1) + 1, 4096)
+        self.expected[row] = min((keep_us // max(every_us, 1) + 3) * 8 // 7 + 1, 4096)
 
     def drop(self, sensor: str) -> None:
         """Forget a sensor."""
         row = self._tracks.pop(sensor).row
+        self._heads = b""
         self._let_go(int(self.start[row]), int(self.room[row]))
         self.count[row] = self.room[row] = self.newest_us[row] = 0
         self.noted.pop(row, None)
@@ -152,7 +156,7 @@ class Tracks(Mapping[str, Track]):
             self.start[row], self.room[row] = self._stretch(least)
         self._move(source, self.start[rows], kept)
         self.count[rows] = kept
-        if self._spare * 2 > self.end > _ROOMS[30]:
+        if self._spare * 3 > self.end > _ROOMS[30]:
             self._compact()
 
     def _forgettable(self, rows: Longs) -> Longs:
@@ -215,11 +219,13 @@ class Tracks(Mapping[str, Track]):
 
     def freeze(self) -> tuple[Any, dict[str, NDArray[Any]]]:
         """What makes this value again: a small picklable part, and copies of its columns (see `thaw`)."""
-        heads = [(track.row, name, track.quantity, track.unit) for name, track in self._tracks.items()]
+        if not self._heads:
+            heads = [(track.row, name, track.quantity, track.unit) for name, track in self._tracks.items()]
+            self._heads = msgspec.json.encode(heads)
         notes = {row: track.notes for row, track in self.noted.items()}
         frozen = {name: getattr(self, name).copy() for name in _PER_ROW}
         frozen.update({name: getattr(self, name)[: self.end].copy() for name in KINDS})
-        return (self.reorder_us, heads, notes), frozen
+        return (self.reorder_us, self._heads, notes), frozen
 
     @classmethod
     def thaw(cls, small: Any, columns: Mapping[str, NDArray[Any]]) -> Tracks:  # noqa: ANN401 - what `freeze` gave
@@ -230,12 +236,13 @@ class Tracks(Mapping[str, Track]):
             setattr(self, name, columns[name].copy())
         for name in KINDS:
             setattr(self, name, columns[name])
-        for row, name, quantity, unit in heads:
+        rows = msgspec.json.decode(heads, type=list[tuple[int, str, str, str]])
+        for row, name, quantity, unit in rows:
             track = self._tracks[name] = Track(self, row, name, quantity, unit)
             if row in notes:
                 track.notes = notes[row]
                 self.noted[row] = track
-        used = {row for row, *_ in heads}
+        used = {row for row, *_ in rows}
         self._free_rows = [row for row in range(len(self.start) - 1, -1, -1) if row not in used]
         self._compact()
         return self
