@@ -6,8 +6,9 @@ import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from city.reading import Sample
 from rules.effects import Effect, IncidentSet, NoticeQueued
-from rules.inputs import BundleIn, CommandIn, CommandKind, StatusIn
+from rules.inputs import BundleIn, CommandIn, CommandKind, HoldKind, StatusIn
 from rules.trials.arrivals import Measured, arrivals
 from rules.trials.casefile import Case
 from rules.trials.expectfile import Check
@@ -62,13 +63,15 @@ class _Play:
         doings = sorted((h.at_us, 1, at, h) for at, h in enumerate(others))
         checks = sorted((check.at_us, 2, at, check) for at, check in enumerate(case.checks))
         last_us = checks[-1][0]
+        waiting: list[tuple[int, list[Sample]]] = []
         for at_us, _, _, what in heapq.merge(moments, doings, checks, key=lambda it: it[:3]):
             if at_us > last_us:
                 break
+            if isinstance(what, list):
+                waiting.append((at_us, what))
+                continue
+            self._take(waiting)
             match what:
-                case list():
-                    self.outcome.readings += len(what)
-                    self.run.take(what, at_us)
                 case Check():
                     self.run.pass_to(at_us + 1)  # what falls due at an instant is told just after it
                     self.outcome.failures += self._look().judge(what)
@@ -82,6 +85,12 @@ class _Play:
                 case Reload():
                     self.run.feed(self._bundle(what.book), at_us)
         return self.outcome
+
+    def _take(self, waiting: list[tuple[int, list[Sample]]]) -> None:
+        """Give the engine what has arrived."""
+        self.outcome.readings += sum(len(samples) for _, samples in waiting)
+        self.run.take_all(waiting)
+        waiting.clear()
 
     def _bundle(self, number: int) -> BundleIn:
         book = self.case.books[number]
@@ -101,18 +110,35 @@ class _Play:
     def _ask(self, ask: Ask) -> None:
         """Give a person's command; refused when that was not expected, or taken when it was, it fails the test."""
         self.run.pass_to(ask.at_us)
-        incident = self._look().incident(ask.about)
-        at = since(self.case.start_us)(ask.at_us)
-        if incident is None:
-            self._fail(ask, f"at {at}: {ask.kind} {ask.about}: there is no incident of it yet")
+        story, at = self.outcome.story, since(self.case.start_us)(ask.at_us)
+        command = self._command(ask)
+        if command is None:
+            self._fail(ask, f"at {at}: {ask.kind} {ask.about}: there is nothing of it yet")
             return
-        before = len(self.outcome.story.said)
-        command = CommandIn(f"test-{self.run.seq}", incident.id, CommandKind(ask.kind), ask.actor, ask.note, "test")
+        before = len(story.said), len(story.holds)
         self.run.feed(command, ask.at_us)
-        said = [event for _, event in self.outcome.story.said[before:] if event.kind.startswith("refused_")]
-        if bool(said) != ask.refused:
-            why = f"was refused: {said[0].note}" if said else "was taken, and was to be refused"
+        told = [(event.kind, event.note) for _, event in story.said[before[0] :]]
+        told += [(event.kind, event.note) for _, event in story.holds[before[1] :]]
+        refusals = [note for kind, note in told if kind.startswith("refused_")]
+        if bool(refusals) != ask.refused:
+            why = f"was refused: {refusals[0]}" if refusals else "was taken, and was to be refused"
             self._fail(ask, f"at {at}: {ask.kind} {ask.about}: {why}")
+
+    def _command(self, ask: Ask) -> CommandIn | None:
+        """The command as the journal would have it; None when there is nothing yet that it could speak of."""
+        name, look = f"test-{self.run.seq}", self._look()
+        if ask.kind not in set(HoldKind):
+            incident = look.incident(ask.about)
+            if incident is None:
+                return None
+            return CommandIn(name, incident.id, CommandKind(ask.kind), ask.actor, ask.note, "test")
+        kind, target = HoldKind(ask.kind), ask.about
+        if kind is HoldKind.RESET:
+            alarm = look.alarm(ask.about)
+            if alarm is None:
+                return None
+            target = alarm.id
+        return CommandIn(name, "", kind, ask.actor, ask.note, "test", target, ask.until_us, ask.one_shot, ask.level)
 
     def _fail(self, ask: Ask, what: str) -> None:
         story = tuple(self._look().tale(ask.about))

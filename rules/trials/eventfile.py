@@ -37,7 +37,7 @@ FORMS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "reload": ((), ()),
     "endpoint_down": (("for",), ()),
     **dict.fromkeys(COMMANDS, ((), _SAID_BY)),
-    "shelve": (("for",), (*_SAID_BY, "one_shot", "level")),
+    "shelve": ((), (*_SAID_BY, "for", "one_shot", "level")),
     "out_of_service": ((), (*_SAID_BY, "for")),
 }
 _BESIDE = {"at", *(key for required, optional in FORMS.values() for key in (*required, *optional))}

@@ -136,7 +136,7 @@ class Look:
 
     def _standing(self, check: Check) -> list[Failure]:
         wanted = check.alarms
-        got = {f"{alarm.rule}/{alarm.scope}": alarm for alarm in self.story.standing()}
+        got = {alarm.key: alarm for alarm in self.story.standing()}
         failures = []
         for key, level in wanted.items():
             now = got.get(key)
@@ -153,9 +153,9 @@ class Look:
 
     def _never(self, check: Check) -> list[Failure]:
         wanted = check.names
-        found = [a for a in self.story.of() if not wanted or a.rule in wanted or f"{a.rule}/{a.scope}" in wanted]
+        found = [a for a in self.story.of() if not wanted or a.rule in wanted or a.key in wanted]
         failures = []
-        for key in dict.fromkeys(f"{alarm.rule}/{alarm.scope}" for alarm in found):
+        for key in dict.fromkeys(alarm.key for alarm in found):
             what = f"expected no alarm, got {key} ({len(self.story.of(*key.split('/', 1)))} so far)"
             failures.append(self._failure(check, "no_alarms", what, self.tale(key)))
         return failures
@@ -177,7 +177,7 @@ class Look:
         got: dict[str, Any] = {
             "level": incident.level, "peak": incident.peak_level, "stage": incident.stage,
             "acknowledged": incident.acknowledged, "open": incident.closed_us is None,
-            "alarms": dict.fromkeys(sorted({f"{alarm.rule}/{alarm.scope}" for alarm in own})),
+            "alarms": dict.fromkeys(sorted({alarm.key for alarm in own})),
             "first": f"{first.rule}/{first.scope}" if first else "",
         }  # fmt: skip
         failures = []
@@ -185,8 +185,7 @@ class Look:
             right = value == got[name]
             if name == "alarms" and isinstance(value, Mapping):
                 right = got[name].keys() == value.keys() and all(
-                    level is None or any(a.level is level for a in own if f"{a.rule}/{a.scope}" == key)
-                    for key, level in value.items()
+                    level is None or any(a.level is level for a in own if a.key == key) for key, level in value.items()
                 )
             if not right:
                 what = f"incident of {check.about}: {name}: expected {self._shown(name, value)}, "
@@ -237,7 +236,7 @@ class Look:
     def tale(self, key: str) -> list[str]:
         """What happened to the alarms under a key, how its levels stand, and what its sensor said last."""
         clock = since(self.case.start_us)
-        own = {alarm.id for alarm in self.story.alarms.values() if f"{alarm.rule}/{alarm.scope}" == key}
+        own = {alarm.id for alarm in self.story.alarms.values() if alarm.key == key}
         events = [(at_us, event) for at_us, event in self.story.events if event.alarm in own][-LINES:]
         lines = [event_line(at_us, event, clock) for at_us, event in events] or [f"{key} has never been raised"]
         fold = self.run.engine.state.folds.get(key)
@@ -272,8 +271,8 @@ class Look:
 _FIELDS: Mapping[str, Callable[[Alarm], Any]] = {
     "peak": lambda alarm: alarm.peak_level,
     "acknowledged": lambda alarm: alarm.acknowledged,
-    "hold": lambda alarm: str(getattr(alarm, "hold", "")) or "none",
-    "latched": lambda alarm: getattr(alarm, "latched", False),
+    "hold": lambda alarm: str(alarm.hold) or "none",
+    "latched": lambda alarm: alarm.latched,
     "late": lambda alarm: alarm.late,
     "raised_at": lambda alarm: alarm.raised_us,
     "cleared_at": lambda alarm: alarm.cleared_us,

@@ -12,6 +12,7 @@ from rules.effects import (
     AlarmSet,
     Effect,
     FindingMade,
+    HoldEvent,
     IncidentEvent,
     IncidentSet,
     NoticeQueued,
@@ -26,7 +27,7 @@ class Story:
     ----------
     alarms, incidents
         The last row of each, by id, in the order in which they began.
-    events, said, notices, findings
+    events, said, holds, notices, findings
         (time of the row in microseconds, what was told), in the order told.
     """
 
@@ -34,6 +35,7 @@ class Story:
     incidents: dict[str, IncidentSet] = field(default_factory=dict)
     events: list[tuple[int, AlarmEvent]] = field(default_factory=list)
     said: list[tuple[int, IncidentEvent]] = field(default_factory=list)
+    holds: list[tuple[int, HoldEvent]] = field(default_factory=list)
     notices: list[tuple[int, NoticeQueued]] = field(default_factory=list)
     findings: list[tuple[int, Finding]] = field(default_factory=list)
 
@@ -49,6 +51,8 @@ class Story:
                     self.incidents[effect.id] = effect
                 case IncidentEvent():
                     self.said.append((at_us, effect))
+                case HoldEvent():
+                    self.holds.append((at_us, effect))
                 case NoticeQueued():
                     self.notices.append((at_us, effect))
                 case FindingMade(finding):

@@ -240,7 +240,7 @@ def test_a_failure_says_what_was_expected_what_was_there_and_the_story_around_it
 
 def test_a_command_before_there_is_anything_to_say_it_of_fails_the_test() -> None:
     text = FLOOD + "events: [{at: 5m, ack: depth/wl-1}]\nexpect: [{at: 5m, no_alarms: true}]\n"
-    assert failures(text) == ["at 5m: acknowledge depth/wl-1: there is no incident of it yet"]
+    assert failures(text) == ["at 5m: acknowledge depth/wl-1: there is nothing of it yet"]
 
 
 def test_a_command_refused_against_expectation_fails_the_test() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from city.levels import Flag, Level
 from city.reading import Sample
 from rules.check import load_files
@@ -59,3 +62,37 @@ def test_nobody_is_silent_before_we_listen() -> None:
     assert not story.of("gateway-silent")
     run.pass_to(T0_US + 36 * MINUTE_US)
     assert {alarm.scope for alarm in story.of("gateway-silent")} == {"g1", "g2"}
+
+
+SPELLS = st.lists(
+    st.tuples(st.sampled_from([0.0, 3.0, 14.9, 15.0, 28.0, 41.0]), st.integers(1, 60), st.integers(0, 4)), max_size=6
+)
+
+
+@given(SPELLS, SPELLS, st.sampled_from([0, 0, 0, 1200]))
+@settings(max_examples=10, deadline=None)
+def test_many_instants_in_one_go_tell_what_each_alone_tells(
+    one: list[tuple[float, int, int]], other: list[tuple[float, int, int]], late_s: int
+) -> None:
+    arriving: dict[int, list[Sample]] = {}
+    for sensor, spells in (("wl-1", one), ("wl-2", other)):
+        minute = 0
+        for value, minutes, pause in spells:
+            for _ in range(minutes):
+                time_us = T0_US + minute * MINUTE_US
+                at_us = time_us + (late_s * 1_000_000 if minute % 50 == 49 else 0)
+                arriving.setdefault(at_us, []).append(Sample(sensor, time_us, value, Flag.PASS, at_us))
+                minute += 1
+            minute += pause * 4
+    moments = sorted(arriving.items())
+    stories = []
+    for glides in (False, True):
+        run, story = begin()
+        if glides:
+            run.take_all(moments)
+        else:
+            for at_us, samples in moments:
+                run.take(samples, at_us)
+        run.pass_to(max(arriving, default=T0_US) + 30 * MINUTE_US)
+        stories.append((story.events, story.notices, story.said, story.findings, run.seq))
+    assert stories[0] == stories[1]
