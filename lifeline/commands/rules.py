@@ -9,11 +9,12 @@ from typing import Annotated
 
 import typer
 
-from lifeline.commands import trials
+from lifeline.commands import backtest, trials
 
 app = typer.Typer(help="Rule books: check and test them.", no_args_is_help=True)
 
 app.command("test")(trials.run_tests)
+app.command("backtest")(backtest.backtest)
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="City folder.", show_default=False)]
 
