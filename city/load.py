@@ -14,6 +14,7 @@ from city.model import City, District, Name, Site
 from city.positions import Path, Positions, check_keys, nearest, nearest_or_all, show
 from city.quantity import DOMAINS, QUANTITIES, Quantity
 from city.register import Register
+from city.retention import RETENTION, Retention, read_retention
 from city.sites import SITE_KINDS, read_sites
 from city.yamlfile import read
 
@@ -36,6 +37,7 @@ CITY: Mapping[str, Key] = {
     "languages": Key(Kind.WORDS, "What notices and screens may speak; the first is usual.", words=words.languages),
     "quantities": Key(Kind.MAPPINGS, "Quantities that the city adds.", keys=QUANTITY),
     "site_kinds": Key(Kind.WORDS, "Kinds of site that the city adds."),
+    "retention": Key(Kind.MAPPING, "How long what is measured is kept.", keys=RETENTION),
 }
 NEEDED = ("city.yaml", "sites.geojson", "gateways.csv", "sensors.csv")
 FILES = (*NEEDED, "calibrations.csv")
@@ -82,7 +84,7 @@ def load_city_faults(files: Mapping[str, str]) -> tuple[City, list[Fault]]:
     city = City(
         name=head.name, timezone=head.zone.key if head.zone else "UTC", languages=head.languages,
         districts=head.districts, sites=sites, gateways=register.gateways, sensors=sensors,
-        calibrations=register.calibrations, quantities=head.quantities, site_kinds=head.kinds,
+        calibrations=register.calibrations, quantities=head.quantities, site_kinds=head.kinds, retention=head.retention,
     )  # fmt: skip
     return city, sorted(set(faults))
 
@@ -105,6 +107,7 @@ class _Head:
     district_ids: set[str] | None = None
     quantities: Mapping[str, Quantity] = field(default_factory=lambda: QUANTITIES)
     kinds: frozenset[str] = SITE_KINDS
+    retention: Retention = field(default_factory=Retention)
 
 
 def _read_head(text: str, file: str, faults: list[Fault]) -> _Head:
@@ -135,6 +138,8 @@ def _head_of(data: object, positions: Positions, faults: list[Fault]) -> _Head:
         head.quantities = {**QUANTITIES, **_quantities(data["quantities"], positions, faults)}
     if "site_kinds" in data:
         head.kinds = SITE_KINDS | _site_kinds(data["site_kinds"], positions, faults)
+    if "retention" in data:
+        head.retention = read_retention(data["retention"], head.quantities, positions, faults)
     return head
 
 

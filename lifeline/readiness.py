@@ -13,7 +13,7 @@ from lifeline.settings import Settings, split_address
 
 log = logging.getLogger(__name__)
 
-BEATING = ("recorder", "watcher", "notifier")
+BEATING = ("recorder", "watcher", "notifier", "keeper")
 
 
 def not_ready(settings: Settings, pids: Mapping[str, int | None]) -> list[str]:

@@ -15,7 +15,7 @@ from city.errors import InputError
 from lifeline.logs import log_to
 from lifeline.settings import Settings, secret, split_address
 
-CORE = ("recorder", "watcher", "notifier", "api")
+CORE = ("recorder", "watcher", "notifier", "api", "keeper")
 DEMO = ("simulator", "crew")
 
 
@@ -34,6 +34,7 @@ def run_role(name: str, settings: Settings) -> None:
         "watcher": _watcher,
         "notifier": _notifier,
         "api": _api,
+        "keeper": _keeper,
         "simulator": _simulator,
         "crew": _crew,
     }
@@ -109,6 +110,12 @@ def _api(settings: Settings, clock: Clock, stop: threading.Event) -> None:
         operator_password=os.environ.get("LIFELINE_OPERATOR_PASSWORD") or None,
     )
     run_api(app, host, port, stop)
+
+
+def _keeper(settings: Settings, clock: Clock, stop: threading.Event) -> None:
+    from store.keeper import KeeperSettings, run_keeper
+
+    run_keeper(KeeperSettings(settings.database, clock), stop)
 
 
 def _simulator(settings: Settings, clock: Clock, stop: threading.Event) -> None:

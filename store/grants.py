@@ -1,4 +1,4 @@
-"""Who may see and write what: three group roles, settled after each migration, and log-ins made for people and programs.
+"""Who may see and write what: three group roles, settled after each migration, and log-ins made of them.
 
 - `city_reader` sees the views of schema `city`, nothing else; a log-in may be held to some districts.
 - `city_writer` runs recorder, watcher, notifier, API and keeper: it appends, and cannot rewrite what happened.
@@ -12,7 +12,8 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
@@ -102,7 +103,7 @@ def grant_reader(conn: Connection, name: str, districts: Sequence[str] = ()) -> 
 
 
 def grant_writer(conn: Connection, name: str) -> Login:
-    """Make (or renew) a log-in for Lifeline's own roles: it appends, and cannot rewrite history. Errors as a reader's."""
+    """Make (or renew) a log-in for Lifeline's own roles: it appends, and cannot rewrite. Errors as a reader's."""
     login = Login(_checked(name), secrets.token_urlsafe(24))
     with _making(conn, login.name):
         _log_in(conn, login, "city_writer", "city_reader")
@@ -131,23 +132,17 @@ def dsn_of(dsn: str, login: Login) -> str:
     return conninfo.make_conninfo(dsn, user=login.name, password=login.password)
 
 
-class _making:  # noqa: N801 - used as a verb, like contextlib's own
+@contextmanager
+def _making(conn: Connection, name: str) -> Iterator[None]:
     """One transaction; a missing right becomes an error that says whose help is needed."""
-
-    def __init__(self, conn: Connection, name: str) -> None:
-        self._conn, self._name, self._transaction = conn, name, conn.transaction()
-
-    def __enter__(self) -> None:
-        self._transaction.__enter__()
-
-    def __exit__(self, *what: object) -> None:
-        kind, error, trace = what
-        self._transaction.__exit__(kind, error, trace)  # type: ignore[arg-type] # what Python hands over
-        if isinstance(error, psycopg.errors.InsufficientPrivilege):
-            raise OutsideError(
-                f"role {self._name}: this user may not make roles, got: {error}; try as an administrator, or let one "
-                "say ALTER ROLE … CREATEROLE for the user that migrates"
-            ) from error
+    try:
+        with conn.transaction():
+            yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise OutsideError(
+            f"role {name}: this user may not make roles, got: {error}; try as an administrator, or let one "
+            "say ALTER ROLE … CREATEROLE for the user that migrates"
+        ) from error
 
 
 def _log_in(conn: Connection, login: Login, group: str, not_group: str) -> None:
@@ -184,8 +179,7 @@ def _literal(statement: str, **values: Sequence[str]) -> sql.Composed:
     text = _SQL[statement]
     parts = re.split(r"%\((\w+)\)s", text)
     composed = [
-        sql.Literal(list(values[part])) if at % 2 else sql.SQL(part.replace("%%", "%"))  # type: ignore[arg-type] # ours
-        for at, part in enumerate(parts)
+        sql.Literal(list(values[part])) if at % 2 else sql.SQL(part.replace("%%", "%")) for at, part in enumerate(parts)
     ]
     return sql.Composed(composed)
 

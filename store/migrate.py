@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 _SQL = statements("migrate")
 _FILE = re.compile(r"(\d{4}_\w+?)(?:\.(plain|timescale|apache|community))?\.sql")
 _CHANGES = re.compile(
-    r"^(?:ALTER TABLE(?: ONLY)?|CREATE (?:UNIQUE )?INDEX \w+ ON|CREATE TRIGGER [^;]*?\bON|UPDATE|DELETE FROM)\s+(lifeline\.\w+)",
+    r"^(?:ALTER TABLE|CREATE (?:UNIQUE )?INDEX \w+ ON|CREATE TRIGGER [^;]*?\bON|UPDATE|DELETE FROM)\s+(lifeline\.\w+)",
     re.MULTILINE,
 )
 _LOCK_KEY = 0x6C696665  # "life": one migrator at a time per database

@@ -69,10 +69,15 @@ def finish(conn: Connection, now: datetime) -> int:
     return sum(1 for _ in keep_up(conn, now, settle_s=0.0, wait_s=0.0))
 
 
-def tidy(conn: Connection, since: datetime) -> None:
-    """Keep queries of the newest minutes quick: one mark a bucket, and rows since `since` found by time."""
+def tidy(conn: Connection, since: datetime, until: datetime | None = None) -> None:
+    """Keep queries of the newest minutes quick: one mark a bucket, and rows since `since` found by time.
+
+    Pieces that will be needed up to `until` are made now, so that none is born while the first rows wait for it.
+    """
     conn.execute(_SQL["compact"])
     conn.execute(_SQL["summarize"], (since,))
+    if until is not None:
+        conn.execute(_SQL["prepare"], {"first": since, "last": until})
 
 
 def backlog(conn: Connection, now: datetime) -> Backlog:

@@ -12,7 +12,7 @@ from lifeline.settings import Settings
 
 def run(
     role: Annotated[
-        str | None, typer.Option(help="Only this role, in the foreground: recorder, watcher, notifier or api.")
+        str | None, typer.Option(help="Only this role, in the foreground: recorder, watcher, notifier, api or keeper.")
     ] = None,
     data: Data = None,
     city: City = None,

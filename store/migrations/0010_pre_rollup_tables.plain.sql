@@ -47,7 +47,8 @@ BEGIN
     END LOOP;
 END $$;
 CREATE FUNCTION lifeline.prepare_rollup(rollup text, bucket timestamptz) RETURNS void
-LANGUAGE plpgsql SET timezone = 'UTC' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
+SET client_min_messages = warning AS $$
 DECLARE
     month timestamptz := date_trunc('month', bucket);
 BEGIN

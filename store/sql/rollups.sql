@@ -22,6 +22,12 @@ SELECT lifeline.refresh_bucket(%s, %s)
 -- Let the newest rows be found by time.
 SELECT lifeline.summarize(%s)
 
+-- name: prepare
+-- Pieces that will be needed.
+SELECT lifeline.prepare_readings(%(first)s, %(last)s), lifeline.prepare_rollup(rollup, at)
+FROM unnest(ARRAY['rollup_5m', 'rollup_1h']) AS rollup,
+     generate_series(%(first)s::timestamptz, %(last)s, '1 day') AS at
+
 -- name: compact
 -- Many marks of a bucket become one.
 SELECT lifeline.compact_marks()

@@ -38,7 +38,7 @@ def running(data: Path, process: subprocess.Popen[str]) -> endpoints.Endpoints:
 def test_a_demonstration_plays_stops_cleanly_and_goes_on(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = demo(data, "--for", "8s")
     found = running(data, first)
-    roles = {"recorder", "watcher", "notifier", "api", "simulator", "crew"}
+    roles = {"recorder", "watcher", "notifier", "api", "keeper", "simulator", "crew"}
     assert set(found.pid) == {"supervisor", "postgres", "broker", *roles}
     assert found.pid["supervisor"] == first.pid
 

@@ -37,7 +37,7 @@ START_US = to_us(datetime.fromisoformat(START))
 SPEED = 120
 COMPARED_MIN, PLAYED_MIN = 100, 110  # city minutes; the rest is for what was killed last to catch up
 KILLS = 10
-VICTIMS = ("postgres", "broker", "recorder", "watcher", "notifier", "api", "simulator", "supervisor")
+VICTIMS = ("postgres", "broker", "recorder", "watcher", "notifier", "api", "keeper", "simulator", "supervisor")
 COMPARED_US = START_US + COMPARED_MIN * 60_000_000
 WALL = SystemClock()
 
