@@ -39,9 +39,10 @@ class Samples(NamedTuple):
     value: NDArray[np.float64]
     worst: int
 
-    def answer(self, truth: Truth, value: float, test: str) -> Answer:
+    def answer(self, truth: Truth, value: float | None, test: str) -> Answer:
         """An answer that rests on these samples."""
-        return Answer(truth, value, int(self.time_us[-1]), self.worst, test)
+        newest_us = int(self.time_us[-1]) if len(self.time_us) else 0
+        return Answer(truth, value, newest_us, self.worst, test)
 
 
 @lru_cache
@@ -134,7 +135,7 @@ def count_of(ask: CountOf, samples: Samples, deadband: float) -> Answer:
         truth = Truth.UNKNOWN
     else:
         truth = Truth.FALSE
-    return samples.answer(truth, values[-1], f"{ask.written}: {met} of {len(values)}")
+    return samples.answer(truth, values[-1] if values else None, f"{ask.written}: {met} of {len(values)}")
 
 
 def trend(ask: Trend, samples: Samples) -> Answer:
