@@ -27,6 +27,11 @@ from rules.inputs import CommandIn, CommandKind
 _REOPENS = UP | {Move.RELEASED}
 
 
+def _was_red(alarm: Alarm) -> bool:
+    """Whether an alarm was red, is over already, and was not held meanwhile."""
+    return not alarm.stands and alarm.peak_level is Level.RED and alarm.hold is Hold.NONE
+
+
 @dataclass
 class Desk:
     """All incidents of a city. `where` gives an alarm's place."""
@@ -40,19 +45,25 @@ class Desk:
         """Group newly raised (and newly released) alarms, follow the levels of the others; held ones count nowhere."""
         effects: list[Effect] = []
         touched: dict[str, Incident] = {}
-        released: dict[str, Hold] = {}
+        over: dict[str, Incident] = {}
+        released: dict[str, dict[str, Hold]] = {}
         for moved in moves:
             incident = self.incidents.get(moved.alarm.incident)
             if moved.alarm.tells and (incident is None or (moved.move in _REOPENS and not incident.open)):
                 incident = self._admit(moved, stamp, effects)
+            elif incident is None and moved.move is Move.RAISED and _was_red(moved.alarm):
+                incident = self._admit(moved, stamp, effects)
+                over[incident.id] = incident
             if incident is not None:
                 incident.alarms[moved.alarm.id] = moved.alarm  # a revised alarm is a new object
                 touched[incident.id] = incident
                 if moved.move is Move.RELEASED and moved.alarm.tells:
-                    released[incident.id] = moved.from_hold
+                    released.setdefault(incident.id, {})[moved.alarm.id] = moved.from_hold
+        for incident in over.values():
+            self._tell_over(incident, stamp, effects)
         for incident in touched.values():
             if incident.open:
-                self._follow_level(incident, released.get(incident.id, Hold.NONE), stamp, effects)
+                self._follow_level(incident, released.get(incident.id, {}), stamp, effects)
             effects.append(incident.row())
         return effects
 
@@ -143,8 +154,8 @@ class Desk:
             for language, text in alarm.title.items()
         }
 
-    def _follow_level(self, incident: Incident, released: Hold, stamp: Stamp, effects: list[Effect]) -> None:
-        """Follow the highest level that is not held. `released`: a hold on one of its alarms just ended."""
+    def _follow_level(self, incident: Incident, released: dict[str, Hold], stamp: Stamp, effects: list[Effect]) -> None:
+        """Follow the highest level that is not held. `released`: its alarms whose holds just ended."""
         was, now, stands = incident.level, incident.standing(), incident.stands
         if now is not was:
             incident.level, incident.peak_level = now, max(incident.peak_level, now)
@@ -153,14 +164,22 @@ class Desk:
         if now > was or (released and now):
             incident.title = self._title(incident.gravest())  # speak of the worst; `first_alarm` keeps what came first
             incident.acknowledged, incident.released = False, released
-            if released:
-                effects.append(self._event(incident, stamp, "released", "", f"no longer {released}, it still stands"))
+            for alarm, hold in released.items():
+                effects.append(self._event(incident, stamp, "released", "", f"{alarm}: no longer {hold}, it stands"))
             self._begin(incident, stamp, effects)
             self._fire_due(incident, stamp, effects)
         elif now is Level.NONE and now is not was:
             self._cancel(incident, effects, "what stands is held" if stands else "all clear")
         if not stands and incident.owes_clear:
             self._tell_clear(incident, stamp, effects)
+
+    def _tell_over(self, incident: Incident, stamp: Stamp, effects: list[Effect]) -> None:
+        """Late data show a red alarm that was over before anybody could be told: tell it now, and that it is over."""
+        if incident.level is Level.NONE:
+            incident.level = incident.peak_level = Level.RED
+            effects.append(self._event(incident, stamp, "level", "", "red, and over since"))
+            self._begin(incident, stamp, effects)
+            self._fire_due(incident, stamp, effects)
 
     def _tell_clear(self, incident: Incident, stamp: Stamp, effects: list[Effect]) -> None:
         """Whoever was told of something is told that nothing stands any more, also when it was held by then."""
@@ -172,7 +191,7 @@ class Desk:
                 effects.append(notice(self, incident, target, (channel,), via, "clear", due, stamp))
 
     def _unacknowledge(self, incident: Incident, effects: list[Effect]) -> None:
-        incident.acknowledged, incident.released = False, Hold.NONE
+        incident.acknowledged, incident.released = False, {}
         for alarm in incident.alarms.values():
             if alarm.stands:
                 alarm.acknowledged = False

@@ -61,7 +61,7 @@ class Incident:
     owes_clear
         Whether somebody was told of something that has not been told to be over.
     released
-        The hold that ended when the round began: what stands has stood for longer.
+        The alarms whose holds ended when the round began, and which: they have stood for longer.
     """
 
     id: str
@@ -85,7 +85,7 @@ class Incident:
     alarms: dict[str, Alarm] = field(default_factory=dict)
     told: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     owes_clear: bool = False
-    released: Hold = Hold.NONE
+    released: dict[str, Hold] = field(default_factory=dict)
 
     def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
         fill(self, state[1])

@@ -83,7 +83,12 @@ def facts(desk: Desk, incident: Incident, alarm: Alarm, language: str) -> dict[s
         "unit": first.unit if first else "",
         "threshold": first.test if first else "",
         "late": alarm.late,
-        "was_held": str(incident.released),
+        "was_held": str(incident.released.get(alarm.id, "")),
+        "released": [
+            f"{other.title.get(language) or other.rule}, {other.scope}"
+            for other in incident.alarms.values()
+            if other.id in incident.released and other.tells and other is not alarm
+        ],
         "lost": alarm.lost,
         "guidance": alarm.guidance.get(language) or next(iter(alarm.guidance.values()), ""),
         "evidence": [

@@ -1,9 +1,9 @@
 """The words of a notice, from its facts.
 
 `content["facts"]` holds what `rules.desk.notices.facts` puts there: what, where, district, lon, lat, since and cleared
-(ISO 8601), timezone, value and unit, threshold, level, peak_level, late, was_held, lost, guidance, evidence (as
-mappings of `rules.conditions.truth.Evidence`), alarms (how many the incident has), told (names). Missing facts have no
-line.
+(ISO 8601), timezone, value and unit, threshold, level, peak_level, late, was_held, released, lost, guidance, evidence
+(as mappings of `rules.conditions.truth.Evidence`), alarms (how many the incident has), told (names). Missing facts have
+no line.
 A notice is never held back because its words fail: then it goes out as plain facts (`fallback_text`).
 """
 
@@ -115,6 +115,8 @@ def _remarks(notice: Notice, facts: Mapping[str, object], language: str) -> list
         found.append(("", say("notice.late", language)))
     if (held := facts.get("was_held")) in ("shelved", "suppressed", "out_of_service"):
         found.append(("", say(f"notice.was_{held}", language)))
+    if released := plain(facts.get("released"), language):
+        found.append(("", say("notice.released", language, what=released)))
     if facts.get("lost"):
         found.append(("", say("notice.lost", language)))
     if "raised" in notice.content:

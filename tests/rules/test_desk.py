@@ -68,6 +68,14 @@ def test_all_clear_is_told_to_those_who_were_told(desk: Desk) -> None:
     assert desk.incidents()[0].level is Level.NONE
 
 
+def test_a_red_alarm_found_over_in_an_outages_buffer_is_told_with_its_end_and_a_yellow_one_only_kept() -> None:
+    for value, kinds in ((50.0, ["raise", "clear"]), (20.0, [])):
+        desk = desk_of()
+        desk.feed([("wl-1", at * 60, value if at < 4 else 0.0) for at in range(16)], at_s=3600)
+        assert [n.kind for n in desk.notices()] == kinds
+        assert [(a.late, a.stands) for a in desk.alarms()] == [(True, False)]
+
+
 def test_alarms_far_apart_are_two_incidents_and_at_one_site_one(desk: Desk) -> None:
     desk.series("wl-1", RED)
     desk.series("wl-2", RED, start_s=120)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from city.levels import Level
 from rules.inputs import CommandKind, HoldKind
-from tests.rules.small_city import Desk, desk_of
+from tests.rules.small_city import FILES, Desk, city_files, desk_of
 
 RED = [50.0, 50.0]
 YELLOW = [20.0] * 4
@@ -83,6 +83,17 @@ def test_one_shot_ends_with_the_condition(desk: Desk) -> None:
     assert desk.held()[-1] == ("shelf_ended", "one-shot: the condition is normal")
     desk.series("wl-1", YELLOW, start_s=960)
     assert told(desk) == [("li", "raise"), ("li", "clear"), ("li", "raise")]
+
+
+def test_beside_a_higher_alarm_what_was_released_is_named(desk: Desk) -> None:
+    files = city_files(sensors=FILES["sensors.csv"] + "wl-3,g1,up-1,water_depth,cm,60\n")
+    desk = desk_of(files)
+    desk.series("wl-1", RED)
+    desk.series("wl-3", YELLOW)
+    desk.hold(HoldKind.SHELVE, "depth/wl-3", 190, until_s=400)
+    desk.hold(HoldKind.UNSHELVE, "depth/wl-3", 200)
+    facts = desk.notices()[-1].content["facts"]
+    assert (facts["sensor"], facts["was_held"], facts["released"]) == ("wl-1", "", ["下穿积水, wl-3"])
 
 
 def test_unshelved_by_a_person_it_is_told_at_once(desk: Desk) -> None:
