@@ -17,7 +17,7 @@ from rules.alarm.alarm import Alarm, Move, Moved, happen
 from rules.alarm.fold import Fold, Heard
 from rules.alarm.inhibition import Inhibition
 from rules.alarm.silence import heard_again, newly_silent, raise_silence
-from rules.book import REORDER_US, Book, Instance
+from rules.book import REORDER_US, Book, Instance, Rule
 from rules.desk.desk import Desk
 from rules.desk.roster import Escalation
 from rules.desk.shelving import decide, endings
@@ -103,6 +103,11 @@ class Engine:
         self._install(bundle.book, bundle.escalation)
         self._intake = Intake(self.state, bundle.book, self._detectors, glance=self._glance)
 
+    def remember(self, entry: ReadingsIn) -> None:
+        """Take in readings that were decided on before, in the order of event time (after `use`)."""
+        if self._intake is not None:
+            self._intake.remember(entry)
+
     def _status(self, gateway: str, received_us: int) -> list[Moved]:
         """A gateway that says it is online has been heard, though its sensors have not."""
         hearing = self.state.hearing
@@ -144,9 +149,13 @@ class Engine:
             instance = book.instances[key]
             heard = self._heard(instance, until_us)
             moves += state.folds[key].silence(instance, state.tracks, heard, state.now_us)
-        for watch, since_us in list(newly_silent(state.hearing, book, state.tracks, until_us)):
-            stands = list(state.holds.standing()) if watch.sensor is None else []
-            moves.append(raise_silence(state.hearing, watch, since_us, book, state.tracks, stands))
+        silent = list(newly_silent(state.hearing, book, state.tracks, until_us))
+        standing: dict[str, list[Alarm]] = {}
+        for alarm in state.holds.standing() if silent else ():
+            standing.setdefault(alarm.gateway, []).append(alarm)
+        for watch, since_us in silent:
+            behind = standing.get(watch.gateway.id, [])
+            moves.append(raise_silence(state.hearing, watch, since_us, book, state.tracks, behind))
         return moves
 
     # -- the book ------------------------------------------------------------------------------------------------
@@ -170,6 +179,8 @@ class Engine:
             before, kept = old.instances.get(key), state.folds.get(key)
             newest_us = state.tracks[instance.sensor.id].newest_us
             if before is not None and before.rule.logic == instance.rule.logic:
+                if kept is not None and kept.alarm is not None:
+                    _under(kept.alarm, instance.rule)
                 continue
             if kept is not None and kept.alarm is not None:
                 moves += self._taken_over(kept, kept.alarm, instance)
@@ -179,17 +190,24 @@ class Engine:
             if key not in new.watches:
                 del state.hearing.alarms[key]
                 moves += self._orphan(alarm)
+            elif key in old.watches and old.watches[key].rule.logic == new.watches[key].rule.logic:
+                _under(alarm, new.watches[key].rule)
+            else:
+                moves.append(self._changed(alarm, new.watches[key].rule))
         for sensor in set(state.tracks) - set(new.city.sensors):
             state.tracks.drop(sensor)
         return moves
 
     def _taken_over(self, fold: Fold, alarm: Alarm, instance: Instance) -> list[Moved]:
         """A rule decides otherwise now: what stands waits for the new clear condition."""
-        state, version = self.state, instance.rule.version
-        state.folds[instance.key] = Fold.taking_over(fold, alarm, instance, state.tracks[instance.sensor.id].newest_us)
-        reason = f"its rule changed from {alarm.rule_version} to {version}: only the new conditions clear it"
-        alarm.rule_version, alarm.latching = version, instance.rule.latch
-        return [happen(alarm, Move.RULE_CHANGED, state.now_us, reason)]
+        newest_us = self.state.tracks[instance.sensor.id].newest_us
+        self.state.folds[instance.key] = Fold.taking_over(fold, alarm, instance, newest_us)
+        return [self._changed(alarm, instance.rule)]
+
+    def _changed(self, alarm: Alarm, rule: Rule) -> Moved:
+        reason = f"its rule changed from {alarm.rule_version} to {rule.version}: only the new conditions clear it"
+        _under(alarm, rule)
+        return happen(alarm, Move.RULE_CHANGED, self.state.now_us, reason)
 
     def _orphan(self, alarm: Alarm | None) -> list[Moved]:
         reason = "its rule or sensor left the city folder; a person closes it"
@@ -256,6 +274,11 @@ class Engine:
             effects.append(AlarmSet(replace(alarm)))
         effects += [_event(moved, stamp) for moved in moves]
         return effects
+
+
+def _under(alarm: Alarm, rule: Rule) -> None:
+    """The alarm goes on under this version of its rule."""
+    alarm.rule_version, alarm.latching = rule.version, rule.latch
 
 
 def _event(moved: Moved, stamp: Stamp) -> AlarmEvent:

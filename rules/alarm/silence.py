@@ -87,7 +87,7 @@ def raise_silence(
 ) -> Moved:
     """Raise the alarm of a silent scope at the instant its time was up.
 
-    `standing`: all alarms that stand; those on the sensors that a silent gateway blinds become its evidence.
+    `standing`: the alarms that stand behind its gateway; those on sensors become the evidence of a silent gateway.
     """
     at_us = since_us + watch.after_us
     alarm = watch.alarm(alarm_id(watch.rule.id, watch.scope, at_us), at_us)
@@ -106,7 +106,7 @@ def _blinded(
     watch: Watch, book: Book, tracks: Mapping[str, Track], standing: Iterable[Alarm]
 ) -> tuple[list[Evidence], str]:
     """What a silent gateway blinds: the alarms that stand there and the sensors, those with an alarm first."""
-    own = {sensor.id for sensor in book.city.sensors.values() if sensor.gateway == watch.gateway.id}
+    own = {sensor.id for sensor in book.city.sensors_of.get(watch.gateway.id, ())}
     alarms = sorted((a for a in standing if a.sensor in own), key=lambda a: (-a.level, a.raised_us, a.id))
     shown = [_seen(tracks, str(a.sensor), f"stands: {a.rule} {a.level.word} {a.id}") for a in alarms[:LISTED]]
     first = dict.fromkeys(str(a.sensor) for a in alarms)

@@ -78,6 +78,23 @@ def test_a_change_of_words_is_told_by_the_version_alone(desk: Desk) -> None:
     assert {seen["rule_version"] for e in desk.events()[before:] for seen in e.evidence} == {version}
 
 
+def test_a_latch_that_comes_while_an_alarm_stands_holds_it(desk: Desk) -> None:
+    desk.series("wl-1", RED)
+    desk.reload(changed(*TEXT_ONLY[3]), 70)
+    desk.series("wl-1", [0.0] * 12, start_s=120)
+    assert [a.state for a in desk.alarms()] == ["latched"]
+
+
+def test_a_silence_alarm_of_a_changed_rule_stands_until_it_is_heard(desk: Desk) -> None:
+    desk.feed([("wl-1", 0, 0.0)])
+    desk.tick(400)
+    platform = FILES["rules/platform.yaml"].replace("silent: 5m", "silent: 20m")
+    desk.reload(city_files(rules__platform=platform), 420)
+    assert {e.kind for e in desk.events()[-2:]} == {"rule_changed"}
+    desk.feed([("wl-1", 480, 0.0)])
+    assert desk.story("gateway-silent") == [("g1", Level.YELLOW, 300, 480), ("g2", Level.YELLOW, 300, None)]
+
+
 def test_a_rule_that_no_longer_watches_the_sensor_leaves_its_alarm_to_a_person(desk: Desk) -> None:
     desk.series("wl-1", RED)
     desk.reload(changed("watch: {quantity: water_depth}", "watch: {quantity: water_depth, sensors: [wl-2]}"), 100)
