@@ -79,15 +79,15 @@ def places(language: str) -> str:
     """One row per site with its worst sensor, worst site last to be drawn on top; level -1 when all are silent."""
     return f"""\
 WITH silence AS (
-    SELECT s.site, bool_and(l.stale) AS silent, count(*) AS sensors,
-           (array_agg(sensor ORDER BY {_number("l.level")} DESC, sensor))[1] AS sensor
+    SELECT s.site, bool_and(l.stale) AS silent, count(*) AS sensors, min(sensor) AS sensor
     FROM city.latest l JOIN city.sensors s USING (sensor) GROUP BY 1
 ), alarm AS (
-    SELECT site, max({_number("level")}) AS level FROM city.alarms
-    WHERE cleared_at IS NULL AND level <> 'none' GROUP BY 1
+    SELECT site, max({_number("level")}) AS level,
+           (array_agg(sensor ORDER BY {_number("level")} DESC, sensor) FILTER (WHERE sensor IS NOT NULL))[1] AS sensor
+    FROM city.alarms WHERE cleared_at IS NULL AND level <> 'none' GROUP BY 1
 )
 SELECT t.lat AS latitude, t.lon AS longitude, {_name("t", language)} AS name, t.site, t.kind, t.district,
-       coalesce(n.sensors, 0) AS sensors, coalesce(n.sensor, '') AS sensor,
+       coalesce(n.sensors, 0) AS sensors, coalesce(a.sensor, n.sensor, '') AS sensor,
        coalesce(a.level, CASE WHEN n.silent THEN -1 ELSE 0 END) AS level,
        CASE WHEN a.level IS NULL THEN 0 ELSE a.level END AS size
 FROM city.sites t LEFT JOIN silence n USING (site) LEFT JOIN alarm a USING (site)
@@ -151,15 +151,19 @@ WITH range AS (
     SELECT $__timeFrom()::timestamptz AS first, $__timeTo()::timestamptz AS last
 ), step AS (
     SELECT 600 * greatest(1, ceil(extract(epoch FROM last - first) / 600000)) AS width_s FROM range
-), moment AS (
-    SELECT generate_series(date_bin('10 minutes', first, '2000-01-01 00:00:00+00'), last,
-                           width_s * interval '1 second') AS at, width_s
+), grid AS (
+    SELECT date_bin('10 minutes', first, '2000-01-01 00:00:00+00') AS first, last, width_s,
+           width_s * interval '1 second' AS width
     FROM range, step
+), moment AS (
+    SELECT generate_series(first, last, width) AS at, width_s FROM grid
+), raised AS (
+    SELECT date_bin(g.width, a.raised_at, g.first) AS at, count(*) AS alarms
+    FROM grid g JOIN city.alarms a ON a.raised_at >= g.first AND a.raised_at < g.last + g.width
+    WHERE a.district = {HERE} GROUP BY 1
 )
-SELECT m.at AS time, (count(a.alarm) * 600 / m.width_s)::float8 AS rate
-FROM moment m LEFT JOIN city.alarms a
-    ON a.raised_at >= m.at AND a.raised_at < m.at + m.width_s * interval '1 second' AND a.district = {HERE}
-GROUP BY m.at, m.width_s
+SELECT m.at AS time, (coalesce(r.alarms, 0) * 600 / m.width_s)::float8 AS rate
+FROM moment m LEFT JOIN raised r USING (at)
 ORDER BY 1"""  # noqa: S608 - built from constants of this file
 
 GATEWAYS = f"""\
