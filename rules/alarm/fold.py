@@ -82,8 +82,9 @@ class Fold:
         The ladder after the sample of that event time.
     story, recent
         The steps since the oldest check point, oldest first, and the alarms they belong to.
-    silences
-        Proven silences: (event time of the last sample before, until when silence was proven), for refolding.
+    proof
+        A silence that told steps: (event time of the last usable sample before it, until when it is proven). It counts
+        until a usable sample after that one shows when the data really stopped, if they did.
     alarm, unknown
         The alarm that stands, and whether its data are lost.
     stirred_us
@@ -95,7 +96,7 @@ class Fold:
     story: list[_Told] = field(default_factory=list)
     recent: dict[str, Alarm] = field(default_factory=dict)
     checks: list[_Check] = field(default_factory=lambda: [_BEGINNING])
-    silences: list[tuple[int, int]] = field(default_factory=list)
+    proof: tuple[int, int] | None = None
     alarm: Alarm | None = None
     unknown: bool = False
     stirred_us: int = 0
@@ -113,18 +114,28 @@ class Fold:
         return cls(evaluated_us=at_us, checks=[_Check(at_us, _IDLE, 0, Level.NONE)], stirred_us=at_us)
 
     @classmethod
+    def settled(cls, state: LadderState, at_us: int, alarm: Alarm | None = None, *, unknown: bool = False) -> Fold:
+        """A fold of which only the present is known: what came before `at_us` cannot be decided on again."""
+        check = _Check(at_us, state.copy(), 0, alarm.peak_level if alarm else Level.NONE)
+        recent = {alarm.id: alarm} if alarm else {}
+        return cls(state, at_us, [], recent, [check], None, alarm, unknown, at_us)
+
+    @classmethod
     def taking_over(cls, old: Fold, alarm: Alarm, instance: Instance, evaluated_us: int) -> Fold:
         """Start with an alarm that stood under an older version of the rule: only the new conditions clear it."""
         level = old.state.level if alarm.lost else alarm.level
         state = instance.ladder.standing(level)
         check = _Check(evaluated_us, state.copy(), 0, alarm.peak_level)
         recent = {alarm.id: alarm}
-        return cls(state, evaluated_us, [], recent, [check], [], alarm, old.unknown, evaluated_us)
+        return cls(state, evaluated_us, [], recent, [check], None, alarm, old.unknown, evaluated_us)
 
     def advance(self, instance: Instance, tracks: Mapping[str, Track], from_us: int, now_us: int) -> list[Moved]:
         """Take in what came into the tracks with event time from `from_us` on."""
         track = tracks[instance.sensor.id]
         moves: list[Moved] = []
+        if self.proof is not None and (next_us := _next_usable_us(instance, track, self.proof[0])):
+            moves += self._back(next_us)
+            from_us, self.proof, self.evaluated_us = min(from_us, self.proof[0] + 1), None, track.newest_us
         if from_us <= self.evaluated_us:
             moves += self._refold(instance, tracks, from_us, now_us)
         for sample in track.after(self.evaluated_us):
@@ -145,7 +156,7 @@ class Fold:
         """Nothing came for long enough: what was pending may stand, and what stands has lost its data."""
         steps = _quiet(instance, self.state, tracks, heard.until_us)
         if steps:
-            self.silences.append((self.evaluated_us, heard.until_us))
+            self.proof = (_last_usable_us(instance, tracks[instance.sensor.id]), heard.until_us)
         moves = [self._tell(instance, step, now_us) for step in steps]
         alarm, after_s = self.alarm, f"{(heard.until_us - heard.last_us) / 1e6:.0f} s"
         if alarm is not None and not self.unknown:
@@ -295,7 +306,6 @@ class Fold:
         told = self.checks[keep].told
         self.checks = [replace(c, told=c.told - told) for c in self.checks[keep:]]
         del self.story[:told]
-        self.silences = [s for s in self.silences if s[0] >= self.checks[0].at_us]
         named = {told.alarm for told in self.story} | ({self.alarm.id} if self.alarm else set())
         self.recent = {name: alarm for name, alarm in self.recent.items() if name in named}
 
@@ -308,18 +318,27 @@ class Fold:
         check = self.checks[-1]
         state, track = check.state.copy(), tracks[instance.sensor.id]
         steps: list[Step] = []
-        silences = [s for s in self.silences if s[0] >= check.at_us]
         for sample in track.between(check.at_us + 1, self.evaluated_us):
-            while silences and silences[0][0] < sample.time_us:
-                steps += _quiet(instance, state, tracks, silences.pop(0)[1])
             if sample.flag in instance.ladder.flags.usable and not (state.idle and instance.quiet(sample.value)):
                 steps += self._sample(instance, state, Moment(sample, track, tracks))
             if sample.time_us - self.checks[-1].at_us >= CHECK_EVERY_US:
                 peak = _peak(check.peak, steps)
                 self.checks.append(_Check(sample.time_us, _kept(state), check.told + len(steps), peak))
-        for _, until_us in silences:
-            steps += _quiet(instance, state, tracks, until_us)
+        if self.proof is not None:
+            steps += _quiet(instance, state, tracks, self.proof[1])
         return state, steps
+
+
+def _last_usable_us(instance: Instance, track: Track) -> int:
+    """Event time of the newest sample that the rule may take an answer from (0: none)."""
+    usable = instance.ladder.flags.usable
+    return next((sample.time_us for sample in reversed(track.after(0)) if sample.flag in usable), 0)
+
+
+def _next_usable_us(instance: Instance, track: Track, after_us: int) -> int:
+    """Event time of the first such sample after an event time (0: none)."""
+    usable = instance.ladder.flags.usable
+    return next((sample.time_us for sample in track.after(after_us) if sample.flag in usable), 0)
 
 
 def _quiet(instance: Instance, state: LadderState, tracks: Mapping[str, Track], until_us: int) -> list[Step]:
