@@ -89,8 +89,6 @@ class Incident:
 
     def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
         fill(self, state[1])
-        if "owes_clear" not in state[1]:  # kept by a version that told it whenever the level fell to none
-            self.owes_clear = bool(self.told) and self.level is not Level.NONE
 
     @property
     def open(self) -> bool:

@@ -138,3 +138,15 @@ def test_every_transition_says_what_was_seen_and_by_which_version(desk: Desk) ->
     assert [(e.from_level, e.to_level) for e in events if e.from_level is not e.to_level] == [
         (Level.NONE, Level.YELLOW), (Level.YELLOW, Level.RED), (Level.RED, Level.NONE),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("noticed", ["by time", "by the next sample"])
+def test_who_screams_and_dies_is_shown_with_the_scream(desk: Desk, noticed: str) -> None:
+    desk.feed([("wl-1", 0, 50.0), ("rain-1", 0, 0.0)])
+    if noticed == "by time":
+        desk.tick(400)
+    else:
+        desk.feed([("wl-1", 400, 0.0)])
+    raised = next(e for e in desk.events() if e.kind == "raised" and "gap counts" in e.reason)
+    assert raised.at_us == desk.alarms()[0].raised_us
+    assert [(e["value"], e["test"], e["truth"]) for e in raised.evidence] == [(50.0, "above 40 cm", "true")]
