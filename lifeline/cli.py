@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from city.errors import LifelineError, OutsideError
-from lifeline.commands import bench, city, dashboards, demo, inspect, replay, rules, run, store
+from lifeline.commands import access, bench, city, dashboards, demo, inspect, replay, rules, run, store
 
 app = typer.Typer(
     name="lifeline",
@@ -34,6 +34,10 @@ app.command("backup")(store.backup)
 app.command("restore")(store.restore)
 app.command("export")(store.export)
 app.add_typer(dashboards.app, name="dashboards")
+store.app.command("upgrade-tier")(access.upgrade_tier)
+store.app.command("grant")(access.grant)
+store.app.command("revoke")(access.revoke)
+store.app.command("logins")(access.logins)
 app.add_typer(store.app, name="store")
 app.add_typer(bench.app, name="bench")
 app.add_typer(rules.app, name="rules")

@@ -25,22 +25,37 @@ def doctor(data: Data = None, city: City = None, database_url: DatabaseUrl = Non
 
 def migrate(
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
+    phase: Annotated[
+        str | None,
+        typer.Option(help="pre (beside the version that still runs) or post (once every role runs the new one)."),
+    ] = None,
     data: Data = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Bring the database's schema up to date (forward only)."""
+    from city.errors import InputError
     from lifeline import endpoints, settings
     from store import migrate as migration
     from store.connection import connect
 
     found = endpoints.with_running(settings.load(data=data, database_url=database_url))
+    if phase is not None and phase not in list(migration.Phase):
+        raise InputError(f"--phase: not one, got {phase!r}, try {' or '.join(migration.Phase)}")
+    only = None if phase is None else migration.Phase(phase)
     if plan:
         with connect(found.database, application_name="lifeline migrate") as conn:
-            steps = migration.plan(conn)
+            tier = migration.detect_tier(conn)
+            steps = [step for step in migration.plan(conn) if only in (None, step.phase)]
+            for step in steps:
+                size = migration.size_of(conn, step)
+                touched = f"changes {', '.join(step.changes)} ({size / 1e6:,.1f} MB)" if step.changes else "adds only"
+                typer.echo(
+                    f"would apply {step.name} [{step.phase}, {step.variant or f'all tiers, here {tier}'}]: {touched}"
+                )
     else:
-        steps = migration.migrate(found.database)
-    for step in steps:
-        typer.echo(f"{'would apply' if plan else 'applied'} {step.name}{f' ({step.variant})' if step.variant else ''}")
+        steps = migration.migrate(found.database, phase=only)
+        for step in steps:
+            typer.echo(f"applied {step.name}{f' ({step.variant})' if step.variant else ''}")
     if not steps:
         typer.echo("up to date")
 

@@ -1,4 +1,4 @@
-"""Kept roll-ups say what a recomputation from raw readings would say: at every instant, whatever came late or changed."""
+"""Kept roll-ups say what a recomputation from raw readings says: at every instant, whatever came late or changed."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ WIDTHS = {"readings_5m": "5 minutes", "readings_1h": "1 hour", "readings_1d": "1
 # Both sides of the comparison in one statement: one picture of the database, while writers and the keeper go on.
 DIFFERENT = """
 WITH truth AS (
-    SELECT date_bin('{width}', r.time, '2000-01-01 00:00:00+00') AS bucket, s.sensor, count(*) AS n, min(r.value) AS min,
-           max(r.value) AS max, round(avg(r.value)::numeric, 9) AS mean,
+    SELECT date_bin('{width}', r.time, '2000-01-01 00:00:00+00') AS bucket, s.sensor, count(*) AS n,
+           min(r.value) AS min, max(r.value) AS max, round(avg(r.value)::numeric, 9) AS mean,
            (array_agg(r.value ORDER BY r.time DESC))[1] AS last, max(r.flag) AS worst_flag
     FROM lifeline.readings r JOIN lifeline.sensors s USING (sensor_id) GROUP BY 1, 2
 ), shown AS (
@@ -41,7 +41,7 @@ def differences(conn: Connection) -> list[tuple[object, ...]]:
     """Rows by which the views differ from raw readings, of any width."""
     found = []
     for view, width in WIDTHS.items():
-        found += conn.execute(DIFFERENT.format(view=view, width=width)).fetchall()  # type: ignore[arg-type] # names above
+        found += conn.execute(DIFFERENT.format(view=view, width=width)).fetchall()
     return found
 
 
@@ -94,7 +94,7 @@ def test_views_are_right_before_during_and_after_computing(conn: Connection, see
     assert conn.execute("SELECT count(*) FROM lifeline.dirty_buckets").fetchone() == (0,)
     kept = "SELECT sum(n) FROM lifeline.rollup_{} UNION ALL SELECT count(*) FROM lifeline.readings"
     for table in ("5m", "1h", "1d"):
-        rows, raw = conn.execute(kept.format(table)).fetchall()  # type: ignore[arg-type] # the names above
+        rows, raw = conn.execute(kept.format(table)).fetchall()
         assert rows == raw, f"rollup_{table} itself holds everything"
 
 
