@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from lifeline.commands.options import City, Data, DatabaseUrl, moment_us
 
 if TYPE_CHECKING:
     from city.errors import Fault
@@ -101,3 +103,39 @@ def _tell(outcome: Outcome, verbose: bool) -> None:
     typer.echo(f"FAILED  {case.file}:{case.line}: {case.name}")
     for failure in outcome.failures:
         typer.echo("  " + str(failure).replace("\n", "\n  "))
+
+
+def explain(
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="The rule's id.", show_default=False)],
+    sensor: Annotated[str, typer.Option(help="The sensor (or gateway) it is asked of.", show_default=False)],
+    at: Annotated[str, typer.Option(help="When: a time with its offset.", show_default=False)],
+    readings: Annotated[
+        Path | None,
+        typer.Option(
+            help="Take the readings from this CSV file (sensor,time,value[,unit,flag,received_at]).",
+            dir_okay=False,
+            exists=True,
+            show_default=False,
+        ),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Run over this long before, such as 3d. [a day at least]", show_default=False)
+    ] = None,
+    form: Annotated[Literal["text", "json"], typer.Option("--format", help="For people or for programs.")] = "text",
+    city: City = None,
+    data: Data = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Say why a rule did or did not raise on a sensor: each condition with its evidence, and what comes next."""
+    import json
+
+    from lifeline.explaining import Question, answer, written
+
+    question = Question(rule, sensor, moment_us("--at", at), since, readings, city, data, database_url)
+    explanation, clock = answer(question)
+    if form == "json":
+        from rules.trials.explain import document
+
+        typer.echo(json.dumps(document(explanation, clock), ensure_ascii=False, indent=1, default=str))
+    else:
+        typer.echo(written(explanation, clock))
