@@ -6,22 +6,27 @@ city takes seconds.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from math import ceil, cos, degrees, floor, inf, radians
+from math import ceil, cos, degrees, floor, inf, pi, radians
+from typing import Generic, TypeVar
+
+import numpy as np
 
 from city.geo import EARTH_RADIUS_M, Place
 from city.lines import Line, away_m, project_m
 from city.model import City, Sensor, Site
 
-ON = ("pipe", "site", "gateway", "district")
 _LEAST_CELL_M = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which neighbours: by quantity (None: any), distance (None: any), what they share (`ON`), kind of site, tags."""
+    """Which neighbours: of which quantities and how far away (None: any), of which kind of site, with which tags.
+
+    `on`: what they share with the sensor that asks: `pipe`, `site`, `gateway`, `district`, or nothing.
+    """
 
     quantities: frozenset[str] | None
     within_m: float | None
@@ -30,31 +35,58 @@ class Wanted:
     tags: frozenset[str] = frozenset()
 
 
-class Grid:
-    """Names by place, in cells at least `cell_m` wide on every side."""
+Item = TypeVar("Item", str, int)
+
+
+class Grid(Generic[Item]):
+    """Things by place, in cells at least `cell_m` wide on every side."""
 
     def __init__(self, cell_m: float, furthest_lat: float) -> None:
         high = degrees(max(cell_m, _LEAST_CELL_M) / EARTH_RADIUS_M) * (1 + 1e-9)
         narrowest = cos(radians(min(abs(furthest_lat) + high, 90.0)))
         self._high, self._around = high, max(floor(360.0 * narrowest / high), 1) if narrowest > 0 else 1
-        self._cells: dict[tuple[int, int], list[str]] = {}
+        self._cells: dict[tuple[int, int], list[Item]] = {}
 
     def _cell(self, place: Place) -> tuple[int, int]:
         return floor(place.lat / self._high), floor((place.lon + 180.0) / 360.0 * self._around) % self._around
 
-    def put(self, name: str, place: Place) -> None:
-        """Remember a name at a place; once for each cell."""
-        names = self._cells.setdefault(self._cell(place), [])
-        if not names or names[-1] != name:
-            names.append(name)
+    def put(self, item: Item, place: Place) -> None:
+        """Remember a thing at a place; once for each cell."""
+        items = self._cells.setdefault(self._cell(place), [])
+        if not items or items[-1] != item:
+            items.append(item)
 
-    def around(self, place: Place, rings: int = 1) -> Iterator[str]:
-        """The names in the cells around a place, `rings` cells far: all that is within that many cells' width."""
+    def around(self, place: Place, rings: int = 1) -> list[Item]:
+        """What is in the cells around a place, `rings` cells far: all that is within that many cells' width."""
         row, column = self._cell(place)
         steps = range(-rings, rings + 1) if self._around > 2 * rings else range(self._around)
+        found: list[Item] = []
         for up in range(-rings, rings + 1):
             for east in steps:
-                yield from self._cells.get((row + up, (column + east) % self._around), ())
+                found += self._cells.get((row + up, (column + east) % self._around), ())
+        return found
+
+
+class _Pool:
+    """The sensors that a question may be answered with, in a grid of their own."""
+
+    def __init__(self, names: list[str], places: Mapping[str, Place], within_m: float, furthest_lat: float) -> None:
+        self.names, self.within_m = np.array(names, dtype=object), within_m
+        self._lon, self._lat = np.radians([(places[n].lon, places[n].lat) for n in names] or np.zeros((0, 2))).T
+        self._grid: Grid[int] = Grid(within_m, furthest_lat)
+        for at, name in enumerate(names):
+            self._grid.put(at, places[name])
+
+    def near(self, place: Place) -> list[str]:
+        """Those within the distance of a place, nearest first (by name where that is the same)."""
+        at = np.array(self._grid.around(place), dtype=np.intp)
+        lat = radians(place.lat)
+        half_lat, half_lon = (self._lat[at] - lat) / 2, (self._lon[at] - radians(place.lon)) / 2
+        chord = np.sin(half_lat) ** 2 + cos(lat) * np.cos(self._lat[at]) * np.sin(half_lon) ** 2
+        away_m = 2 * EARTH_RADIUS_M * np.arcsin(np.minimum(1.0, np.sqrt(chord)))
+        close = away_m <= self.within_m
+        names: list[str] = self.names[at[close]].tolist()
+        return [name for _, name in sorted(zip(away_m[close].tolist(), names, strict=True))]
 
 
 class Nearby:
@@ -66,8 +98,9 @@ class Nearby:
         self._furthest_lat = max(
             (abs(p.lat) for p in [*self._places.values(), *(s.place for s in city.sites.values())]), default=0.0
         )
-        self._grids: dict[tuple[frozenset[str] | None, float], Grid] = {}
-        self._kinds: dict[tuple[str, float], Grid] = {}
+        self._pools: dict[Wanted, _Pool] = {}
+        self._answers: dict[tuple[Wanted, str], tuple[str, ...]] = {}
+        self._kinds: dict[tuple[str, float], Grid[str]] = {}
         self._sharing: dict[str, dict[str, list[str]]] = {}
         self._along: dict[str, tuple[int, float]] = {}
 
@@ -75,20 +108,29 @@ class Nearby:
 
     def sensors(self, sensor: Sensor, wanted: Wanted) -> tuple[str, ...]:
         """The sensors wanted near a sensor, nearest first; never the sensor itself."""
-        if wanted.on:
-            shared = self._shared(sensor, wanted.on)
-            names: Iterable[str] = self._by(wanted.on).get(shared, ())
-        elif wanted.within_m is not None:
-            names = self._grid(wanted.quantities, wanted.within_m).around(self._places[sensor.id])
-        else:
-            names = self._city.sensors
+        found = self._answers.get((wanted, sensor.id))
+        if found is None:
+            near = self._around(sensor, wanted) if not wanted.on else self._sharing_with(sensor, wanted)
+            found = self._answers[wanted, sensor.id] = tuple(name for name in near if name != sensor.id)
+        return found
+
+    def _around(self, sensor: Sensor, wanted: Wanted) -> list[str]:
+        pool = self._pools.get(wanted)
+        if pool is None:
+            names = [other.id for other in self._city.sensors.values() if self._fits(other, wanted)]
+            within_m = pi * EARTH_RADIUS_M if wanted.within_m is None else wanted.within_m
+            pool = self._pools[wanted] = _Pool(names, self._places, within_m, self._furthest_lat)
+        return pool.near(self._places[sensor.id])
+
+    def _sharing_with(self, sensor: Sensor, wanted: Wanted) -> list[str]:
+        """The same among those that share something with it."""
         found = []
-        for name in names:
-            if name != sensor.id and self._fits(self._city.sensors[name], wanted):
+        for name in self._by(wanted.on).get(self._shared(sensor, wanted.on), ()):
+            if self._fits(self._city.sensors[name], wanted):
                 distance_m = self._distance_m(sensor, name, wanted.on)
                 if wanted.within_m is None or distance_m <= wanted.within_m:
                     found.append((distance_m, name))
-        return tuple(name for _, name in sorted(found))
+        return [name for _, name in sorted(found)]
 
     def _fits(self, other: Sensor, wanted: Wanted) -> bool:
         return (
@@ -96,15 +138,6 @@ class Nearby:
             and (not wanted.site_kind or self._city.sites[other.site].kind == wanted.site_kind)
             and other.tags.issuperset(wanted.tags)
         )
-
-    def _grid(self, quantities: frozenset[str] | None, within_m: float) -> Grid:
-        found = self._grids.get((quantities, within_m))
-        if found is None:
-            found = self._grids[quantities, within_m] = Grid(within_m, self._furthest_lat)
-            for name, place in self._places.items():
-                if quantities is None or self._city.sensors[name].quantity.id in quantities:
-                    found.put(name, place)
-        return found
 
     def _by(self, on: str) -> dict[str, list[str]]:
         if on not in self._sharing:
@@ -149,7 +182,7 @@ class Nearby:
         )
         return (found[1], found[0]) if found[0] <= within_m else None
 
-    def _sites(self, kind: str, within_m: float, place: Place) -> Iterator[str]:
+    def _sites(self, kind: str, within_m: float, place: Place) -> list[str]:
         grid = self._kinds.get((kind, within_m))
         if grid is None:
             sites = [site for site in self._city.sites.values() if site.kind == kind]

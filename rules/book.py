@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -76,12 +76,12 @@ class Instance:
     @property
     def neighbours(self) -> frozenset[str]:
         """The other sensors its conditions look at."""
-        return self.ladder.neighbours
+        return self.ladder.looks[1]
 
     @property
     def reach_us(self) -> int:
         """How far back its conditions look."""
-        return self.ladder.reach_us
+        return self.ladder.looks[0]
 
     @property
     def calm(self) -> Calm | None:
@@ -161,18 +161,20 @@ class Book:
     @cached_property
     def near_sensor(self) -> Mapping[str, tuple[Instance, ...]]:
         """The instances that look at each sensor as a neighbour."""
-        return self._by(lambda instance: sorted(instance.neighbours))
+        return self._by(lambda instance: instance.neighbours)
 
     @cached_property
     def reach_us(self) -> Mapping[str, int]:
         """How far back any condition looks into each sensor's past."""
         reach: dict[str, int] = {}
         for instance in self.instances.values():
-            for sensor in [instance.sensor.id, *instance.neighbours]:
-                reach[sensor] = max(reach.get(sensor, 0), instance.reach_us)
+            reach_us, neighbours = instance.ladder.looks
+            for sensor in (instance.sensor.id, *neighbours):
+                if reach.get(sensor, -1) < reach_us:
+                    reach[sensor] = reach_us
         return reach
 
-    def _by(self, sensors: Callable[[Instance], list[str]]) -> Mapping[str, tuple[Instance, ...]]:
+    def _by(self, sensors: Callable[[Instance], Iterable[str]]) -> Mapping[str, tuple[Instance, ...]]:
         found: dict[str, list[Instance]] = {}
         for instance in self.instances.values():
             for sensor in sensors(instance):

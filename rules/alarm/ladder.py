@@ -44,9 +44,8 @@ from rules.conditions.condition import (
     Moment,
     Sequence,
     holds,
-    neighbours,
+    looks,
     parts_of,
-    reach_us,
     remember,
 )
 from rules.conditions.truth import Evidence, Truth
@@ -157,12 +156,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """One level began (or ceased) to stand at `at_us`."""
+    """One level began (or ceased) to stand at `at_us`. `seen_us`: the last answer, when a gap made it so."""
 
     at_us: int
     level: Level
     stands: bool
     reason: str
+    seen_us: int = 0
 
 
 @dataclass(frozen=True)
@@ -174,14 +174,9 @@ class Ladder:
     flags: Flags = Flags()
 
     @cached_property
-    def neighbours(self) -> frozenset[str]:
-        """The other sensors its conditions look at."""
-        return frozenset().union(*(neighbours(rung.condition) for rung in self.rungs))
-
-    @cached_property
-    def reach_us(self) -> int:
-        """How far back its conditions look."""
-        return max((reach_us(rung.condition) for rung in self.rungs), default=0)
+    def looks(self) -> tuple[int, frozenset[str]]:
+        """How far back its conditions look (microseconds), and at which other sensors."""
+        return looks([rung.condition for rung in self.rungs])
 
     @cached_property
     def calm(self) -> Calm | None:
@@ -201,12 +196,14 @@ class Ladder:
         moment = self._with_memory(state, moment)
         for rung in self.rungs:
             own = state.rungs.get(rung.level)
+            if own is not None:
+                turns += self._complete(rung, own, moment.sample.time_us)  # whatever the sample says
             stands = own is not None and own.phase in (Phase.STANDING, Phase.CLEARING)
             truth = holds(rung.condition, moment, rung.deadband if stands else 0.0)
             if moment.sample.flag not in (self.flags.raising if truth is Truth.TRUE else self.flags.clearing):
                 truth = Truth.UNKNOWN
             if own is not None and truth is not Truth.UNKNOWN:
-                turns += self._gap(rung, own, moment.sample.time_us)
+                self._gap(rung, own, moment.sample.time_us)
             if truth is not Truth.UNKNOWN:
                 turns += self._answer(rung, state, truth, moment.sample.time_us)
         return self._steps(state, before, turns, moment)
@@ -230,7 +227,7 @@ class Ladder:
         moment = replace(moment, usable=self.flags.usable, memory=state.memory) if moment else None
         for rung in self.rungs:
             own = state.rungs.get(rung.level)
-            if own is not None and until_us - own.seen_us > self.stale_after_us:
+            if own is not None:
                 turns += self._complete(rung, own, until_us)
         return self._steps(state, before, turns, moment)
 
@@ -243,23 +240,25 @@ class Ladder:
         ]
         return min(dues, default=None)
 
-    def _gap(self, rung: Rung, own: RungState, at_us: int) -> list[_Turn]:
+    def _gap(self, rung: Rung, own: RungState, at_us: int) -> None:
         if at_us - own.seen_us <= self.stale_after_us:
-            return []
+            return
         if own.phase is Phase.CLEARING:
             own.since_us = at_us
         elif own.phase is Phase.PENDING and rung.on_gap == "hold":
             own.since_us += at_us - own.seen_us
         elif own.phase is Phase.PENDING and rung.on_gap == "reset":
             own.since_us = at_us
-        return self._complete(rung, own, at_us)
 
     def _complete(self, rung: Rung, own: RungState, until_us: int) -> list[_Turn]:
+        """A level pending through a gap up to `until_us` that counts for it, and whose time is up."""
         done_us = own.since_us + rung.for_us
-        if own.phase is not Phase.PENDING or rung.on_gap != "complete" or done_us > until_us:
+        gap = until_us - own.seen_us > self.stale_after_us
+        if not gap or own.phase is not Phase.PENDING or rung.on_gap != "complete" or done_us > until_us:
             return []
         own.phase = Phase.STANDING
-        return [_Turn(done_us, rung.level, True, f"{rung.level.word}: true when the data stopped; the gap counts")]
+        reason = f"{rung.level.word}: true when the data stopped; the gap counts"
+        return [_Turn(done_us, rung.level, True, reason, own.seen_us)]
 
     def _answer(self, rung: Rung, state: LadderState, truth: Truth, at_us: int) -> list[_Turn]:
         own = state.rungs.get(rung.level)
@@ -311,6 +310,8 @@ class Ladder:
     def _evidence(self, turn: _Turn, moment: Moment | None) -> tuple[Evidence, ...]:
         if moment is None:
             return ()
+        if turn.seen_us and (last := moment.track.between(turn.seen_us, turn.seen_us)):
+            moment = replace(moment, sample=last[0])  # what it was true on, not what ended the gap
         seen: list[Evidence] = []
         rung = next(r for r in self.rungs if r.level is turn.level)
         holds(rung.condition, moment, 0.0 if turn.stands else rung.deadband, seen)

@@ -28,6 +28,7 @@ from rules.conditions.kinds import (
     Silent,
     Trend,
     Window,
+    looks,
     neighbours,
     parts_of,
     reach_us,
@@ -39,6 +40,6 @@ ANSWERED_IN = (own, vicinity)
 
 __all__ = [
     "USABLE", "All", "Any_", "Beside", "Compare", "Condition", "CountOf", "Detect", "Found", "Memory", "Moment", "Near",
-    "Not", "Only", "Presumed", "Quiet", "Reaches", "Sequence", "Silent", "Trend", "Window", "holds", "neighbours",
-    "parts_of", "reach_us", "remember",
+    "Not", "Only", "Presumed", "Quiet", "Reaches", "Sequence", "Silent", "Trend", "Window", "holds", "looks",
+    "neighbours", "parts_of", "reach_us", "remember",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ that answers it (`own`, `series`, `vicinity`, `logic`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -210,24 +211,43 @@ def parts_of(condition: Condition) -> list[Condition]:
     return [condition, *(deeper for part in inner(condition) for deeper in parts_of(part))]
 
 
+def _span_us(part: Condition | Ask) -> int:
+    match part:
+        case Near(ask=ask):
+            return _span_us(ask)
+        case Window(window_us=span_us) | Found(window_us=span_us) | Quiet(span_us):
+            return span_us
+        case CountOf(span_us=span_us) | Trend(within_us=span_us) | Reaches(over_us=span_us):
+            return span_us
+        case _:
+            return 0
+
+
+def looks(conditions: Iterable[Condition]) -> tuple[int, frozenset[str]]:
+    """How far back in event time conditions look into any track, and at which other sensors.
+
+    A sequence remembers; it does not look back.
+    """
+    span_us, names = 0, frozenset[str]()
+    seen: dict[int, Condition] = {}
+    waiting = list(conditions)
+    while waiting:
+        part = waiting.pop()
+        if id(part) not in seen:  # levels share parts: what confirms them, above all
+            seen[id(part)] = part
+            span_us = max(span_us, _span_us(part))
+            if isinstance(part, Near):
+                names = names.union(part.sensors) if names else frozenset(part.sensors)
+            else:
+                waiting += inner(part)
+    return span_us, names
+
+
 def reach_us(condition: Condition) -> int:
     """How far back in event time a condition looks into any track; a sequence remembers, it does not look back."""
-    spans = [0]
-    for part in parts_of(condition):
-        match part:
-            case CountOf(span_us=span_us) | Window(window_us=span_us):
-                spans.append(span_us)
-            case Trend(within_us=span_us) | Reaches(over_us=span_us):
-                spans.append(span_us)
-            case Near(ask=Trend(within_us=span_us)):
-                spans.append(span_us)
-            case Near(ask=Window(window_us=span_us) | Found(window_us=span_us) | Quiet(window_us=span_us)):
-                spans.append(span_us)
-            case _:
-                pass
-    return max(spans)
+    return looks([condition])[0]
 
 
 def neighbours(condition: Condition) -> frozenset[str]:
     """The other sensors a condition looks at."""
-    return frozenset(name for part in parts_of(condition) if isinstance(part, Near) for name in part.sensors)
+    return looks([condition])[1]

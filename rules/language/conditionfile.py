@@ -16,7 +16,7 @@ from rules.language.calendarfile import read_only
 from rules.language.grammar import ANYWHERE, COMPARISONS, FORMS, HEADS, Key, optional, required
 from rules.language.nearfile import beside_plan, near_plan
 from rules.language.plainfile import compare_plan, detector_plan, reaches_plan, trend_plan, window_plan
-from rules.language.reader import Plan, Reader, fixed
+from rules.language.reader import ANY, Plan, Reader, fixed
 
 
 def read_condition(
@@ -104,6 +104,9 @@ def _read_sequence(reader: Reader, data: Mapping[str, object], path: Path, quant
 
 def _read_silent(reader: Reader, data: Mapping[str, object], path: Path, quantity: Quantity) -> Plan:
     after_us = reader.span_us(data, "silent", path)
+    if quantity is not ANY:
+        what = "silent is the only condition of a rule of silence"
+        reader.fault((*path, "silent"), what, hint="a rule of its own, or near: {…} with silent")
     return fixed(Silent(after_us, f"silent {write_duration(after_us / 1e6)}"))
 
 
