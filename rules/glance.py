@@ -111,6 +111,16 @@ class Glance:
             good &= ~windowed | (steady & inside)
         return np.asarray(good & self._plain[own])
 
+    def restless(self) -> Marks:
+        """Rows in whose kept samples something may have begun, so far as their rules ask; for a glance just made."""
+        tracks, result = self._tracks, np.zeros(len(self._plain), bool)
+        rows = np.flatnonzero(tracks.count)
+        if len(rows):
+            at, first = ramp(tracks.start[rows], tracks.count[rows])
+            self._least[rows], self._most[rows] = inf, -inf
+            result[rows] = ~self.calm(np.repeat(rows, tracks.count[rows]), tracks.measured[at], first)
+        return result
+
     def idle(self, own: Longs) -> Marks:
         """Rows whose folds have nothing to remember."""
         return np.asarray(self._busy[own] == 0)

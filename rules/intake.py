@@ -22,7 +22,7 @@ from rules.alarm.silence import heard_again
 from rules.alarm.track import Track
 from rules.alarm.tracks import Longs
 from rules.book import REORDER_US, Book, Instance
-from rules.conditions.condition import USABLE, Moment, holds
+from rules.conditions.condition import Moment, holds
 from rules.conditions.truth import Truth
 from rules.glance import Glance
 from rules.inputs import ReadingsIn
@@ -98,6 +98,15 @@ class Intake:
         glance.look_again(batch.own[~passed])
         self._place[batch.own] = -1
         return moves, findings
+
+    def remember(self, entry: ReadingsIn) -> None:
+        """Take in readings that were decided on before, for what comes: nothing is decided, and nothing is told."""
+        batch = self._arranged(entry)
+        if len(batch.rows):
+            self._place[batch.own] = np.arange(len(batch.own))
+            self._store(batch)
+            self._hear(batch)
+            self._place[batch.own] = -1
 
     def _arranged(self, entry: ReadingsIn) -> _Batch:
         if entry.sensors is not self._known[0]:
@@ -241,12 +250,11 @@ class Intake:
 
     def _too_late(self, track: Track, sample: Sample) -> list[Finding]:
         """Too old to change a decision: record that it would have alarmed."""
-        if sample.flag not in USABLE:
-            return []
-        moment = Moment(sample, track, self._state.tracks)
         found = []
         for instance in self._book.of_sensor.get(sample.sensor, ()):
-            for rung in instance.ladder.rungs:
+            flags = instance.ladder.flags
+            moment = Moment(sample, track, self._state.tracks, flags.usable)
+            for rung in instance.ladder.rungs if sample.flag in flags.raising else ():
                 if holds(rung.condition, moment, 0.0) is Truth.TRUE:
                     reason = (
                         f"{rung.level.word} of {instance.rule.id} would have held; it came too late to be decided on"

@@ -31,6 +31,7 @@ from rules.engine import Engine
 from rules.inputs import BundleIn, Input, ReadingsIn, TickIn, said
 from rules.keeper import Keeper
 from rules.persist import persist
+from rules.rebuild import can_replay, in_force, rebuild
 from store import bundle, health, journal, register, roles
 from store.connection import Connection, connect
 from store.statements import statements
@@ -153,12 +154,18 @@ class _Following:
 
     def _restore(self) -> None:
         kept = journal.load_snapshot(self.conn, FOLLOWER)
-        if kept is not None:
-            self.engine = Engine(create, snapshot.load(kept.body))
-            self.seq = kept.seq
-            if kept.bundle:
-                self.engine.use(self._bundle_in(kept.bundle))
         self.checkpoint = journal.checkpoint(self.conn, FOLLOWER)
+        self.conn.commit()
+        if kept is not None:
+            try:
+                self.engine = Engine(create, snapshot.load(kept.body))
+                self.seq = kept.seq
+                if kept.bundle:
+                    self.engine.use(self._bundle_in(kept.bundle))
+            except snapshot.Unreadable as error:
+                self._rebuild(str(error), kept.bundle)
+        elif self.checkpoint and not can_replay(self.conn):
+            self._rebuild("snapshot of the watcher: there is none", "")
         self.conn.commit()
         self.restored = True
         LOG.info(
@@ -167,6 +174,19 @@ class _Following:
             self.checkpoint,
             extra={"action": "watcher_follows"},
         )
+
+    def _rebuild(self, why: str, name: str) -> None:
+        """Make the state again from the tables, and say so. `name`: the city folder a snapshot was made under."""
+        name = in_force(self.conn, FOLLOWER) or name or bundle.current_hash(self.conn) or ""
+        self.conn.commit()
+        self.seq = 0
+        if name:
+            self.engine, self.seq = rebuild(self.conn, self._bundle_in(name), FOLLOWER)
+        state = self.engine.state
+        standing = sum(1 for _ in state.holds.standing())
+        done = f"made again from the database: {standing} alarms stand, {state.tracks.samples()} readings remembered"
+        LOG.warning("watcher_rebuilt: %s; %s", why, done, extra={"action": "watcher_rebuilt"})
+        health.report(self.conn, "watcher_state", "warning", float(standing), "alarms", f"{why}; {done}"[:4000])
 
     def _bundle_in(self, name: str) -> BundleIn:
         files = bundle.get(self.news, name)
