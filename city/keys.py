@@ -20,7 +20,9 @@ class Kind(StrEnum):
     PLAIN = "plain"  # any number
     TEXT = "text"
     ID = "id"  # a short name
-    NAMED = "named"  # a mapping from ids to mappings of `keys`
+    NAMED = "named"  # a mapping from ids (of `words`, if there are any) to mappings of `keys`
+    LISTS = "lists"  # a mapping from ids to lists of texts
+    MOMENT = "moment"  # a time with its offset
     WORD = "word"  # one of `words`
     WORDS = "words"  # a list of texts (of `words`, if there are any)
     NAME = "name"  # a text, or one for each language

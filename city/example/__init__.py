@@ -6,6 +6,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from city import schemas
 from city.errors import InputError, OutsideError
 
 
@@ -26,7 +27,7 @@ def example_files() -> dict[str, str]:
 
 
 def write_example(directory: Path | str) -> list[Path]:
-    """Write the example into a folder, which is made if it does not exist.
+    """Write the example into a folder, which is made if it does not exist, and what editors check its files by.
 
     Returns
     -------
@@ -50,8 +51,9 @@ def write_example(directory: Path | str) -> list[Path]:
         for name, text in example_files().items():
             path = root / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            path.write_text(schemas.hint(name) + text, encoding="utf-8")
             written.append(path)
+        written += schemas.write(root)
     except OSError as error:
         raise OutsideError(f"example city: {error.strerror}, got {error.filename}, try another folder") from error
     return written

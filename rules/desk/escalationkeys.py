@@ -67,7 +67,7 @@ CLOCK: Mapping[str, Key] = {
 ESCALATION: Mapping[str, Key] = {
     "people": Key(Kind.NAMED, "Everybody who can be told, by a short name.", keys=PERSON),
     "rosters": Key(Kind.NAMED, "Who is on duty when.", keys=ROSTER),
-    "groups": Key(Kind.NAMED, "Several people or rosters under one name: lists of person names or roster/…."),
+    "groups": Key(Kind.LISTS, "Several people or rosters under one name: lists of person names or roster/…."),
     "channels": Key(Kind.NAMED, "How notices travel."),
     "chains": Key(Kind.NAMED, "What rules name in `escalate`.", keys=CHAIN),
     "clocks": Key(Kind.NAMED, "How long things may take, by level.", words=_LEVELS, keys=CLOCK),

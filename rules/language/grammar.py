@@ -263,7 +263,7 @@ CALENDAR: Mapping[str, Key] = {
 }
 
 CALENDAR_FILE: Mapping[str, Key] = {
-    "calendars": Key(Kind.MAPPING, "Calendars by name, for `only` in rules."),
+    "calendars": Key(Kind.NAMED, "Calendars by name, for `only` in rules.", keys=CALENDAR),
     "holidays": Key(Kind.DATES, "Public holidays, one day each."),
     "workdays": Key(Kind.DATES, "Days of a weekend that are worked in exchange for a holiday."),
 }

@@ -1,0 +1,58 @@
+"""The JSON Schemas of all files that people edit as YAML: from the tables that their readers go by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+from city.load import CITY
+from rules.desk.escalationkeys import CHANNELS, ESCALATION
+from rules.language.grammar import CALENDAR_FILE, FILE
+from rules.language.schema import Schema, condition_defs, document, mapping
+from rules.trials.caseschema import tests_schema
+
+
+def _rules() -> Schema:
+    says = "Rules: which sensors they watch, what each level asks, what to do and who is told."
+    return document("Rule book", says, mapping(FILE, {"version": {"const": 1}}), condition_defs())
+
+
+def _calendar() -> Schema:
+    defs = {"calendar": condition_defs()["calendar"]}
+    calendars = {"type": "object", "additionalProperties": {"$ref": "#/$defs/calendar"}}
+    says = "Calendars that rules name beside `only`, and public holidays."
+    return document("Calendars", says, mapping(CALENDAR_FILE, {"calendars": calendars}), defs)
+
+
+def _escalation() -> Schema:
+    kinds = [
+        {"if": {"properties": {"type": {"const": name}}}, "then": mapping(keys)} for name, keys in CHANNELS.items()
+    ]
+    channel = {"type": "object", "properties": {"type": {"enum": list(CHANNELS), "description": "How it travels."}},
+               "required": ["type"], "allOf": kinds}  # fmt: skip
+    channels = {"type": "object", "additionalProperties": channel}
+    says = "Who is told, through which channels, and what happens when nobody answers."
+    return document("Escalation", says, mapping(ESCALATION, {"channels": channels}))
+
+
+def _city() -> Schema:
+    return document("City", "The city itself: its name, clock, languages and districts.", mapping(CITY))
+
+
+SCHEMAS: Mapping[str, Callable[[], Schema]] = {
+    "tests": tests_schema,
+    "rules": _rules,
+    "escalation": _escalation,
+    "calendar": _calendar,
+    "city": _city,
+}
+
+
+def schema(name: str) -> Schema:
+    """The schema of a kind of file (a key of `SCHEMAS`)."""
+    return SCHEMAS[name]()
+
+
+def text(name: str) -> str:
+    """The same as the text that is shipped in `city/schemas/`."""
+    return json.dumps(schema(name), ensure_ascii=False, indent=1) + "\n"
