@@ -69,7 +69,7 @@ class Keeper:
             settle_s = 0.0 if last else rollups.SETTLE_S
             for _ in rollups.keep_up(self._conn, self._now, settle_s=settle_s, wait_s=0.0):
                 pass
-            rollups.tidy(self._conn, self._now - timedelta(hours=1))
+            rollups.tidy(self._conn, self._now - timedelta(days=2), self._now + timedelta(days=3))
 
     def _work(self) -> None:
         wall = SystemClock()

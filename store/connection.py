@@ -42,9 +42,10 @@ def _unreachable(dsn: str, error: Exception) -> OutsideError:
     said = " ".join(str(error).split()) or type(error).__name__
     if secret := conninfo.conninfo_to_dict(dsn).get("password"):
         said = said.replace(str(secret), "…")
+    tls = "sslrootcert=… of the authority that signed the server's certificate, and the name it was signed for, or "
     return OutsideError(
-        f"database {describe(dsn)}: cannot connect, got: {said}; "
-        "try whether the server runs, and LIFELINE_DATABASE_URL (or --database-url) names its host, user and password"
+        f"database {describe(dsn)}: cannot connect, got: {said}; try {tls if 'certificate' in said else ''}"
+        "whether the server runs, and LIFELINE_DATABASE_URL (or --database-url) names its host, user and password"
     )
 
 

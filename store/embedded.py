@@ -88,6 +88,7 @@ class EmbeddedPostgres:
         self._make_folder(account)
         self._take_lock()
         try:
+            finish_upgrade(self.folder)
             binaries = self._given or choose(self.data)
             if account.other and not account.may("-x", binaries.folder / "postgres"):
                 binaries = copy_for_others(binaries, self.folder / "software")
@@ -99,9 +100,11 @@ class EmbeddedPostgres:
         except BaseException as error:
             self.stop()
             if isinstance(error, OSError):
-                raise _disk(self.folder, error) from error
+                raise full(self.folder, str(error)) or _disk(self.folder, error) from error
             if isinstance(error, psycopg.Error):
-                raise OutsideError(f"{self.folder}: PostgreSQL started and then failed, got: {error}") from error
+                raise full(self.folder, str(error)) or OutsideError(
+                    f"{self.folder}: PostgreSQL started and then failed, got: {error}"
+                ) from error
             raise
         return self.dsn
 
@@ -133,7 +136,7 @@ class EmbeddedPostgres:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.folder.chmod(0o711 if account.other else 0o700)
         except OSError as error:
-            raise _disk(self.folder, error) from error
+            raise full(self.folder, str(error)) or _disk(self.folder, error) from error
         check_reach(account, self.folder)
 
     def _take_lock(self) -> None:
@@ -150,9 +153,10 @@ class EmbeddedPostgres:
             raise OutsideError(
                 f"{self.folder}: in use by process {owner}; try stopping that lifeline, or another data folder"
             ) from error
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
         self._lock = lock
+        with contextlib.suppress(OSError):  # a full disk: who holds the lock is a courtesy, the server says the rest
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, str(os.getpid()).encode(), 0)
 
     def _password(self) -> str:
         file = self.folder / "password"
@@ -184,7 +188,8 @@ class EmbeddedPostgres:
         finally:
             told.unlink(missing_ok=True)
         if done.returncode != 0:
-            raise OutsideError(f"{self.data}: initdb failed, got: {(done.stderr or done.stdout).strip()[-2000:]}")
+            said = (done.stderr or done.stdout).strip()[-2000:]
+            raise full(self.folder, said) or OutsideError(f"{self.data}: initdb failed, got: {said}")
         unfinished.rename(self.data)
 
     def _launch(self, account: Account, binaries: Binaries) -> None:
@@ -204,7 +209,7 @@ class EmbeddedPostgres:
             said = (self.folder / "postgres.log").read_bytes()[begins:].decode(errors="replace").strip()
             if "could not bind" not in said and "could not create any TCP/IP sockets" not in said:
                 break
-        raise OutsideError(
+        raise full(self.folder, said) or OutsideError(
             f"{self.folder}: PostgreSQL {binaries.major} would not start, got: {said[-2000:] or 'nothing'}; "
             f"see {self.folder / 'postgres.log'}"
         )
@@ -263,6 +268,27 @@ class EmbeddedPostgres:
         with psycopg.connect(self._postgres_dsn(), autocommit=True) as conn:
             if not conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone():
                 conn.execute(f"CREATE DATABASE {DATABASE}")
+
+
+def full(folder: Path, said: str) -> OutsideError | None:
+    """The error to raise when what was said means a full disk; None when it means something else."""
+    if "No space left on device" not in said and "Disk quota exceeded" not in said:
+        return None
+    place = next(path for path in (folder, *folder.parents) if path.exists())
+    return OutsideError(
+        f"{folder}: the disk is full ({shutil.disk_usage(place).free / 1e6:,.0f} MB free); nothing stored is harmed. "
+        f"Try freeing a gigabyte on it (old backups and logs; never files in {folder / 'data'}), or moving the whole "
+        "data folder to a larger disk while Lifeline is stopped; then start again"
+    )
+
+
+def finish_upgrade(folder: Path) -> None:
+    """Put a finished upgrade's data in place, if it was interrupted between letting go of the old and taking the new.
+
+    Only then is there no `data` and a whole `upgrade/data`: the old stands beside as `data-<major>`.
+    """
+    if not (folder / "data").exists() and any(folder.glob("data-*")) and (folder / "upgrade" / "data").is_dir():
+        (folder / "upgrade" / "data").rename(folder / "data")
 
 
 def _disk(folder: Path, error: OSError) -> OutsideError:

@@ -126,6 +126,36 @@ def export(
     typer.echo(f"{out}: {rows:,} {what}; columns and units in {out}{exporting.NOTE}")
 
 
+@app.command("upgrade-server")
+def upgrade_server(
+    old_bin: Annotated[
+        Path | None,
+        typer.Option(help="Programs (…/bin) of the version that made the data.", file_okay=False, show_default=False),
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Move the data folder's own server to a newer PostgreSQL: copied, verified, the old data kept beside."""
+    from importlib.metadata import version
+
+    from city.clock import SystemClock
+    from lifeline import custody, settings
+    from store.serverupgrade import upgrade
+
+    found = settings.load(data=data)
+    with custody.held(found), _status() as status:
+        done = upgrade(
+            found.data / "postgres",
+            version=version("urban-lifeline"),
+            at=SystemClock().now(),
+            old_bin=old_bin,
+            progress=status.update,
+        )
+    typer.echo(
+        f"{found.data}: PostgreSQL {done.before} to {done.after}, tier {done.tier.value}, {done.rows:,} rows, every "
+        f"table's checksum as it was. When all is well, remove {done.kept}."
+    )
+
+
 def _one_of(flag: str, got: str, known: tuple[str, ...]) -> str:
     from city.errors import InputError
 
