@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any
 
 from city.errors import InputError, OutsideError
 from city.folder import bundle_hash, read_folder
-from city.model import City
 from gateway.floodnet import floodnet_mapping
 from gateway.mapping import read_mapping
 from lifeline.endpoints import with_running
@@ -155,7 +154,22 @@ def _over(
 
     if job.files is None:
         return as_it_was(source, job.span, folder, tell)
-    return under(source, job.span, bundle_in(job.files), tell)
+    given = bundle_in(job.files)
+    if isinstance(source, ColumnSource):
+        given = _covered(given, source.sensors)
+    return under(source, job.span, given, tell)
+
+
+def _covered(given: BundleIn, sensors: frozenset[str]) -> BundleIn:
+    """Without the silence of what the file does not cover at all: it was not recorded, not silent."""
+    book = given.book
+    gateways = {book.city.sensors[name].gateway for name in sensors}
+    watches = {
+        key: watch
+        for key, watch in book.watches.items()
+        if (watch.sensor.id in sensors if watch.sensor else watch.gateway.id in gateways)
+    }
+    return replace(given, book=replace(book, watches=watches))
 
 
 def bundle_in(files: Files) -> BundleIn:
@@ -228,10 +242,9 @@ def report(request: Request, scratch: Path, progress: Callable[[str, int, int], 
     jobs = [Job("new", new, request.span, **where)]
     if request.rules is not None:
         jobs.append(Job("old", old, request.span, **where))
+    events = _events(request, [files for files in (base, new, old) if files is not None])  # faults before the run
     outcomes = run(jobs, progress)
     names = {"new": request.rules, "old": request.against}
-    city = load_files(base).city
-    events = _events(request, city)
 
     def side(job: Job) -> Side:
         return Side(
@@ -285,10 +298,16 @@ def _columns(request: Request, base: Files, scratch: Path, progress: Callable[[s
     return scratch
 
 
-def _events(request: Request, city: City) -> list[Event] | None:
+def _events(request: Request, folders: Sequence[Files]) -> list[Event] | None:
     if request.events is None:
         return None
-    return read_events(request.events.read_text(encoding="utf-8"), request.events.name, city)
+    checked = [load_files(files) for files in folders]
+    rules = {instance.rule.id for one in checked for instance in one.book.instances.values()}
+    try:
+        text = request.events.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{request.events}: {error}, try a CSV in UTF-8") from error
+    return read_events(text, request.events.name, checked[0].city, rules)
 
 
 def _scored(

@@ -55,6 +55,7 @@ def page(report: Report, language: str) -> str:
         say=word, level=level, language=language, plots=plots, sides=report.sides, compared=report.old is not None,
         span=word("span", from_=_minute(report.span.from_us), to=_minute(report.span.to_us) + " UTC"),
         source=word("source", source=report.source, readings=f"{last.readings:,}", seconds=f"{last.seconds:.0f}"),
+        named={"as it was": word("as_it_was"), "the city's own": word("city_own")},
         tally={"only_new": 0, "only_old": 0, "moved": 0, **Counter(change.kind for change in changes)},
         rows=shape["rules"], loads=list(_loads(report, word)), tops=list(_tops(report)),
         scored=list(_scores(report)), missed=_missed(report),

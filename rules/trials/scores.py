@@ -8,8 +8,9 @@ at its place (of its kind) while the event goes on or up to the longest useful l
 from __future__ import annotations
 
 import csv
+import difflib
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -51,7 +52,8 @@ class Score:
     false_per_sensor_year
         False alarms by the sensors that could have raised one, and the length of the span.
     lead_s
-        (median, p10, p90) of how long before the start an event's first alarm came; negative: after it. None: no hit.
+        (median, p10, p90) of how long before the start an event's first alarm came; negative: after it. Alarms that
+        stood since before the longest useful lead hit, but say nothing about it. None: no other.
     """
 
     level: Level
@@ -65,15 +67,15 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Scores by level, from blue to red (only levels that the alarms or rules have), and the events nobody saw."""
+    """Scores by level, from blue to red (only levels at which an alarm stood), and the events nobody saw."""
 
     scores: tuple[Score, ...]
     missed: tuple[Event, ...]
     events: int
 
 
-def read_events(text: str, file: str, city: City) -> list[Event]:
-    """Labelled events, by start.
+def read_events(text: str, file: str, city: City, rules: Collection[str]) -> list[Event]:
+    """Labelled events, by start. `rules`: the ids a kind may name, besides domains and quantities.
 
     Raises
     ------
@@ -90,11 +92,12 @@ def read_events(text: str, file: str, city: City) -> list[Event]:
     ]
     if faults:
         raise FaultyInput(faults)
+    kinds = {*rules, *city.quantities, *(quantity.domain for quantity in city.quantities.values())}
     events = []
     for cells in reader:
         if any(cell.strip() for cell in cells):
             row = dict(zip(header, (cell.strip() for cell in cells), strict=False))
-            event = _event(row, city, file, reader.line_num, faults)
+            event = _event(row, city, kinds, (file, reader.line_num), faults)
             if event is not None:
                 events.append(event)
     if faults:
@@ -102,10 +105,12 @@ def read_events(text: str, file: str, city: City) -> list[Event]:
     return sorted(events, key=lambda event: (event.start_us, event.place))
 
 
-def _event(row: dict[str, str], city: City, file: str, line: int, faults: list[Fault]) -> Event | None:
+def _event(
+    row: dict[str, str], city: City, kinds: Collection[str], at: tuple[str, int], faults: list[Fault]
+) -> Event | None:
     def fault(name: str, what: str, hint: str) -> None:
         column = 1 + sum(len(row.get(key, "")) + 1 for key in list(row)[: list(row).index(name)]) if name in row else 1
-        faults.append(Fault(file, line, column, what, repr(row.get(name, "")), hint))
+        faults.append(Fault(*at, column, what, repr(row.get(name, "")), hint))
 
     before = len(faults)
     times_us = []
@@ -118,11 +123,11 @@ def _event(row: dict[str, str], city: City, file: str, line: int, faults: list[F
     sensors = _sensors(place, city)
     if not sensors:
         fault("place", "place: no sensor, site or district with sensors", "an id of sensors.csv")
-    known = {q.id for q in city.quantities.values()} | {q.domain for q in city.quantities.values()}
     if len(times_us) == 2 and times_us[1] < times_us[0]:
         fault("end", "end: before the start", "a later time")
-    if kind and kind not in known and not kind.replace("-", "").replace("_", "").isalnum():
-        fault("kind", "kind: not a domain, a quantity or a rule's id", "drainage")
+    if kind and kind not in kinds:
+        near = difflib.get_close_matches(kind, kinds, 1) or ["one of " + ", ".join(sorted(kinds)[:12])]
+        fault("kind", "kind: no domain, no quantity and no rule", near[0])
     if len(faults) > before:
         return None
     return Event(times_us[0], times_us[1], place, kind, sensors)
@@ -154,7 +159,7 @@ def score(
     """
     inside = [event for event in events if event.start_us < span.to_us and event.end_us >= span.from_us]
     judged = [a for a in alarms if not a.diagnostic and (not inside or any(_of_kind(a, e, city) for e in inside))]
-    levels = [level for level in COLOURS if any(a.peak >= level for a in judged)] or [COLOURS[0]]
+    levels = [level for level in COLOURS if any(lv is level for a in judged for _, lv in a.levels)] or [COLOURS[0]]
     years = len(watched) * (span.to_us - span.from_us) / YEAR_US
     scores, missed = [], inside
     for level in levels:
@@ -178,6 +183,7 @@ def _at(
     right: set[str] = set()
     leads_s: list[float] = []
     missed: list[Event] = []
+    hit_count = 0
     for event in events:
         hits = [
             (at_us, alarm)
@@ -186,15 +192,17 @@ def _at(
             if at_us <= event.end_us and _belongs(at_us, alarm, event, lead_us) and _of_kind(alarm, event, city)
         ]
         right |= {alarm.id for _, alarm in hits}
-        if hits:
-            leads_s.append((event.start_us - min(at_us for at_us, _ in hits)) / 1e6)
-        else:
+        timely = [at_us for at_us, _ in hits if at_us >= event.start_us - lead_us]
+        hit_count += bool(hits)
+        if timely:
+            leads_s.append((event.start_us - min(timely)) / 1e6)
+        if not hits:
             missed.append(event)
     spread = tuple(float(np.quantile(leads_s, q)) for q in (0.5, 0.1, 0.9)) if leads_s else None
     false = count - len(right)
     lead_s = (spread[0], spread[1], spread[2]) if spread else None
     rate = false / years if years else 0.0
-    return Score(level, len(leads_s), len(missed), len(right), false, rate, lead_s), missed
+    return Score(level, hit_count, len(missed), len(right), false, rate, lead_s), missed
 
 
 def _belongs(at_us: int, alarm: Occurrence, event: Event, lead_us: int) -> bool:

@@ -170,12 +170,14 @@ class ColumnWriter:
     def __init__(self, folder: Path, names: Mapping[int, str]) -> None:
         self._folder, self._names = folder, names
         self._days: dict[int, int] = {}
+        self._seen: set[int] = set()
 
     def add(self, readings: Readings) -> None:
         """Take readings; arrival is not kept (a file does not tell it)."""
         table = np.empty(len(readings), COLUMNS)
         for name in ("time_us", "value", "sensor_id", "flag"):
             table[name] = getattr(readings, name)
+        self._seen.update(np.unique(readings.sensor_id).tolist())
         days = table["time_us"] // DAY_US
         for day in np.unique(days).tolist():
             part = table[days == day]
@@ -185,13 +187,16 @@ class ColumnWriter:
 
     def close(self) -> None:
         """Finish the folder, so that `ColumnSource` can read it."""
-        meta = {"names": {str(number): name for number, name in self._names.items()}, "days": self._days}
+        seen = sorted(self._names[number] for number in self._seen)
+        meta = {"names": {str(number): name for number, name in self._names.items()}, "days": self._days, "seen": seen}
         (self._folder / _META).write_text(json.dumps(meta), encoding="utf-8")
 
 
 @dataclass
 class ColumnSource:
     """A folder of `ColumnWriter`, over a span: every reading arrives in the minute in which it was measured.
+
+    `sensors`: those that have any readings in it, in the span or not.
 
     Raises
     ------
@@ -203,11 +208,13 @@ class ColumnSource:
     span: Span
     readings: int = field(init=False)
     start_us: int = field(init=False)
+    sensors: frozenset[str] = field(init=False)
     bundle: str = ""
 
     def __post_init__(self) -> None:
         meta = json.loads((self.folder / _META).read_text(encoding="utf-8"))
         self._names = {int(number): name for number, name in meta["names"].items()}
+        self.sensors = frozenset(meta["seen"])
         self._low_us, self._high_us = self.span.from_us - self.span.warm_up_us, self.span.to_us + self.span.run_on_us
         days = {int(day): count for day, count in meta["days"].items()}
         self._days = sorted(day for day in days if self._low_us < (day + 1) * DAY_US and day * DAY_US < self._high_us)
