@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field
 from datetime import time
 from functools import cached_property
 from zoneinfo import ZoneInfo
@@ -22,11 +22,11 @@ from city.positions import Path, nearest_or_all, show
 from city.yamlfile import parse
 from rules.book import Book
 from rules.check import Checked, load_files
-from rules.conditions.condition import Detect
 from rules.trials.arrivals import Measured
 from rules.trials.eventfile import Events
 from rules.trials.expectfile import Check, Expectations
 from rules.trials.happenings import Happening
+from rules.trials.narrow import narrow
 from rules.trials.reading import Reading
 from rules.trials.series import DAY_US, Daily, Mark, Value
 from rules.trials.series import parse as parse_series
@@ -156,13 +156,13 @@ class _File:
         reading.city = whole.city
         reading.start_us = self._start(test, path, head)
         series = self._series(test, path, head)
-        books = [narrow(whole, {s.sensor for s in series}, self._rule_files(head, {}))]
+        books = [self._narrowed(whole, series, head, {})]
         reading.city = books[0].city
         alarms = set(_keys(books[0].book))
 
         def rebook(texts: Mapping[str, str | None]) -> int:
             files = {k: t for k, t in {**self.folder.files, **texts}.items() if t is not None}
-            again = narrow(self.ground(files), {s.sensor for s in series}, self._rule_files(head, texts))
+            again = self._narrowed(self.ground(files), series, head, texts)
             books.append(again)
             alarms.update(_keys(again.book))
             return len(books) - 1
@@ -192,6 +192,13 @@ class _File:
             return self.reading.start(head, ())
         self.reading.fault(path, "missing key 'start'", hint="start: 2026-07-01T08:00:00+08:00")
         return 0
+
+    def _narrowed(
+        self, whole: Checked, series: Sequence[Series], head: Mapping[str, object], changed: Mapping[str, object]
+    ) -> Checked:
+        """The city of a test: only the sensors with a series, only the rules of some files."""
+        names = self._rule_files(head, changed)
+        return narrow(whole, {one.sensor for one in series}, lambda rule: names is None or rule.file in names)
 
     def _rule_files(self, head: Mapping[str, object], changed: Mapping[str, object]) -> frozenset[str] | None:
         """The rule files whose rules take part; None: all. Unless told, the one that the test is named after."""
@@ -299,39 +306,6 @@ class _File:
             return []
         done: dict[float, float] = {v: units.convert(v, unit, own) for v in set(values) if not isinstance(v, Mark)}
         return [value if isinstance(value, Mark) else done[value] for value in values]
-
-
-def narrow(checked: Checked, sensors: set[str], rule_files: frozenset[str] | None) -> Checked:
-    """A city with only some of its sensors, their gateways, and the rules of some files."""
-    whole = checked.city
-    kept = {name: sensor for name, sensor in whole.sensors.items() if name in sensors}
-    boxes = {sensor.gateway for sensor in kept.values()}
-    city = replace(whole, sensors=kept, gateways={k: g for k, g in whole.gateways.items() if k in boxes})
-    book = checked.book
-    instances = {
-        key: instance for key, instance in book.instances.items()
-        if instance.sensor.id in kept and (rule_files is None or instance.rule.file in rule_files)
-    }  # fmt: skip
-    watches = {
-        key: watch for key, watch in book.watches.items()
-        if (watch.sensor is None or watch.sensor.id in kept) and watch.gateway.id in boxes
-        and (rule_files is None or watch.rule.file in rule_files)
-    }  # fmt: skip
-    detectors = frozenset(d.detector for i in instances.values() for d in _inside(i.ladder) if isinstance(d, Detect))
-    return replace(
-        checked, city=city, book=replace(book, city=city, instances=instances, watches=watches, detectors=detectors)
-    )
-
-
-def _inside(value: object) -> Iterator[object]:
-    """A value and all that stands in it."""
-    yield value
-    if isinstance(value, tuple):
-        for part in value:
-            yield from _inside(part)
-    elif is_dataclass(value) and not isinstance(value, type):
-        for each in fields(value):
-            yield from _inside(getattr(value, each.name))
 
 
 def _keys(book: Book) -> list[str]:

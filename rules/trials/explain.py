@@ -9,7 +9,7 @@ it were not known then: they are counted, and left out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -24,9 +24,10 @@ from rules.book import Book, Instance, Watch
 from rules.check import Checked
 from rules.conditions import kinds
 from rules.conditions.condition import Condition, Moment, holds
-from rules.conditions.truth import Evidence, Truth
+from rules.conditions.truth import Evidence
 from rules.effects import AlarmEvent
 from rules.inputs import BundleIn
+from rules.trials.narrow import narrow
 from rules.trials.run import Run
 from rules.trials.story import Story
 
@@ -57,7 +58,7 @@ class Rise:
     on_gap: str
     condition: Node | None
     next: str
-    next_us: int | None = None
+    due_us: int | None = None
 
 
 @dataclass(frozen=True)
@@ -200,22 +201,11 @@ def _run(
     checked: Checked, found: Instance | Watch, from_us: int, known: Sequence[Sample], at_us: int
 ) -> tuple[Run, Story]:
     """The engine with this one rule on this one scope, and what may inhibit it, at the instant."""
-    book, city = checked.book, checked.city
     wanted = {found.rule.id, *(rule for rule, _ in found.rule.inhibited_by)}
-    names = set(looked_at(checked, found))
-    boxes = {city.sensors[name].gateway for name in names}
-    narrowed = replace(
-        city,
-        sensors={name: city.sensors[name] for name in sorted(names)},
-        gateways={name: city.gateways[name] for name in sorted(boxes)},
-    )
-    instances = {k: i for k, i in book.instances.items() if i.rule.id in wanted and i.sensor.id in names}
-    watches = {k: w for k, w in book.watches.items() if w.rule.id in wanted and w.gateway.id in boxes}
-    watches = {k: w for k, w in watches.items() if w.sensor is None or w.sensor.id in names}
-    small = replace(book, city=narrowed, instances=instances, watches=watches)
+    small = narrow(checked, set(looked_at(checked, found)), lambda rule: rule.id in wanted)
     story = Story()
     run = Run(
-        BundleIn("explained", small, checked.escalation), min([from_us, *(s.received_us for s in known)]), story.take
+        BundleIn("explained", small.book, small.escalation), min([from_us, *(s.received_us for s in known)]), story.take
     )
     arriving: dict[int, list[Sample]] = {}
     for sample in known:
@@ -362,24 +352,28 @@ def document(explanation: Explanation, clock: Any) -> dict[str, Any]:  # noqa: A
     """An explanation as plain values for JSON; `clock` writes instants."""
     raw = asdict(explanation)
     raw["verdict"] = explanation.verdict
-    return {key: _plain(value, key, clock) for key, value in raw.items()}
+    return {_name(key, value): _plain(value, key, clock) for key, value in raw.items()}
 
 
 def _plain(value: Any, key: str, clock: Any) -> Any:  # noqa: ANN401 - as various as the fields are
     if isinstance(value, Level):
         return value.word
-    if isinstance(value, Truth):
-        return value.name.lower()
-    if isinstance(value, int) and key.endswith("_us") and value > 10**14:
-        return clock(value)
-    if isinstance(value, Mapping):
-        return {_plain_key(k): _plain(v, str(k), clock) for k, v in value.items()}
+    if isinstance(value, int) and key.endswith("_us"):
+        return clock(value) if value > _OLDEST_US else value / 1e6
     if isinstance(value, Sample):
-        return {k: _plain(v, k, clock) for k, v in value._asdict().items()}
+        return _plain(value._asdict(), key, clock)
+    if isinstance(value, Mapping):
+        return {_name(str(k), v): _plain(v, str(k), clock) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(v, key, clock) for v in value]
     return value
 
 
-def _plain_key(key: object) -> str:
-    return key.word if isinstance(key, Level) else str(key)
+_OLDEST_US = 10**14  # above it microseconds since 1970, below it a length of time
+
+
+def _name(key: str, value: object) -> str:
+    """`raised_us` as `raised`, and a length of time as `for_s`."""
+    if not key.endswith("_us"):
+        return key
+    return key[:-3] + ("_s" if isinstance(value, int) and value <= _OLDEST_US else "")

@@ -44,9 +44,9 @@ def lines(explanation: Explanation, whole: Clock) -> Iterator[str]:
 
 
 def _data(e: Explanation, clock: Clock) -> Iterator[str]:
-    if e.last is None:
+    if e.last is None and not e.silence:
         yield f"  no reading of {e.scope} had arrived since {clock(e.begin_us)}"
-    else:
+    elif e.last is not None:
         age = duration.write((e.at_us - e.last.time_us) / 1e6)
         flag = f", {flag_word(e.last.flag)}" if flag_word(e.last.flag) else ""
         yield f"  last reading: {number(e.last.value)} {e.unit} at {clock(e.last.time_us)} ({age} old{flag})"
@@ -66,7 +66,7 @@ def _level(rise: Rise, clock: Clock) -> Iterator[str]:
     yield f"  {rise.level.word}: {rise.phase}{since}"
     if rise.condition is not None:
         yield from _node(rise.condition, clock, "    ")
-    when = f"at {clock(rise.next_us)} " if rise.next_us else ""
+    when = f"at {clock(rise.due_us)} " if rise.due_us else ""
     yield f"    next: {when}{rise.next}"
 
 
