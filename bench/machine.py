@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from store.connection import connect
@@ -22,9 +22,9 @@ class Machine:
     memory_gib: float | None
     system: str
     python: str
-    postgres: str
-    timescaledb: str
-    broker: str
+    postgres: str = ""
+    timescaledb: str = ""
+    broker: str = ""
 
 
 def describe(dsn: str, *, embedded_broker: bool) -> Machine:
@@ -32,15 +32,22 @@ def describe(dsn: str, *, embedded_broker: bool) -> Machine:
     with connect(dsn, autocommit=True, application_name="lifeline bench") as conn:
         version = conn.execute("SELECT current_setting('server_version')").fetchone()
         extension = conn.execute("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'").fetchone()
+    return replace(
+        local(),
+        postgres=str(version[0]) if version else "",
+        timescaledb=str(extension[0]) if extension else "none",
+        broker=_nats_version() if embedded_broker else "given",
+    )
+
+
+def local() -> Machine:
+    """This machine alone, for what needs no servers."""
     return Machine(
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         cpu=_cpu(),
         memory_gib=_memory_gib(),
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         python=platform.python_version(),
-        postgres=str(version[0]) if version else "",
-        timescaledb=str(extension[0]) if extension else "none",
-        broker=_nats_version() if embedded_broker else "given",
     )
 
 

@@ -76,7 +76,7 @@ class Report:
 
     def json(self) -> str:
         """The report as JSON, numbers rounded to what they are worth."""
-        return json.dumps(_rounded(asdict(self)), ensure_ascii=False, indent=2) + "\n"
+        return json.dumps(rounded(asdict(self)), ensure_ascii=False, indent=2) + "\n"
 
     def render(self) -> Group:
         """The report as tables for a terminal."""
@@ -115,9 +115,10 @@ def _text(value: float | None, digits: int) -> str:
     return "?" if value is None else f"{value:,.{digits}f}"
 
 
-def _rounded(value: object) -> object:
+def rounded(value: object) -> object:
+    """Numbers as they are worth: three digits after the point, none from a thousand on."""
     if isinstance(value, float):
         return round(value, 3) if abs(value) < 1000 else round(value)
     if isinstance(value, dict):
-        return {key: _rounded(one) for key, one in value.items()}
-    return [_rounded(one) for one in value] if isinstance(value, list | tuple) else value
+        return {key: rounded(one) for key, one in value.items()}
+    return [rounded(one) for one in value] if isinstance(value, list | tuple) else value

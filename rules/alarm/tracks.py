@@ -20,7 +20,7 @@ Longs = NDArray[np.int64]
 KINDS: Mapping[str, Any] = {"times": np.int64, "measured": np.float64, "flags": np.uint8, "delays": np.int32}
 _PER_ROW = ("start", "count", "room", "newest_us", "received_us", "keep_us", "expected")
 COLUMNS: Mapping[str, Any] = {**dict.fromkeys(_PER_ROW, np.int64), **KINDS}  # all there is to freeze
-_ROOMS = np.unique(np.ceil(8 * 1.2 ** np.arange(100)).astype(np.int64))  # lengths of stretches: 8 to half a billion
+_ROOMS = np.unique(np.ceil(8 * 1.1 ** np.arange(190)).astype(np.int64))  # lengths of stretches: 8 to half a billion
 
 
 class Tracks(Mapping[str, Track]):
@@ -134,6 +134,10 @@ class Tracks(Mapping[str, Track]):
         """How many samples are kept."""
         return int(self.count.sum())
 
+    def column_bytes(self) -> int:
+        """Bytes of memory of the columns, with the room in them."""
+        return sum(getattr(self, name).nbytes for name in COLUMNS)
+
     # -- room ----------------------------------------------------------------------------------------------------
 
     def _more_rows(self) -> None:
@@ -156,7 +160,7 @@ class Tracks(Mapping[str, Track]):
             self.start[row], self.room[row] = self._stretch(least)
         self._move(source, self.start[rows], kept)
         self.count[rows] = kept
-        if self._spare * 3 > self.end > _ROOMS[30]:
+        if self._spare * 3 > self.end > 2**20:
             self._compact()
 
     def _forgettable(self, rows: Longs) -> Longs:
@@ -194,7 +198,7 @@ class Tracks(Mapping[str, Track]):
         if self.end > len(self.times):
             for name in KINDS:
                 column = getattr(self, name)
-                more = max(self.end + self.end // 8, 1024) - len(column)
+                more = max(self.end + self.end // 16, 1024) - len(column)
                 setattr(self, name, np.concatenate([column, np.zeros(more, column.dtype)]))
         return start, room
 
