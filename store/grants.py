@@ -32,9 +32,10 @@ _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 # Rows that say how things are now. Everything else is history: it can be added to.
 CHANGING = (
     "districts", "sites", "gateways", "sensors", "latest", "gateway_ledger", "bundles", "current_bundle", "followers",
-    "snapshots", "roles", "health", "clock", "incidents", "alarms", "escalations", "notices", "shelves", "sizes",
+    "snapshots", "snapshot_rest", "roles", "health", "clock", "incidents", "alarms", "escalations",
+    "notices", "shelves", "sizes",
 )  # fmt: skip
-PASSING = ("clock", "sizes")  # rows that go when they are no longer true
+PASSING = ("clock", "sizes", "snapshot_rest")  # rows that go when they are no longer true
 STATEMENT_TIMEOUT = "30s"
 
 

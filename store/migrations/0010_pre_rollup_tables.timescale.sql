@@ -30,10 +30,12 @@ LANGUAGE sql STABLE AS $$
     SELECT format('%I.%I', chunk_schema, chunk_name), range_start, range_end
     FROM timescaledb_information.chunks WHERE hypertable_schema = 'lifeline' AND hypertable_name = parent ORDER BY 2
 $$;
-CREATE FUNCTION lifeline.drop_piece(parent text, piece text) RETURNS void LANGUAGE plpgsql AS $$
+-- (The extension's functions are in one of these schemas, whoever calls.)
+CREATE FUNCTION lifeline.drop_piece(parent text, piece text) RETURNS void
+LANGUAGE plpgsql SET search_path = lifeline, public, pg_temp AS $$
 DECLARE
     bounds record;
 BEGIN
     SELECT p.first, p.last INTO STRICT bounds FROM lifeline.pieces(parent) p WHERE p.piece = drop_piece.piece;
-    PERFORM drop_chunks('lifeline.' || parent, older_than => bounds.last, newer_than => bounds.first);
+    PERFORM drop_chunks(('lifeline.' || parent)::regclass, older_than => bounds.last, newer_than => bounds.first);
 END $$;

@@ -8,7 +8,8 @@ ALTER TABLE lifeline.rollup_5m SET (
     timescaledb.compress, timescaledb.compress_segmentby = 'sensor_id', timescaledb.compress_orderby = 'bucket DESC');
 
 -- Compresses the oldest piece before a time that is not compressed, or that late data have touched since (status 8).
-CREATE FUNCTION lifeline.compress_one(before timestamptz) RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION lifeline.compress_one(before timestamptz) RETURNS text
+LANGUAGE plpgsql SET search_path = lifeline, public, pg_temp AS $$
 DECLARE
     piece text;
 BEGIN

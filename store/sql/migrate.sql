@@ -22,15 +22,16 @@ CREATE TABLE IF NOT EXISTS lifeline.migrations (
 )
 
 -- name: offers
--- Is TimescaleDB created here, could it be, and under which licence does it run?
+-- Is TimescaleDB created here, could it be, and under which licence does it run? Preloaded, it has settings that anybody
+-- may read (`shared_preload_libraries` itself is for administrators only).
 SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb'),
        EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb')
-           AND current_setting('shared_preload_libraries') ~ '\mtimescaledb\M',
+           AND current_setting('timescaledb.max_background_workers', true) IS NOT NULL,
        coalesce(current_setting('timescaledb.license', true), '')
 
 -- name: create_extension
--- Only where the server preloads it.
-CREATE EXTENSION IF NOT EXISTS timescaledb
+-- Only where the server preloads it. Not in a schema of ours, which "$user" may name first.
+CREATE EXTENSION IF NOT EXISTS timescaledb SCHEMA public
 
 -- name: exists
 -- Is there a table of this name?

@@ -44,11 +44,11 @@ def filled(database: str, small_city: City) -> str:
         chance = np.random.default_rng(1)
         writer = ReadingWriter(conn)
         for _ in range(4):
-            times = to_us(NOW) - chance.integers(0, 40 * 24 * 3600, 300) * 1_000_000
-            sensors = chance.choice(list(ids(conn).values()), 300)
+            times = to_us(NOW) - chance.integers(0, 6 * 24 * 3600, 80) * 1_000_000
+            sensors = chance.choice(list(ids(conn).values()), 80)
             rows = [
                 (int(sensor), int(us), int(us) + 1, float(value), 1, float(value) * (1 + sensor % 2))
-                for sensor, us, value in zip(sensors, times, chance.normal(size=300), strict=True)
+                for sensor, us, value in zip(sensors, times, chance.normal(size=80), strict=True)
             ]
             readings = Readings.of(rows)
             with conn.transaction():
@@ -69,7 +69,7 @@ def filled(database: str, small_city: City) -> str:
         ):
             conn.execute(statement)
         for count, _ in enumerate(rollups.keep_up(conn, NOW, settle_s=0, wait_s=0)):
-            if count == 200:
+            if count == 60:
                 break
     return database
 
@@ -118,7 +118,7 @@ def test_a_move_that_was_killed_starts_nothing_and_is_begun_again(filled: str, o
         upgrade.move(filled, other, progress=kill)
     with pytest.raises(OutsideError, match="holds half of a"):
         migrate(other)
-    assert upgrade.move(filled, other).rows > 1000
+    assert upgrade.move(filled, other).rows > 320
     assert _views(other) == _views(filled)
 
 

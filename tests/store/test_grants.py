@@ -1,0 +1,248 @@
+"""Readers see schema `city` and their districts, writers append: under the real roles, on every tier."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from threading import Event
+
+import psycopg
+import pytest
+from psycopg import errors, sql
+
+from city.clock import ManualClock, to_us
+from city.errors import InputError
+from city.model import City, District, Name
+from city.reading import Readings
+from store import bundle, grants, health, journal, register, rejections, rollups
+from store.connection import Connection, connect
+from store.keeper import Keeping
+from store.migrate import migrate
+from store.readings import ReadingWriter
+
+NOW = datetime(2026, 7, 1, 8, tzinfo=UTC)
+# Tables behind public views that need no policy: shown only together with a row that has one, or about no district.
+WITHOUT_POLICY = {
+    "readings", "kept_readings", "rollup_5m", "rollup_1h", "rollup_1d", "latest", "gateway_ledger", "rejections",
+    "roles", "health", "clock",
+}  # fmt: skip
+
+# What a writer adds to and never rewrites (the rows of some are computed or trimmed by functions of the database).
+HISTORY = {
+    "readings", "kept_readings", "rollup_5m", "rollup_1h", "rollup_1d", "dirty_buckets", "rejections", "journal",
+    "hearing", "deafness", "findings", "incident_events", "alarm_events", "hold_events", "meta", "migrations",
+    "readers",
+}  # fmt: skip
+
+
+@pytest.fixture
+def two_districts(small_city: City) -> City:
+    """The small city, its second site in a district of its own with a gateway of its own."""
+    sites = dict(small_city.sites)
+    sites["gauge"] = replace(sites["gauge"], district="d2")
+    gateways = dict(small_city.gateways)
+    gateways["gw-2"] = replace(gateways["gw-1"], id="gw-2", district="d2")
+    sensors = dict(small_city.sensors)
+    sensors["rg-1"] = replace(sensors["rg-1"], gateway="gw-2")
+    districts = {**small_city.districts, "d2": District("d2", Name({"en": "Hill"}))}
+    return replace(small_city, districts=districts, sites=sites, gateways=gateways, sensors=sensors)
+
+
+@pytest.fixture
+def conn(store_database: str, two_districts: City) -> Iterator[Connection]:
+    """The owner's connection to a city of two districts with something of each in every table."""
+    with connect(store_database, autocommit=True) as opened:
+        bundle.apply(opened, {"city.yaml": "x"}, two_districts, NOW)
+        numbers = register.ids(opened)
+        writer = ReadingWriter(opened)
+        us = to_us(NOW)
+        rows = [(number, us - k * 600_000_000, us, 1.5, 1, 1.5) for number in numbers.values() for k in range(10)]
+        with opened.transaction():
+            writer.write(Readings.of(rows))
+            gateways = ("gw-1", "gw-2", "?")
+            rejections.add(opened, [rejections.Rejection(NOW, "x", gateway=gateway) for gateway in gateways])
+        health.report(opened, "x", "ok")
+        rollups.finish(opened, NOW - timedelta(minutes=30))
+        for n, (sensor, site, gateway) in enumerate((("wl-1", "under", "gw-1"), ("rg-1", "gauge", "gw-2")), 1):
+            values = {"n": str(n), "sensor": sensor, "site": site, "district": f"d{n}", "gateway": gateway}
+            for statement in _OF_EACH_DISTRICT:
+                opened.execute(statement, values)
+        yield opened
+
+
+_OF_EACH_DISTRICT = (
+    """INSERT INTO lifeline.incidents VALUES
+       ('i' || %(n)s, %(site)s, %(district)s, 4, 4, 'raised', false, now(), NULL, '{}', 'a', 'c', 'v', false)""",
+    "INSERT INTO lifeline.incident_events VALUES ('ie' || %(n)s, now(), 'i' || %(n)s, 'opened', '', '')",
+    """INSERT INTO lifeline.alarms (alarm, rule, rule_version, scope, sensor, site, district, domain, level, peak_level,
+       condition, raised_at, incident, title) VALUES ('a' || %(n)s, 'r', 'v', %(sensor)s, %(sensor)s, %(site)s,
+       %(district)s, 'drainage', 4, 4, 'active', now(), 'i' || %(n)s, '{}')""",
+    """INSERT INTO lifeline.alarms (alarm, rule, rule_version, scope, site, district, domain, level, peak_level,
+       condition, raised_at, title) VALUES ('s' || %(n)s, 'silent', 'v', %(gateway)s, %(site)s,
+       %(district)s, 'drainage', 2, 2, 'active', now(), '{}')""",
+    """INSERT INTO lifeline.alarm_events (event, time, recorded_at, alarm, kind, from_level, to_level, from_condition,
+       to_condition, reason, evidence) VALUES ('ae' || %(n)s, now(), now(), 'a' || %(n)s, 'raised', 0, 4, 'normal',
+       'active', 'x', '[]')""",
+    """INSERT INTO lifeline.findings (time, sensor, detector, channel, verdict, score)
+       VALUES (now(), %(sensor)s, 'd', 'c', 'abnormal', 9)""",
+    """INSERT INTO lifeline.notices (notice, incident, kind, round, step, target, via, channel, state, level, content,
+       created_at, next_try_at) VALUES ('n' || %(n)s, 'i' || %(n)s, 'raise', 1, 1, 'li', 'x', 'w', 'queued', 4, '{}',
+       now(), now())""",
+    """INSERT INTO lifeline.shelves VALUES ('sh' || %(n)s, 'shelved', 'r/' || %(sensor)s, 'r', %(sensor)s, 2, false,
+       now(), now(), 'li', 'x', 'page')""",
+    "INSERT INTO lifeline.hold_events VALUES ('he' || %(n)s, now(), 'r/' || %(sensor)s, 'shelved', 'li', '', '')",
+    "INSERT INTO lifeline.gateway_ledger (gateway, online) VALUES (%(gateway)s, true)",
+)
+
+
+@pytest.fixture
+def name(conn: Connection) -> Iterator[str]:
+    """A log-in's name that is free on the server, and free again afterwards."""
+    made = f"t_{secrets.token_hex(4)}"
+    yield made
+    if conn.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (made,)).fetchone():
+        conn.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(sql.Identifier(made)))
+
+
+def _views(conn: Connection) -> list[str]:
+    found = conn.execute("SELECT relname FROM pg_class WHERE relnamespace = 'city'::regnamespace AND relkind = 'v'")
+    return sorted(row[0] for row in found.fetchall())
+
+
+def _shown(conn: Connection, view: str) -> str:
+    return repr(conn.execute(sql.SQL("SELECT * FROM city.{}").format(sql.Identifier(view))).fetchall())
+
+
+def test_a_reader_sees_every_view_and_nothing_else(store_database: str, conn: Connection, name: str) -> None:
+    login = grants.grant_reader(conn, name)
+    with connect(grants.dsn_of(store_database, login), autocommit=True) as reader:
+        for view in _views(conn):
+            assert _shown(reader, view).count("(") >= _shown(conn, view).count("(") > 0
+        for table in ("readings", "alarms", "journal", "readers", "meta"):
+            with pytest.raises(errors.InsufficientPrivilege):
+                reader.execute(sql.SQL("SELECT * FROM lifeline.{}").format(sql.Identifier(table)))
+        with pytest.raises(errors.InsufficientPrivilege):
+            reader.execute("SELECT lifeline.seen_districts('x')")
+        assert reader.execute("SHOW statement_timeout").fetchone() == (grants.STATEMENT_TIMEOUT,)
+        with pytest.raises(errors.ReadOnlySqlTransaction):
+            reader.execute("CREATE TABLE city.mine ()")
+        reader.execute("SET statement_timeout = '50ms'")
+        with pytest.raises(errors.QueryCanceled):
+            reader.execute("SELECT count(*) FROM generate_series(1, 1e9) a, city.readings b")
+
+
+def test_a_reader_of_one_district_sees_nothing_of_another_in_any_view(
+    store_database: str, conn: Connection, name: str
+) -> None:
+    login = grants.grant_reader(conn, name, ["d1"])
+    theirs = ("'d2'", "rg-1", "gauge", "gw-2", "'i2'", "'a2'", "'s2'", "'n2'", "'sh2'", "'?'")
+    about_all = {"health"}
+    with connect(grants.dsn_of(store_database, login), autocommit=True) as reader:
+        for view in _views(conn):
+            whole, shown = _shown(conn, view), _shown(reader, view)
+            assert not [word for word in theirs if word in shown], view
+            if view not in about_all:
+                assert any(word in whole for word in theirs), f"{view}: nothing of the other district to hide"
+            assert shown != "[]", f"{view}: what is its own is hidden too"
+        # A function of the reader's own must not be shown what the reader is not.
+        reader.execute("SET default_transaction_read_only = off")
+        reader.execute(
+            """CREATE FUNCTION pg_temp.tell(text) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS $$
+               BEGIN RAISE NOTICE 'saw %', $1; RETURN true; END $$"""
+        )
+        heard: list[str] = []
+        reader.add_notice_handler(lambda notice: heard.append(str(notice.message_primary)))
+        columns = {"sensors": "sensor", "alarms": "scope", "findings": "sensor", "rejections": "gateway"}
+        for view, column in columns.items():
+            reader.execute(f"SELECT * FROM city.{view} WHERE pg_temp.tell({column})")  # noqa: S608 - the names above
+        assert heard
+        assert not [line for line in heard if any(word.strip("'") in line for word in theirs)]
+    grants.grant_reader(conn, name)
+    with connect(store_database) as again:
+        assert (name, "read", ()) in grants.logins(again)
+
+
+def test_every_table_behind_a_view_has_a_policy_or_a_reason(conn: Connection) -> None:
+    behind = {
+        row[0]: row[1]
+        for row in conn.execute(
+            """SELECT DISTINCT t.relname, t.relrowsecurity FROM pg_class v
+               JOIN pg_rewrite w ON w.ev_class = v.oid JOIN pg_depend d ON d.objid = w.oid
+               JOIN pg_class t ON t.oid = d.refobjid AND d.refclassid = 'pg_class'::regclass
+               WHERE v.relnamespace = 'city'::regnamespace AND t.relnamespace = 'lifeline'::regnamespace"""
+        ).fetchall()
+    }
+    assert {table for table, policy in behind.items() if not policy} <= WITHOUT_POLICY
+    owners = conn.execute(
+        "SELECT DISTINCT pg_get_userbyid(relowner) FROM pg_class WHERE relnamespace = 'city'::regnamespace"
+    )
+    assert owners.fetchall() == [("city_views",)]
+
+
+def test_every_table_is_history_or_says_how_things_are_now(conn: Connection) -> None:
+    found = conn.execute(
+        """SELECT relname FROM pg_class WHERE relnamespace = 'lifeline'::regnamespace AND relkind IN ('r', 'p')
+           AND NOT relispartition"""
+    ).fetchall()
+    unknown = {row[0] for row in found} - set(grants.CHANGING) - HISTORY
+    assert not unknown, f"{unknown}: may a writer rewrite their rows? Then into grants.CHANGING, else into HISTORY here"
+
+
+def test_a_writer_records_keeps_and_trims_but_cannot_rewrite(
+    store_database: str, conn: Connection, name: str, two_districts: City
+) -> None:
+    login = grants.grant_writer(conn, name)
+    with connect(grants.dsn_of(store_database, login), autocommit=True) as writer:
+        assert migrate(grants.dsn_of(store_database, login)) == [], "nothing to apply asks for no rights"
+        bundle.apply(writer, {"city.yaml": "y"}, two_districts, NOW)
+        us = to_us(NOW) + 40 * 86_400_000_000
+        number = register.ids(writer)["wl-1"]
+        with writer.transaction():
+            ReadingWriter(writer).write(Readings.of([(number, us, us, 2.0, 1, 2.0), (number, us, us, 3.0, 1, 3.0)]))
+            rejections.add(writer, [rejections.Rejection(NOW, "conflict", gateway="gw-1")])
+            seq = journal.append(writer, "tick", b"{}", NOW)
+        journal.set_checkpoint(writer, "watcher", seq, NOW)
+        journal.save_snapshot(writer, "watcher", journal.Snapshot(seq, "", b""), NOW)
+        assert journal.trim(writer) == seq
+        conn.execute("UPDATE lifeline.dirty_buckets SET marked_at = now() - interval '1 hour'")
+        keeping = Keeping(writer, ManualClock(NOW + timedelta(days=41)), Event())
+        keeping.turn()
+        assert keeping.computed > 0
+        history = ("readings", "alarm_events", "incident_events", "rejections", "journal", "findings", "hold_events")
+        for table in history:
+            for statement in ("DELETE FROM lifeline.{}", "TRUNCATE lifeline.{}", "DROP TABLE lifeline.{}"):
+                with pytest.raises(errors.InsufficientPrivilege):
+                    writer.execute(sql.SQL(statement).format(sql.Identifier(table)))
+        for statement in (
+            "UPDATE lifeline.readings SET value = 0",
+            "UPDATE lifeline.alarm_events SET reason = ''",
+            "UPDATE lifeline.rollup_1d SET max = 0",
+            "DELETE FROM lifeline.alarms",
+            "INSERT INTO lifeline.readers VALUES ('x', '{}')",
+            "UPDATE lifeline.migrations SET checksum = ''",
+            "SELECT lifeline.drop_piece('readings', piece) FROM lifeline.pieces('readings')",
+        ):
+            with pytest.raises(errors.InsufficientPrivilege):
+                writer.execute(statement)  # type: ignore[arg-type] # the texts above
+
+
+def test_log_ins_are_renewed_listed_and_taken_away(store_database: str, conn: Connection, name: str) -> None:
+    first = grants.grant_reader(conn, name, ["d2"])
+    second = grants.grant_reader(conn, name, ["d1", "d2"])
+    assert first.password != second.password
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(grants.dsn_of(store_database, first))
+    assert (name, "read", ("d1", "d2")) in grants.logins(conn)
+    grants.revoke(conn, name)
+    assert name not in [login[0] for login in grants.logins(conn)]
+    with pytest.raises(InputError, match="no log-in"):
+        grants.revoke(conn, name)
+    for wrong in ("city_reader", "Grafana", "x; drop", "pg_x"):
+        with pytest.raises(InputError, match="not a name for a log-in"):
+            grants.grant_reader(conn, wrong)
+    with pytest.raises(InputError, match="got d9, try d1, d2"):
+        grants.grant_reader(conn, name, ["d9"])
+    with pytest.raises(InputError, match="one that Lifeline did not make"):
+        grants.grant_reader(conn, "lifeline")
