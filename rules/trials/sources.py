@@ -88,9 +88,19 @@ class Span:
     run_on_us: int = DAY_US
 
 
-def readings_in(readings: Readings, names: Mapping[int, str]) -> ReadingsIn:
-    """What the engine takes, from columns."""
-    return ReadingsIn(tuple(readings.samples(dict(names))))
+class _Names:
+    """Sensors by the number that columns have for them, as the engine takes them."""
+
+    def __init__(self, numbers: Mapping[str, int]) -> None:
+        self._sensors = tuple(numbers)
+        self._place = np.full(max(numbers.values(), default=0) + 1, -1, np.int64)
+        self._place[list(numbers.values())] = np.arange(len(numbers))
+
+    def readings_in(self, readings: Readings) -> ReadingsIn:
+        """What the engine takes; readings of unknown sensors are of none."""
+        known = (readings.sensor_id >= 0) & (readings.sensor_id < len(self._place))
+        which = np.where(known, self._place[np.where(known, readings.sensor_id, 0)], -1)
+        return ReadingsIn.of_columns(self._sensors, which, readings)
 
 
 @dataclass
@@ -129,14 +139,14 @@ class DatabaseSource:
 
     def steps(self) -> Iterator[Step]:
         """The steps as they were live."""
-        names = {number: sensor for sensor, number in register.ids(self.conn).items()}
+        names = _Names(register.ids(self.conn))
         given_us = 0
         for given in hearing.given(self.conn, self._range):
             heard, readings = given.heard, given.readings
             if readings is not None:
                 from_us_ = max(given_us, heard.first_us)
                 given_us = max(given_us, heard.last_us)
-                entry: Input | None = readings_in(readings, names)
+                entry: Input | None = names.readings_in(readings)
                 missing = heard.rows - len(readings)
                 yield Step(heard.seq, heard.recorded_us, entry, from_us_, "", len(readings), missing)
             elif heard.kind == "bundle":
@@ -213,7 +223,7 @@ class ColumnSource:
 
     def __post_init__(self) -> None:
         meta = json.loads((self.folder / _META).read_text(encoding="utf-8"))
-        self._names = {int(number): name for number, name in meta["names"].items()}
+        self._names = _Names({name: int(number) for number, name in meta["names"].items()})
         self.sensors = frozenset(meta["seen"])
         self._low_us, self._high_us = self.span.from_us - self.span.warm_up_us, self.span.to_us + self.span.run_on_us
         days = {int(day): count for day, count in meta["days"].items()}
@@ -251,7 +261,7 @@ class ColumnSource:
         time_us, value = rows["time_us"].astype(np.int64), rows["value"].astype(np.float64)
         flag, sensor_id = rows["flag"].astype(np.uint8), rows["sensor_id"].astype(np.int32)
         readings = Readings(sensor_id, time_us, time_us, value, flag, value)
-        return Step(seq, int(time_us[-1]), readings_in(readings, self._names), int(time_us[0]), readings=len(rows))
+        return Step(seq, int(time_us[-1]), self._names.readings_in(readings), int(time_us[0]), readings=len(rows))
 
     def hearing(self, at_us: int, given_us: int) -> tuple[int, int]:
         """All before the next step's first reading has been given."""

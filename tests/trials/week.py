@@ -99,6 +99,7 @@ class Week:
             self._apply(conn, STRICTER)
             return watcher
         watcher._snapshot()
+        watcher._kept()
         return self._follow(conn, news)
 
     def _follow(self, conn: Connection, news: Connection) -> _Following:
