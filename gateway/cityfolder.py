@@ -33,7 +33,8 @@ def city_files(seed: int, crew_url: str) -> dict[str, str]:
     town = plan(seed)
     shipped = files("gateway") / "demo_city"
     escalation = (shipped / "escalation.yaml").read_text(encoding="utf-8")
-    rules = {f"rules/{name}.yaml": (shipped / "rules" / f"{name}.yaml").read_text(encoding="utf-8") for name in _RULES}
+    names = [f"rules/{rules}{ending}" for rules in _RULES for ending in (".yaml", ".test.yaml")]
+    rules = {name: shipped.joinpath(name).read_text(encoding="utf-8") for name in names}
     return {
         "city.yaml": _city_yaml(town),
         "sites.geojson": _sites(town),

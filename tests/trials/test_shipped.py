@@ -1,0 +1,87 @@
+"""The rule books we ship are tested: every test passes, and every rule is seen to raise and seen to keep quiet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from city.example import example_files
+from gateway.cityfolder import city_files
+from lifeline.cli import run_command
+from rules.book import Book
+from rules.trials.casefile import Folder, read_cases
+from rules.trials.cases import Outcome, play
+
+
+def demo_files() -> dict[str, str]:
+    return city_files(7, "http://127.0.0.1:8080/crew")
+
+
+CITIES = {"example": example_files, "demo": demo_files}
+
+
+def outcomes(files: Mapping[str, str]) -> list[Outcome]:
+    folder = Folder(files)
+    return [play(case) for name in folder.tests() for case in read_cases(folder, name)]
+
+
+def rules_of(book: Book) -> set[str]:
+    return {key.partition("/")[0] for key in [*book.instances, *book.watches]}
+
+
+@pytest.mark.parametrize("city", CITIES)
+def test_every_shipped_rule_raises_and_nearly_raises_in_its_tests(city: str) -> None:
+    files = CITIES[city]()
+    found = outcomes(files)
+    assert [str(failure) for outcome in found for failure in outcome.failures] == []
+    raised = {alarm.rule for outcome in found for alarm in outcome.story.of()}
+    quiet = {
+        rule
+        for outcome in found
+        for rule in rules_of(outcome.case.books[0].book) - {alarm.rule for alarm in outcome.story.of()}
+    }
+    every = rules_of(Folder(files).checked.book)
+    assert every - raised == set()
+    assert every - quiet == set()
+
+
+def test_a_new_city_comes_with_tests_that_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "city"
+    assert run_command(["init", str(folder)]) == 0
+    assert run_command(["check", str(folder)]) == 0
+    capsys.readouterr()
+    assert run_command(["rules", "test", str(folder), "--only", "quiet week", "--verbose"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("passed  rules/waterlogging.test.yaml:")
+    assert "1 tests in 5 files: 1 passed, 0 failed" in told
+
+
+def test_a_test_that_fails_fails_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "city"
+    assert run_command(["init", str(folder)]) == 0
+    rules = folder / "rules" / "waterlogging.yaml"
+    rules.write_text(rules.read_text(encoding="utf-8").replace("above: 40 cm", "above: 45 cm"), encoding="utf-8")
+    capsys.readouterr()
+    assert run_command(["rules", "test", str(folder / "rules" / "waterlogging.test.yaml")]) == 1
+    told = capsys.readouterr().out
+    assert "FAILED  rules/waterlogging.test.yaml:8: water rises through all levels" in told
+    assert "level: expected red, got orange" in told
+
+
+def test_what_cannot_be_run_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "city"
+    assert run_command(["init", str(folder)]) == 0
+    for arguments, message in (
+        ([str(folder), "--only", "no such thing"], "--only: no such test, got 'no such thing', try one of"),
+        ([str(tmp_path / "nowhere")], "no folder and no rule test"),
+        ([str(folder / "rules" / "gas.yaml")], "no folder and no rule test"),
+    ):
+        capsys.readouterr()
+        assert run_command(["rules", "test", *arguments]) == 1
+        assert message in capsys.readouterr().err
+    for test in (folder / "rules").glob("*.test.yaml"):
+        test.unlink()
+    assert run_command(["rules", "test", str(folder)]) == 1
+    assert "no rule tests here" in capsys.readouterr().err
