@@ -283,17 +283,11 @@ def happen(
     hold
         For HELD: which one.
     """
-    row = _BECOMES[move]
     raised = move is Move.RAISED
     was = (Level.NONE, Condition.NORMAL, alarm.hold) if raised else (alarm.level, alarm.condition, alarm.hold)
-    if row.condition is not None:
-        alarm.condition = row.condition
-    if row.acknowledged is not None:
-        alarm.acknowledged = row.acknowledged
+    _become(alarm, _BECOMES[move])
     if level is not None:
-        alarm.level, alarm.peak_level = level, max(alarm.peak_level, level)
-    if move is Move.LOST_AFTER:
-        alarm.lost_peak = max(alarm.lost_peak, alarm.level)
+        _level(alarm, move, level)
     if move in ENDS:
         _end(alarm, move, at_us)
     elif move in (Move.HELD, Move.RELEASED):
@@ -306,6 +300,19 @@ def happen(
         alarm, move, at_us, was[0], after, was[1], alarm.condition, was[2], alarm.hold, reason, alarm.evidence,
         alarm.rule_version,
     )  # fmt: skip
+
+
+def _become(alarm: Alarm, row: _Becomes) -> None:
+    if row.condition is not None:
+        alarm.condition = row.condition
+    if row.acknowledged is not None:
+        alarm.acknowledged = row.acknowledged
+
+
+def _level(alarm: Alarm, move: Move, level: Level) -> None:
+    alarm.level, alarm.peak_level = level, max(alarm.peak_level, level)
+    if move is Move.LOST_AFTER:
+        alarm.lost_peak = max(alarm.lost_peak, level)
 
 
 def _end(alarm: Alarm, move: Move, at_us: int) -> None:
