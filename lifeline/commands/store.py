@@ -28,8 +28,6 @@ def store() -> None:
 
 def backup(file: Backup, data: Data = None, city: City = None, database_url: DatabaseUrl = None) -> None:
     """Write database, secrets and city folder to one file; the system may go on running."""
-    from importlib.metadata import version
-
     from city.clock import SystemClock, stopwatch_s
     from lifeline import custody, endpoints, settings
     from store import backup as backups
@@ -42,7 +40,7 @@ def backup(file: Backup, data: Data = None, city: City = None, database_url: Dat
             dsn,
             file.absolute(),
             custody.small_files(found),
-            version=version("urban-lifeline"),
+            version=_version(),
             at=SystemClock().now(),
             progress=status.update,
         )
@@ -135,8 +133,6 @@ def upgrade_server(
     data: Data = None,
 ) -> None:
     """Move the data folder's own server to a newer PostgreSQL: copied, verified, the old data kept beside."""
-    from importlib.metadata import version
-
     from city.clock import SystemClock
     from lifeline import custody, settings
     from store.serverupgrade import upgrade
@@ -145,7 +141,7 @@ def upgrade_server(
     with custody.held(found), _status() as status:
         done = upgrade(
             found.data / "postgres",
-            version=version("urban-lifeline"),
+            version=_version(),
             at=SystemClock().now(),
             old_bin=old_bin,
             progress=status.update,
@@ -154,6 +150,15 @@ def upgrade_server(
         f"{found.data}: PostgreSQL {done.before} to {done.after}, tier {done.tier.value}, {done.rows:,} rows, every "
         f"table's checksum as it was. When all is well, remove {done.kept}."
     )
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("urban-lifeline")
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _one_of(flag: str, got: str, known: tuple[str, ...]) -> str:
