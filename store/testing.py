@@ -27,6 +27,15 @@ def fresh_database(dsn: str) -> str:
     return named(dsn, name)
 
 
+def copy_of(dsn: str) -> str:
+    """Make a copy of the database `dsn` names, in which nobody may be, and return its DSN."""
+    original = str(conninfo.conninfo_to_dict(dsn)["dbname"])
+    name = f"test_{secrets.token_hex(6)}"
+    with connect(named(dsn, "postgres"), autocommit=True, application_name="lifeline testing") as conn:
+        _clone(conn, original, name)
+    return named(dsn, name)
+
+
 def drop_database(dsn: str) -> None:
     """Drop the database `dsn` names, with whoever is still in it."""
     name = conninfo.conninfo_to_dict(dsn)["dbname"]
