@@ -116,6 +116,50 @@ KINDS = {
         """,
         [("stage: on_site", "stage: dispatched"), ("incidents: 1", "incidents: 2")],
     ),
+    "shelve": (
+        """
+        - {at: 15m, shelve: depth/wl-1, by: li, for: 30m, note: the pump is being tested}
+        - {at: 15m, shelve: depth/wl-1, by: bo, for: 9h, note: for good, refused: true}
+        """,
+        """
+        - {at: 16m, alarm: depth/wl-1, hold: shelved, level: yellow}
+        - {at: 18m, alarm: depth/wl-1, hold: none, level: red}
+        - {at: 18m, notices: {about: depth/wl-1, level: red, to: li, count: 1}}
+        """,
+        [("hold: shelved", "hold: none"), ("level: red, to: li", "level: yellow, to: bo")],
+    ),
+    "unshelve": (
+        """
+        - {at: 15m, shelve: depth/wl-1, by: li, for: 30m, note: the pump is being tested}
+        - {at: 16m, unshelve: depth/wl-1, by: li}
+        - {at: 17m, unshelve: depth/wl-1, by: li, refused: true}
+        """,
+        """
+        - {at: 15m, alarm: depth/wl-1, hold: shelved}
+        - {at: 16m, alarm: depth/wl-1, hold: none}
+        """,
+        [("hold: shelved", "hold: suppressed"), ("hold: none", "hold: out_of_service")],
+    ),
+    "out of service": (
+        """
+        - {at: 12m, out_of_service: wl-1, by: li, for: 8m, note: the sensor is being cleaned}
+        """,
+        """
+        - {at: 19m, alarm: depth/wl-1, hold: out_of_service, level: red}
+        - {at: 19m, notices: {about: depth/wl-1, count: 0}}
+        - {at: 21m, alarm: depth/wl-1, hold: none}
+        - {at: 21m, notices: {about: depth/wl-1, kind: raise, to: li}}
+        """,
+        [("hold: out_of_service", "hold: none"), ("count: 0", "count: 1")],
+    ),
+    "in service": (
+        """
+        - {at: 12m, out_of_service: wl-1, by: li, for: 8h, note: the sensor is being cleaned}
+        - {at: 20m, in_service: wl-1, by: li}
+        """,
+        "- {at: 19m, alarm: depth/wl-1, hold: out_of_service}\n        - {at: 20m, alarm: depth/wl-1, hold: none}",
+        [("hold: none", "hold: out_of_service")],
+    ),
     "endpoint_down": (
         "- {at: 10m, endpoint_down: webhook, for: 30m}",
         """
@@ -284,3 +328,27 @@ expect: [{at: 1d, no_alarms: true}, {at: 1d 30m, alarms: [depth/wl-1, depth/wl-2
 """
     assert failures(text) == []
     assert len(failures(text.replace("mean: 8", "mean: 14"))) == 2
+
+
+def test_a_latched_alarm_stays_until_somebody_resets_it() -> None:
+    rules = """
+version: 1
+rules:
+  - id: depth
+    watch: {quantity: water_depth}
+    ladder: {red: {above: 40 cm}}
+    latch: true
+    escalate: drainage
+"""
+    text = """
+series: [{sensor: wl-1, values: "0x5 45 0x20"}]
+events:
+  - {at: 6m, reset: depth/wl-1, note: too early, refused: true}
+  - {at: 15m, reset: depth/wl-1, note: looked at it, by: li}
+expect:
+  - {at: 6m, alarm: depth/wl-1, condition: active, latched: false}
+  - {at: 14m, alarm: depth/wl-1, condition: normal, latched: true}
+  - {at: 15m, alarm: depth/wl-1, condition: normal, latched: false}
+"""
+    assert failures(text, rules__depth=rules) == []
+    assert len(failures(text, rules__depth=rules.replace("latch: true", "latch: false"))) == 2
