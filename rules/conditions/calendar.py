@@ -79,3 +79,11 @@ class Calendar:
             return None
         minutes = (self.to.hour - self.from_.hour) * 60 + self.to.minute - self.from_.minute
         return minutes % (24 * 60) * 60_000_000
+
+    @property
+    def spelled(self) -> str:
+        """All that decides, as text: equal exactly for calendars that always agree by what they say."""
+        listed = [sorted(self.days), str(self.from_), str(self.to), sorted(self.months), self.holidays]
+        if self.holidays:
+            listed += [[str(day) for day in sorted(days)] for days in (self.free, self.exchanged)]
+        return f"{self.zone.key} {listed}"

@@ -19,7 +19,7 @@ from city.nearby import Nearby
 from city.positions import Path, Positions, nearest_or_all, show
 from city.yamlfile import read
 from rules.book import Book, Instance, Rule, Source, Watch
-from rules.language.calendarfile import Calendars, load_calendars
+from rules.language.calendarfile import Calendars, load_calendars, written_out
 from rules.language.grammar import FILE, INHIBITED_BY, LADDER, RULE, SAME, SOURCE, WATCH
 from rules.language.ladderfile import check_ladder, read_ladder
 from rules.language.reader import Reader
@@ -166,9 +166,10 @@ def _head(books: _Books, reader: Reader, data: Mapping[str, object], path: Path)
     latch = data.get("latch", False)
     if not isinstance(latch, bool):
         reader.fault((*path, "latch"), "latch: expected true or false", show(latch), "latch: true")
-    logic = _hash({key: value for key, value in data.items() if key not in TEXT_KEYS})
+    logic = _hash(written_out({k: value for k, value in data.items() if k not in TEXT_KEYS}, books.calendars))
+    version = _hash(written_out(data, books.calendars))
     return Rule(
-        name, _hash(data), title, _guidance(books, reader, data, path), str(chain), cited, reader.positions.file, line,
+        name, version, title, _guidance(books, reader, data, path), str(chain), cited, reader.positions.file, line,
         latch is True, _inhibited_by(books, reader, data, path, name), logic,
     )  # fmt: skip
 

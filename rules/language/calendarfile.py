@@ -103,6 +103,19 @@ def read_only(
     return None
 
 
+def written_out(data: object, calendars: Calendars) -> object:
+    """A rule's data with what each calendar beside `only` means: a changed calendar changes every rule that uses it."""
+    if isinstance(data, list):
+        return [written_out(item, calendars) for item in data]
+    if not isinstance(data, Mapping):
+        return data
+    found = {key: written_out(value, calendars) for key, value in data.items()}
+    if "only" in data:
+        calendar = read_only(data["only"], (), Positions(FILE, ({}, {})), [], calendars)
+        found["only"] = calendar.spelled if calendar is not None else ""
+    return found
+
+
 def _read_calendar(
     data: object, path: Path, positions: Positions, faults: list[Fault], calendars: Calendars, name: str
 ) -> Calendar | None:

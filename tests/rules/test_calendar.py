@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from city.clock import to_us
 from city.errors import Fault
+from city.levels import Level
 from city.positions import Positions
+from rules.check import load_files
 from rules.conditions.calendar import DAYS, MIDNIGHT, Calendar
 from rules.language.calendarfile import Calendars, load_calendars, read_only
+from tests.rules.small_city import FILES, T0_US, desk_of
 
 SHANGHAI, BERLIN = ZoneInfo("Asia/Shanghai"), ZoneInfo("Europe/Berlin")
 NIGHT = Calendar(SHANGHAI, "night", frozenset({4}), time(22), time(6))
@@ -169,3 +172,31 @@ def test_only_names_a_calendar_or_writes_one() -> None:
     assert said == []
     assert only(7) is None
     assert said[0].startswith("r.yaml:3:4: only: expected a calendar, got 7")
+
+
+DEPTH = FILES["rules/depth.yaml"].replace("deadband: 3 cm}", "deadband: 3 cm, only: rush}", 1)
+RUSH = 'calendars: {rush: {from: "07:00", to: "09:00"}}\n'
+
+
+def version(calendar: str, rule: str = DEPTH) -> tuple[str, str]:
+    rule_ = load_files({**FILES, "rules/depth.yaml": rule, "calendar.yaml": calendar}).book.instances["depth/wl-1"].rule
+    return rule_.version, rule_.logic
+
+
+def test_a_changed_calendar_is_a_changed_rule_and_a_renamed_one_is_not() -> None:
+    assert version(RUSH) == version(RUSH + "holidays: [2026-10-01]\n")
+    later = version(RUSH.replace("09:00", "10:00"))
+    assert later[0] != version(RUSH)[0]
+    assert later[1] != version(RUSH)[1]
+    feast = RUSH.replace("from", "holidays: never, from")
+    assert version(feast) != version(feast + "holidays: [2026-10-01]\n")
+    assert version(RUSH.replace("rush", "peak"), DEPTH.replace("rush", "peak")) == version(RUSH)
+
+
+def test_outside_its_calendar_a_level_does_not_stand_and_ends() -> None:
+    desk = desk_of({**FILES, "rules/depth.yaml": DEPTH.replace("only: rush", 'only: {from: "18:05", to: "18:20"}')})
+    orange = [30.0] * 40  # from 18:00 local time on; orange is the level with the calendar
+    desk.series("wl-1", orange)
+    (alarm,) = desk.alarms()
+    told = [(event.to_level, (event.at_us - T0_US) / 60e6) for event in desk.events() if event.alarm == alarm.id]
+    assert told == [(Level.YELLOW, 3.0), (Level.ORANGE, 7.0), (Level.YELLOW, 30.0)]
