@@ -1,18 +1,22 @@
 """The engine's state as bytes: small things pickled, the tracks' columns as they lie in memory.
 
-A mark with the shape's number comes first: `SHAPE` grows with every change of what is pickled that `load` does not
-know how to read. Whoever can write `lifeline.snapshots` must not be able to run code here, so values are made only of
-the types in `_VALUES` and a short list.
+A mark with the shape comes first: `SHAPE` grows with every change of what is pickled that `load` does not know how to
+read, and a digest stands for the fields of the types that are written without their names. Whoever can write
+`lifeline.snapshots` must not be able to run code here, so values are made only of the types in `_VALUES` and a short
+list.
 """
 
 from __future__ import annotations
 
 import gc
+import hashlib
+import importlib
 import io
 import pickle
 import struct
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -24,7 +28,7 @@ from rules.alarm.tracks import COLUMNS, Tracks
 from rules.state import State
 
 SHAPE = 2  # 1: pickled whole
-_HEAD = struct.Struct("<6sHQ")  # mark, shape, bytes of the pickled part
+_HEAD = struct.Struct("<6sH8sQ")  # mark, shape, fields of the plain types, bytes of the pickled part
 _LENGTH = struct.Struct("<Q")
 _MARK = b"LLsnap"
 
@@ -58,6 +62,33 @@ class _Narrow(pickle.Unpickler):
         raise pickle.UnpicklingError(f"{module}.{name} has no place in a snapshot")
 
 
+def _plain_types() -> Mapping[type, tuple[str, ...]]:
+    """The value types that are no more than their fields, and these: they are written as calls of the type.
+
+    Types with a `__setstate__` of their own are not among them: they can read what older versions wrote.
+    """
+    found = {}
+    for module in sorted(_VALUES):
+        for kind in vars(importlib.import_module(module)).values():
+            if isinstance(kind, type) and is_dataclass(kind) and kind.__module__ == module:
+                own = kind.__dict__.get("__setstate__")
+                if own is None or own.__module__ == "dataclasses":
+                    found[kind] = tuple(field.name for field in fields(kind))
+    return found
+
+
+def _reducer(kind: type, names: tuple[str, ...]) -> Callable[[Any], tuple[type, tuple[Any, ...]]]:
+    get = attrgetter(*names)
+    if len(names) == 1:
+        return lambda value: (kind, (get(value),))
+    return lambda value: (kind, get(value))
+
+
+_TYPES = _plain_types()
+_PLAIN = {kind: _reducer(kind, names) for kind, names in _TYPES.items()}
+_FIELDS = hashlib.sha256(repr([(kind.__qualname__, names) for kind, names in _TYPES.items()]).encode()).digest()[:8]
+
+
 class Unreadable(OutsideError):
     """A snapshot that this version cannot read: the state must be made again from what the database holds."""
 
@@ -65,16 +96,22 @@ class Unreadable(OutsideError):
 def freeze(state: State) -> Sequence[bytes | memoryview]:
     """A copy of a state, as blocks that together are its bytes; quick, so that alarms do not wait.
 
+    The blocks are good until the next call for the same state.
+
     The collector of cycles rests meanwhile: it would go over everything for nothing.
     """
     small, columns = state.tracks.freeze()
     own = {field.name: getattr(state, field.name) for field in fields(State) if field.name != "tracks"}
+    body = io.BytesIO()
+    pickler = pickle.Pickler(body, protocol=pickle.HIGHEST_PROTOCOL)
+    pickler.dispatch_table = _PLAIN
     gc.disable()
     try:
-        pickled = pickle.dumps((small, own), protocol=pickle.HIGHEST_PROTOCOL)
+        pickler.dump((small, own))
     finally:
         gc.enable()
-    blocks: list[bytes | memoryview] = [_HEAD.pack(_MARK, SHAPE, len(pickled)), pickled]
+    pickled = body.getvalue()
+    blocks: list[bytes | memoryview] = [_HEAD.pack(_MARK, SHAPE, _FIELDS, len(pickled)), pickled]
     for name in COLUMNS:
         block = columns[name].view(np.uint8).data
         blocks += [_LENGTH.pack(len(block)), block]
@@ -90,9 +127,10 @@ def load(body: bytes) -> State:
     """The state of `dump`; Unreadable when the bytes are none, or of another version's making."""
     if len(body) < _HEAD.size or not body.startswith(_MARK):
         raise Unreadable(f"snapshot of the watcher: not of this kind, got {len(body)} bytes beginning {body[:8]!r}")
-    _, shape, length = _HEAD.unpack_from(body)
-    if shape != SHAPE:
-        raise Unreadable(f"snapshot of the watcher: has shape {shape}, this version reads shape {SHAPE}")
+    _, shape, names, length = _HEAD.unpack_from(body)
+    if (shape, names) != (SHAPE, _FIELDS):
+        has, reads = f"{shape}-{names.hex()}", f"{SHAPE}-{_FIELDS.hex()}"
+        raise Unreadable(f"snapshot of the watcher: has shape {has}, this version reads shape {reads}")
     try:
         small, own = _Narrow(io.BytesIO(body[_HEAD.size : _HEAD.size + length])).load()
         tracks = Tracks.thaw(small, _columns(body, _HEAD.size + length))

@@ -274,6 +274,7 @@ class _Following:
     def _snapshot(self) -> None:
         if self.seq == 0 or self.seq < self.checkpoint:
             return
+        self.keeper.wait()  # it still reads the last copy
         began_s = stopwatch_s()
         blocks = snapshot.freeze(self.engine.state)
         self.keeper.save(journal.Snapshot(self.seq, self.bundle, b""), blocks)

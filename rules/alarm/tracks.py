@@ -58,6 +58,7 @@ class Tracks(Mapping[str, Track]):
         self._free: dict[int, list[int]] = {}  # length -> stretches nobody uses
         self._spare = 0  # how many samples would fit into those
         self._free_rows: list[int] = []
+        self._frozen: dict[str, NDArray[Any]] = {}  # where the last copies were made
         self._heads = b""  # who has which row, as bytes for snapshots; empty: to be written anew
 
     def __getitem__(self, sensor: str) -> Track:
@@ -222,14 +223,25 @@ class Tracks(Mapping[str, Track]):
     # -- snapshots -----------------------------------------------------------------------------------------------
 
     def freeze(self) -> tuple[Any, dict[str, NDArray[Any]]]:
-        """What makes this value again: a small picklable part, and copies of its columns (see `thaw`)."""
+        """What makes this value again: a small picklable part, and copies of its columns (see `thaw`).
+
+        The copies are good until the next ones are made: they lie in the same place, since new memory costs more time
+        than copying.
+        """
         if not self._heads:
             heads = [(track.row, name, track.quantity, track.unit) for name, track in self._tracks.items()]
             self._heads = msgspec.json.encode(heads)
         notes = {row: track.notes for row, track in self.noted.items()}
-        frozen = {name: getattr(self, name).copy() for name in _PER_ROW}
-        frozen.update({name: getattr(self, name)[: self.end].copy() for name in KINDS})
+        frozen = {name: self._copied(name, len(self.start)) for name in _PER_ROW}
+        frozen.update({name: self._copied(name, self.end) for name in KINDS})
         return (self.reorder_us, self._heads, notes), frozen
+
+    def _copied(self, name: str, length: int) -> NDArray[Any]:
+        column, old = getattr(self, name)[:length], self._frozen.get(name)
+        if old is None or len(old) < length:
+            old = self._frozen[name] = np.empty(length + length // 16, column.dtype)
+        old[:length] = column
+        return old[:length]
 
     @classmethod
     def thaw(cls, small: Any, columns: Mapping[str, NDArray[Any]]) -> Tracks:  # noqa: ANN401 - what `freeze` gave

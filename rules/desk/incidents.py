@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 GROUP_M = 200.0
+GROUP_LAT = GROUP_M / 110_000  # more degrees of latitude than that are farther
 GROUP_US = 60 * 60 * 1_000_000
 STAGES: Mapping[CommandKind, tuple[frozenset[str], str]] = {
     CommandKind.CONFIRM: (frozenset({"raised"}), "confirmed"),
@@ -129,6 +130,8 @@ def closest(incidents: Mapping[str, Incident], alarm: Alarm, place: Place) -> tu
             continue
         if abs(alarm.raised_us - incident.newest_us) > GROUP_US:
             continue
+        if incident.site != alarm.site and abs(incident.place.lat - place.lat) > GROUP_LAT:
+            continue  # in a storm most are far away: no need to know how far
         away_m = 0.0 if incident.site == alarm.site else incident.place.distance_m(place)
         if away_m <= GROUP_M and (best is None or away_m < best[0]):
             where = "the same site" if incident.site == alarm.site else f"{away_m:.0f} m away"
