@@ -6,6 +6,10 @@ SELECT ARRAY(SELECT n FROM unnest(ARRAY['city_views', 'city_reader', 'city_write
        (SELECT pg_has_role(current_user, nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'city'),
        (SELECT count(*) = 1 FROM pg_roles WHERE rolname = 'city_views' AND pg_has_role(current_user, oid, 'USAGE'))
 
+-- name: has_policies
+-- Does this schema know which districts a reader sees?
+SELECT to_regclass('lifeline.readers') IS NOT NULL
+
 -- name: lock
 -- Roles belong to the whole server: one database at a time settles them.
 SELECT pg_advisory_xact_lock(7234017283807667205)

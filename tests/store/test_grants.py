@@ -225,7 +225,7 @@ def test_a_writer_records_keeps_and_trims_but_cannot_rewrite(
             "SELECT lifeline.drop_piece('readings', piece) FROM lifeline.pieces('readings')",
         ):
             with pytest.raises(errors.InsufficientPrivilege):
-                writer.execute(statement)  # type: ignore[arg-type] # the texts above
+                writer.execute(statement)
 
 
 def test_log_ins_are_renewed_listed_and_taken_away(store_database: str, conn: Connection, name: str) -> None:
