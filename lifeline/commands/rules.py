@@ -15,6 +15,7 @@ app = typer.Typer(help="Rule books: check, test and explain them.", no_args_is_h
 
 app.command("test")(trials.run_tests)
 app.command("explain")(trials.explain)
+app.command("list")(trials.list_rules)
 app.command("backtest")(backtest.backtest)
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="City folder.", show_default=False)]

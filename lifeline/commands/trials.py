@@ -139,3 +139,22 @@ def explain(
         typer.echo(json.dumps(document(explanation, clock), ensure_ascii=False, indent=1, default=str))
     else:
         typer.echo(written(explanation, clock))
+
+
+def list_rules(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="City folder.", show_default=False)],
+    form: Annotated[Literal["text", "json"], typer.Option("--format", help="For people or for programs.")] = "text",
+) -> None:
+    """List the rules of a city folder: what each watches, its levels, its chain, and how many tests name it."""
+    import json
+    from dataclasses import asdict
+
+    from city.folder import read_folder
+    from lifeline.rulelist import lines, listed
+
+    rows = listed(read_folder(folder))
+    if form == "json":
+        typer.echo(json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=1))
+        return
+    for line in lines(rows):
+        typer.echo(line)

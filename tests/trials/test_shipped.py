@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -85,3 +86,20 @@ def test_what_cannot_be_run_is_said(tmp_path: Path, capsys: pytest.CaptureFixtur
         test.unlink()
     assert run_command(["rules", "test", str(folder)]) == 1
     assert "no rule tests here" in capsys.readouterr().err
+
+
+def test_rules_are_listed_with_what_they_watch_and_their_tests(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "city"
+    assert run_command(["init", str(folder)]) == 0
+    capsys.readouterr()
+    assert run_command(["rules", "list", str(folder), "--format", "json"]) == 0
+    rows = {row["id"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows.keys() == rules_of(Folder(example_files()).checked.book)
+    depth = rows["underpass-depth"]
+    assert (depth["watches"], depth["scopes"]) == ("water_depth in underpass", 2)
+    assert (depth["levels"], depth["chain"]) == ("red orange yellow blue", "drainage")
+    assert all(row["tests"] for row in rows.values())
+    assert run_command(["rules", "list", str(folder)]) == 0
+    assert "gateway-silent" in capsys.readouterr().out
