@@ -11,11 +11,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 from bench.machine import describe
-from bench.storecity import Scale, fill_alarms, fill_register, fill_rollups
+from bench.storecity import NOW, Scale, fill_alarms, fill_register, fill_rollups
 from bench.storequeries import ask, ask_cold, polling
 from bench.storereport import Space, StoreReport, TierReport
 from bench.storewrite import measure, polled
@@ -24,6 +25,7 @@ from store.connection import Connection, connect
 from store.connection import describe as place_of
 from store.embedded import EmbeddedPostgres
 from store.migrate import Tier, detect_tier
+from store.packing import pack
 from store.testing import drop_database, fresh_database, named
 
 FULL = Scale()
@@ -134,16 +136,22 @@ def _say(progress: Progress, tier: Tier, what: str) -> None:
 
 
 def _space(conn: Connection, tier: Tier) -> Space:
+    table, indexes = _bytes(conn)
+    if tier is not Tier.COMMUNITY:
+        while pack(conn, NOW + timedelta(days=60)):
+            pass
+        return Space(table, indexes, _bytes(conn)[1], None)
+    conn.execute("SELECT compress_chunk(chunk, true) FROM show_chunks('lifeline.readings') AS chunk")
+    said = conn.execute("SELECT after_compression_total_bytes FROM hypertable_compression_stats('lifeline.readings')")
+    (after,) = said.fetchone() or (0,)
+    (rows,) = conn.execute("SELECT count(*) FROM lifeline.readings").fetchone() or (1,)
+    return Space(table, indexes, None, float(after) / float(rows))
+
+
+def _bytes(conn: Connection) -> tuple[float, float]:
+    """Bytes of table and indexes for each reading."""
     table, indexes, rows = conn.execute(_SPACE).fetchone() or (0, 0, 1)
-    packed = None
-    if tier is Tier.COMMUNITY:
-        conn.execute("SELECT compress_chunk(chunk, true) FROM show_chunks('lifeline.readings') AS chunk")
-        after, after_indexes, rows = conn.execute(_SPACE).fetchone() or (0, 0, 1)
-        hidden = conn.execute(
-            "SELECT after_compression_total_bytes FROM hypertable_compression_stats('lifeline.readings')"
-        )
-        packed = float((hidden.fetchone() or (after + after_indexes,))[0]) / float(rows)
-    return Space(float(table) / float(rows), float(indexes) / float(rows), packed)
+    return float(table) / float(rows), float(indexes) / float(rows)
 
 
 def _cold(dsn: str, server: EmbeddedPostgres | None, progress: Progress) -> tuple[dict[str, float], str]:

@@ -19,10 +19,14 @@ MOST_BYTES, MOST_COMPRESSED = 95.0, 5.0
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Bytes a reading: the table, its indexes, and both after compression (None where the tier has none)."""
+    """Bytes a reading: the table, its indexes while rows come in and once packed, and all after compression.
+
+    `packed` is None where the tier compresses instead, `compressed` where it cannot.
+    """
 
     table: float
     indexes: float
+    packed: float | None
     compressed: float | None
 
 
@@ -53,8 +57,10 @@ class TierReport:
         """Each goal, as far as this tier can be held to it."""
         ratio = self.writing.ratio
         yield Goal("durable insert with upkeep / raw COPY", f">= {LEAST_RATIO}", f"{ratio:.2f}", ratio >= LEAST_RATIO)
-        used = self.space.table + self.space.indexes
-        yield Goal("bytes a reading with its key", f"<= {MOST_BYTES:g}", f"{used:.1f}", used <= MOST_BYTES)
+        filling = self.space.table + self.space.indexes
+        used = filling if self.space.packed is None else self.space.table + self.space.packed
+        got = f"{used:.1f} ({filling:.1f} in the piece that is filling)"
+        yield Goal("bytes a reading with its key", f"<= {MOST_BYTES:g}", got, used <= MOST_BYTES)
         if (packed := self.space.compressed) is not None:
             met = packed <= MOST_COMPRESSED
             yield Goal("bytes a reading compressed", f"<= {MOST_COMPRESSED:g}", f"{packed:.2f}", met)
@@ -97,8 +103,9 @@ def _tables(one: TierReport) -> Iterator[Table | str]:
     head.add_row("rows/s raw COPY", f"{writing.copied_per_s:,.0f}")
     head.add_row("rows/s with walls", f"{one.polled.polled_per_s:,.0f} (without {one.polled.alone_per_s:,.0f})")
     space = one.space
-    packed = "" if space.compressed is None else f", compressed {space.compressed:.2f}"
-    head.add_row("bytes a reading", f"table {space.table:.1f}, indexes {space.indexes:.1f}{packed}")
+    later = "" if space.packed is None else f", packed {space.packed:.1f}"
+    later += "" if space.compressed is None else f"; compressed {space.compressed:.2f}"
+    head.add_row("bytes a reading", f"table {space.table:.1f}, indexes {space.indexes:.1f}{later}")
     yield head
     asked = Table("query", "where", "p50 ms", "p99 ms", "cold ms", "rows", title="queries", title_justify="left")
     for each in one.answers:

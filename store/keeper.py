@@ -20,7 +20,7 @@ from city.clock import Clock, stopwatch_s
 from city.errors import FaultyInput, OutsideError
 from city.load import load_city
 from city.retention import Retention
-from store import bundle, health, retention, roles, rollups, vitals
+from store import bundle, health, packing, retention, roles, rollups, vitals
 from store.connection import Connection, connect
 
 log = logging.getLogger(__name__)
@@ -97,6 +97,7 @@ class Keeping:
         try:
             gone = retention.let_go(self.conn, self.retention, now)
             retention.compress(self.conn, self.retention, now)
+            packing.pack(self.conn, now)
             advice = f"old data are kept longer than asked: {gone.waits}; tried again soon" if gone.waits else ""
             if gone.waits:
                 self.marks["retention"] = stopwatch_s() - _RETENTION_EVERY_S + _RETENTION_AGAIN_S

@@ -32,7 +32,7 @@ def measure(conn: Connection) -> Vitals:
         at=at,
         size_bytes=size,
         sizes=conn.execute(_SQL["sizes"]).fetchall(),
-        free_bytes=_free(conn),
+        free_bytes=room(conn),
         speed=float(_row(conn, _SQL["speed"])[0]),
         journal_age_s=journal_age_s,
         journal_rows=journal_rows,
@@ -72,8 +72,8 @@ def _server(conn: Connection) -> str:
     return f"{said}, TimescaleDB {extension[0]}" if extension else said
 
 
-def _free(conn: Connection) -> int | None:
-    """Room on the disk that holds the database, when that is this machine's and we may look."""
+def room(conn: Connection) -> int | None:
+    """Bytes free on the disk that holds the database; None where that is not this machine's, or we may not look."""
     try:
         folder, here = _row(conn, _SQL["data_directory"])
         return shutil.disk_usage(Path(folder)).free if here and folder else None
