@@ -7,6 +7,7 @@ effects dropped up to the checkpoint because they are recorded already.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import threading
@@ -82,6 +83,13 @@ def run_watcher(settings: WatcherSettings, stop: threading.Event) -> None:
             following.keeper.leave()
         wait_s = 0.2 if following is not None and following.restored else min(wait_s * 2, 5.0)
         stop.wait(wait_s)
+
+
+def rest_memory() -> None:
+    """Let the collector of cycles pass over what is there to stay, such as a book: or it stops alarms to look at it."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def apply_folder(conn: Connection, folder: Path, clock: Clock) -> bool:
@@ -168,6 +176,7 @@ class _Following:
             self._rebuild("snapshot of the watcher: there is none", "")
         self.conn.commit()
         self.restored = True
+        rest_memory()
         LOG.info(
             "watcher_follows from row %d (recorded to %d)",
             self.seq,
@@ -213,6 +222,8 @@ class _Following:
                 health.report(self.conn, "watcher_row", "fault", float(entry.seq), "", advice)
                 continue
             effects = self.engine.step(entry.seq, self._decode(entry), to_us(entry.recorded_at))
+            if entry.kind == "bundle":
+                rest_memory()
             if entry.seq > self.checkpoint:
                 told += [(effect, entry.recorded_at) for effect in effects]
         self.at_row = 0
