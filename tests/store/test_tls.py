@@ -1,7 +1,8 @@
-"""TLS to the database: verified against the authority and the name, or refused."""
+"""Connections that check who answers: TLS, a certificate authority of its own, and `sslmode=verify-full`."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,99 +11,101 @@ import pytest
 from psycopg import conninfo
 
 from city.errors import OutsideError
-from store import backup, restore
+from lifeline import settings
 from store.account import account_for
-from store.binaries import Binaries
 from store.connection import connect, pool
 from store.embedded import EmbeddedPostgres
 from store.migrate import migrate
-from store.testing import drop_database, fresh_database
 from tests.servers.debian import NotHere
 from tests.servers.timescale import skip_or_fail, timescale_binaries
-from tests.store.test_backup import AT
-
-
-@pytest.fixture(scope="module")
-def binaries() -> Binaries:
-    """Debian 13's PostgreSQL 17, which speaks TLS (the wheel's does not)."""
-    try:
-        return timescale_binaries()
-    except NotHere as reason:
-        skip_or_fail(reason)
 
 
 def _openssl(*words: str) -> None:
-    subprocess.run(["/usr/bin/openssl", *words], check=True, capture_output=True)  # noqa: S603 - our own words
+    subprocess.run(["openssl", *words], check=True, capture_output=True)  # noqa: S603, S607 - fixed words, the system's
 
 
-def _certificate(folder: Path, name: str, host: str) -> Path:
-    """A self-signed certificate for `host` beside its key."""
-    certificate, key = folder / f"{name}.crt", folder / f"{name}.key"
-    _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-             "-subj", f"/CN={host}", "-addext", f"subjectAltName=DNS:{host}", "-keyout", str(key),
-             "-out", str(certificate))  # fmt: skip
+def _authority(folder: Path, name: str) -> Path:
+    key, certificate = folder / f"{name}.key", folder / f"{name}.crt"
+    words = [
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        f"/CN={name}",
+    ]
+    _openssl("req", "-x509", *words, "-keyout", str(key), "-out", str(certificate))
     return certificate
 
 
+def _certificate(folder: Path, authority: Path) -> tuple[Path, Path]:
+    """A key and a certificate for 127.0.0.1, signed."""
+    key, request, certificate = folder / "server.key", folder / "server.csr", folder / "server.crt"
+    words = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=database"]
+    _openssl("req", *words, "-keyout", str(key), "-out", str(request))
+    names = folder / "names"
+    names.write_text("subjectAltName=IP:127.0.0.1")
+    signing = ["-CA", str(authority), "-CAkey", str(authority.with_suffix(".key")), "-CAcreateserial", "-days", "2"]
+    _openssl("x509", "-req", "-in", str(request), *signing, "-extfile", str(names), "-out", str(certificate))
+    return key, certificate
+
+
 @pytest.fixture(scope="module")
-def server(server_folder: Path, binaries: Binaries) -> Iterator[tuple[str, Path]]:
-    """A server that takes TLS only, by the name localhost; its DSN and the folder with its certificate."""
-    if not Path("/usr/bin/openssl").exists():
-        skip_or_fail(NotHere("no openssl to make certificates with"))
-    folder = server_folder / "tls"
-    running = EmbeddedPostgres(folder, durable=False, binaries=binaries)
-    running.start()
-    running.stop()
-    account = account_for(running.data)
-    certificate = _certificate(running.data, "server", "localhost")
-    for file in (certificate, certificate.with_suffix(".key")):
-        account.own(file)
-        file.chmod(0o600)
-    (folder / "ca.crt").write_bytes(certificate.read_bytes())
-    _certificate(folder, "stranger", "localhost")
-    with (running.data / "postgresql.conf").open("a") as conf:
-        conf.write("ssl = on\nssl_cert_file = 'server.crt'\nssl_key_file = 'server.key'\n")
-    hba = running.data / "pg_hba.conf"
-    hba.write_text("hostnossl postgres all 127.0.0.1/32 scram-sha-256\nhostssl all all 127.0.0.1/32 scram-sha-256\n")
-    with running:
-        yield running.dsn, folder
-
-
-def _to(dsn: str, folder: Path, host: str = "localhost", authority: str = "ca.crt") -> str:
-    return conninfo.make_conninfo(
-        dsn, host=host, hostaddr="127.0.0.1", sslmode="verify-full", sslrootcert=str(folder / authority)
-    )
-
-
-def test_a_verified_server_serves_everything(
-    server: tuple[str, Path], binaries: Binaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    dsn = _to(*server)
-    source, target = fresh_database(dsn), fresh_database(dsn)
+def tls(server_folder: Path) -> Iterator[tuple[str, Path]]:
+    """The DSN of a server that speaks TLS, and the certificate of the authority that signed for it."""
+    if shutil.which("openssl") is None:
+        skip_or_fail(NotHere("no openssl on this machine"))
     try:
-        with connect(source) as conn:
-            assert conn.pgconn.ssl_in_use
-        with pool(source, 1) as pooled, pooled.connection() as conn:
-            assert conn.pgconn.ssl_in_use
-        assert migrate(source) == []
-        # The backup's pg_dump must be as new as the server, and speak TLS.
-        monkeypatch.setattr("store.tools.DEBIAN", Path("/nonexistent"))
-        monkeypatch.setenv("PATH", "/nonexistent")
-        with pytest.raises(OutsideError, match="made without TLS, which this server speaks; try your system's"):
-            backup.write(source, tmp_path / "b.zip", {}, version="1", at=AT)
-        monkeypatch.setenv("LIFELINE_PG_BIN", str(binaries.folder))
-        backup.write(source, tmp_path / "b.zip", {}, version="1", at=AT)
-        restore.read(target, tmp_path / "b.zip")
-    finally:
-        drop_database(source)
-        drop_database(target)
+        binaries = timescale_binaries()  # the wheel's PostgreSQL is built without TLS
+    except NotHere as reason:
+        skip_or_fail(reason)
+    folder = server_folder / "tls"
+    folder.mkdir(mode=0o711)
+    authority = _authority(folder, "authority")
+    _authority(folder, "stranger")
+    key, certificate = _certificate(folder, authority)
+    with EmbeddedPostgres(folder / "postgres", durable=False, binaries=binaries) as server:
+        account = account_for(folder / "postgres" / "data")
+        for file in (key, certificate):
+            file.chmod(0o600)
+            account.own(file)
+        with connect(server.dsn, autocommit=True) as conn:
+            for setting, value in (("ssl_key_file", key), ("ssl_cert_file", certificate), ("ssl", "on")):
+                conn.execute(f"ALTER SYSTEM SET {setting} = '{value}'")
+            conn.execute("SELECT pg_reload_conf()")
+        yield server.dsn, authority
 
 
-def test_another_authority_or_name_or_no_tls_is_refused(server: tuple[str, Path]) -> None:
-    for dsn, said in (
-        (_to(*server, authority="stranger.crt"), "certificate verify failed.*sslrootcert"),
-        (_to(*server, host="db.example.org"), 'does not match host name "db.example.org"'),
-        (conninfo.make_conninfo(server[0], sslmode="disable"), "no encryption"),
-    ):
-        with pytest.raises(OutsideError, match=said):
-            connect(dsn)
+def _url(dsn: str, host: str, authority: Path, mode: str = "verify-full") -> str:
+    """An address as an administrator writes it into LIFELINE_DATABASE_URL."""
+    parts = conninfo.conninfo_to_dict(dsn)
+    place = f"{parts['user']}:{parts['password']}@{host}:{parts['port']}/{parts['dbname']}"
+    return f"postgresql://{place}?sslmode={mode}&sslrootcert={authority}"
+
+
+def test_everything_goes_over_a_verified_connection(tls: tuple[str, Path], tmp_path: Path) -> None:
+    dsn, authority = tls
+    url = _url(dsn, "127.0.0.1", authority)
+    found = settings.load({"LIFELINE_DATABASE_URL": url, "LIFELINE_DATA": str(tmp_path)}, folder=tmp_path)
+    assert migrate(found.database)
+    used = "SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+    with connect(found.database) as conn:
+        assert conn.execute(used).fetchone() == (True, "TLSv1.3")
+    with pool(found.database, 1) as connections, connections.connection() as conn:
+        assert conn.execute(used).fetchone() == (True, "TLSv1.3")
+
+
+def test_a_server_that_cannot_prove_who_it_is_is_refused(tls: tuple[str, Path]) -> None:
+    dsn, authority = tls
+    with pytest.raises(OutsideError, match="certificate verify failed"):
+        connect(_url(dsn, "127.0.0.1", authority.with_name("stranger.crt")))
+    with pytest.raises(OutsideError, match=r'certificate for "127\.0\.0\.1" .*does not match host name "localhost"'):
+        connect(_url(dsn, "localhost", authority))
+
+
+def test_a_server_without_tls_is_refused_where_it_is_asked_for(postgres_dsn: str, tls: tuple[str, Path]) -> None:
+    with pytest.raises(OutsideError, match="server does not support SSL"):
+        connect(_url(postgres_dsn, "127.0.0.1", tls[1], "require"))

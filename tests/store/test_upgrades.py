@@ -64,7 +64,8 @@ def _fill_released(conn: Connection) -> None:
         "SELECT lifeline.prepare_readings('2026-07-01', '2026-07-03')",
         """INSERT INTO lifeline.readings (sensor_id, flag, time, value, received_at)
            SELECT s, 1 + k % 3, t, (k * 7 + s) % 100, t + interval '5 s'
-           FROM generate_series(1, 3) s, generate_series(timestamptz '2026-07-01 00:01', '2026-07-03 08:00', '17 minutes')
+           FROM generate_series(1, 3) s,
+                generate_series(timestamptz '2026-07-01 00:01', '2026-07-03 08:00', '17 minutes')
                 WITH ORDINALITY AS x (t, k)""",
         """INSERT INTO lifeline.latest SELECT DISTINCT ON (sensor_id) sensor_id, time, value, flag, received_at
            FROM lifeline.readings ORDER BY sensor_id, time DESC""",
