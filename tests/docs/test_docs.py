@@ -43,7 +43,7 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 def test_every_command_named_exists(document: Path) -> None:
     known = commands()
     text = document.read_text(encoding="utf-8")
-    for name, sub in re.findall(r"(?:`|bin/|; |LIFELINE_\w+=\S+ )lifeline ([a-z]+)(?: ([a-z]+))?", text):
+    for name, sub in re.findall(r"(?:`|bin/|; |LIFELINE_\w+=\S+ )lifeline ([a-z]+)(?: ([a-z][a-z-]*))?", text):
         assert name in known, f"lifeline {name}"
         assert not known[name] or not sub or sub in known[name], f"lifeline {name} {sub}"
 
