@@ -1,8 +1,8 @@
 """Calm: when a glance at the watched sensor's own values proves that no level of an idle ladder can begin.
 
-Most readings change nothing. `calm` says, for a condition, what suffices for it not to be TRUE; whoever moves ladders
-may then skip the sample, as long as nothing is pending or standing. It promises nothing about TRUE, and says None
-where values alone prove nothing (detectors, neighbours, forecasts, most sequences).
+Most readings change nothing. `calm` says, for a condition, what suffices for it not to be TRUE, `calm_of_all` for a
+whole ladder; whoever moves ladders may then skip the sample, as long as nothing is pending or standing. It promises
+nothing about TRUE, and says None where values alone prove nothing (detectors, neighbours, most sequences).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from rules.conditions.kinds import (
     Sequence,
     Trend,
     Window,
+    parts_of,
 )
 
 _LEAST = 5e-324  # the smallest number above 0: a range below it is no range at all
@@ -96,8 +97,9 @@ def calm(condition: Condition) -> Calm | None:
 
 
 def calm_of_all(conditions: list[Condition]) -> Calm | None:
-    """What suffices for none of them to be TRUE."""
-    return _every([calm(condition) for condition in conditions])
+    """What suffices for none of them to be TRUE, and for none of the sequences in them to have anything to remember."""
+    sequences = [part for one in conditions for part in parts_of(one) if isinstance(part, Sequence)]
+    return _every([calm(condition) for condition in (*conditions, *sequences)])
 
 
 def _between(low: float | None, high: float | None, since_us: int = 0) -> Calm:
