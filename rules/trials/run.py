@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from city.reading import Sample
 from detectors.protocol import Detector
@@ -22,7 +23,7 @@ from rules.inputs import BundleIn, Input, ReadingsIn, TickIn
 
 LOOK_US = 300_000  # how often the watcher looks; after a tick that leaves something due, the next look
 
-_SHORT, _LONG = 16, 256  # instants taken in one go
+_SHORT, _LONG = 4, 256  # instants taken in one go
 
 Sink = Callable[[int, Sequence[Effect]], None]
 """Takes the time of a row (microseconds) and what the engine told on it."""
@@ -87,24 +88,31 @@ class Run:
         was due without them either, no order of steps could have told anything: alarms do not depend on how readings
         are batched. Otherwise the engine is put back, and takes them instant by instant.
         """
-        at, ahead = 0, _SHORT
+        at, ahead = 0, _LONG
         while at < len(arriving):
-            stretch = arriving[at : at + ahead]
-            calm = all(s.time_us == at_us for at_us, samples in stretch for s in samples)
-            if calm and len(stretch) >= _SHORT and self._glide(stretch):
+            stretch = self._undisturbed(arriving[at : at + ahead])
+            if len(stretch) >= _SHORT and self._glide(stretch):
                 ahead = min(ahead * 2, _LONG)
             else:
+                stretch = stretch or arriving[at : at + 1]
                 for at_us, samples in stretch:
                     self.take(samples, at_us)
-                ahead = _SHORT
+                ahead = max(ahead // 4, _SHORT)
             at += len(stretch)
 
+    def _undisturbed(self, stretch: Sequence[tuple[int, Sequence[Sample]]]) -> Sequence[tuple[int, Sequence[Sample]]]:
+        """As much of a stretch's beginning as comes when it is measured, and with nothing due were it not to come."""
+        calm = takewhile(lambda one: all(sample.time_us == one[0] for sample in one[1]), stretch)
+        stretch = stretch[: sum(1 for _ in calm)]
+        if stretch:
+            self.pass_to(stretch[0][0] - 1)
+        while len(stretch) >= _SHORT and self._due(stretch[-1][0]):
+            stretch = stretch[: len(stretch) // 2]
+        return stretch
+
     def _glide(self, stretch: Sequence[tuple[int, Sequence[Sample]]]) -> bool:
-        """Take a stretch in one go; False, and nothing changed, when something happens in it."""
-        first_us, last_us = stretch[0][0], stretch[-1][0]
-        self.pass_to(first_us - 1)
-        if self._due(last_us):
-            return False
+        """Take an undisturbed stretch in one go; False, and nothing changed, when something happens in it."""
+        last_us = stretch[-1][0]
         kept = snapshot.dump(self.engine.state)
         entry = readings_in(sample for _, samples in stretch for sample in samples)
         if self.engine.step(self.seq + len(stretch), entry, last_us):
