@@ -25,6 +25,7 @@ class Kind(StrEnum):
     MOMENT = "moment"  # a time with its offset
     WORD = "word"  # one of `words`
     WORDS = "words"  # a list of texts (of `words`, if there are any)
+    SOME = "some"  # one of `words`, or a list of them
     NAME = "name"  # a text, or one for each language
     FLAGS = "flags"  # a list of quality flags, by name or number
     YES = "yes"  # true or false

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from city import units, words
@@ -150,8 +151,14 @@ def _items(value: object, path: Path, positions: Positions, faults: list[Fault],
     return []
 
 
+@cache
+def _zones() -> set[str]:
+    """Every time zone there is: a walk over hundreds of files."""
+    return available_timezones()
+
+
 def _zone(value: object, positions: Positions, faults: list[Fault]) -> ZoneInfo | None:
-    zones = available_timezones()
+    zones = _zones()
     if isinstance(value, str) and value in zones:
         return ZoneInfo(value)
     hint = nearest(value, zones) if isinstance(value, str) else ""

@@ -127,18 +127,23 @@ def _roster(reader: Reader, whole: Mapping[str, object], name: str, data: Mappin
         reader.check(shift, SHIFT, here)
         if not isinstance(shift, Mapping) or not all(key in shift for key in SHIFT):
             continue
-        if not isinstance(people, Mapping) or shift["person"] not in people:
+        if not isinstance(people, Mapping) or not _names(people, shift["person"]):
             known = people if isinstance(people, Mapping) else ()
             reader.fault(
                 (*here, "person"), "no such person", show(shift["person"]), nearest_or_all(str(shift["person"]), known)
             )
         days = shift["days"] if isinstance(shift["days"], list) else [shift["days"]]
         for day in days:
-            if day not in DAYS:
+            if not isinstance(day, str) or day not in DAYS:
                 reader.fault((*here, "days"), "not a day", show(day), ", ".join(DAYS))
         from_, to = (_hour(reader, shift[key], (*here, key)) for key in ("from", "to"))
         good.append(Shift(str(shift["person"]), frozenset(map(str, days)), from_, to))
     return Roster(name, str(timezone), tuple(good))
+
+
+def _names(known: Mapping[str, object], name: object) -> bool:
+    """Whether it is the name of something known (what is written there may be anything)."""
+    return isinstance(name, str) and name in known
 
 
 def _hour(reader: Reader, value: object, path: Path) -> time:
@@ -162,6 +167,9 @@ def _channel(reader: Reader, data: Mapping[str, object], path: Path) -> Mapping[
         return {}
     reader.check(data, CHANNELS[kind], path)
     reader.word(data, "tls", path, SMTP["tls"].words, "auto")
+    for key in ("secret_env", "password_env", "host", "from", "user", "ca_file"):
+        if key in data and not isinstance(data[key], str):
+            reader.fault((*path, key), f"{key}: expected text", show(data[key]), "quotes around it")
     port = data.get("port", 587)
     if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536:
         reader.fault((*path, "port"), "port: expected a number up to 65535", show(port), "587")
@@ -189,14 +197,15 @@ def _step(reader: Reader, whole: Mapping[str, object], data: object, path: Path)
         reader.fault((*path, "via"), "via: expected a list of channels", show(via), "[webhook]")
         via = []
     for at, channel in enumerate(via):
-        if channel not in known:
+        if not _names(known, channel):
             reader.fault((*path, "via", at), "no such channel", show(channel), nearest_or_all(str(channel), known))
     levels = data.get("levels", [])
+    levels = levels if isinstance(levels, list) else [levels]
     words = [colour.word for colour in COLOURS]
-    for level in levels if isinstance(levels, list) else [levels]:
-        if level not in words:
+    for level in levels:
+        if not isinstance(level, str) or level not in words:
             reader.fault((*path, "levels"), "not a level", show(level), nearest_or_all(str(level), words))
-    chosen = frozenset(Level.of(str(lv)) for lv in levels if lv in words) if isinstance(levels, list) else frozenset()
+    chosen = frozenset(Level.of(level) for level in levels if isinstance(level, str) and level in words)
     repeat, every_us, until = data.get("repeat"), 0, ""
     if repeat is not None:
         reader.check(repeat, REPEAT, (*path, "repeat"))

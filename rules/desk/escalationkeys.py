@@ -22,7 +22,7 @@ PERSON: Mapping[str, Key] = {
 }
 SHIFT: Mapping[str, Key] = {
     "person": Key(Kind.TEXT, "Who is on duty: one of people.", required=True),
-    "days": Key(Kind.WORDS, "On which weekdays the shift begins.", required=True, words=DAYS),
+    "days": Key(Kind.SOME, "On which weekdays the shift begins.", required=True, words=DAYS),
     "from": Key(Kind.HOUR, "When it begins, by the roster's clock.", required=True),
     "to": Key(Kind.HOUR, "When it ends, on the next day if that is not after its beginning.", required=True),
 }
@@ -54,7 +54,7 @@ STEP: Mapping[str, Key] = {
     "via": Key(Kind.WORDS, "Through which channels, tried in turn.", required=True),
     "after": Key(Kind.DURATION, "How long after the beginning of the round (at once)."),
     "unless": Key(Kind.WORD, "What makes the step unnecessary.", words=MET),
-    "levels": Key(Kind.WORDS, "Only at these levels (all).", words=_LEVELS),
+    "levels": Key(Kind.SOME, "Only at these levels (all).", words=_LEVELS),
     "repeat": Key(Kind.MAPPING, "Tell them again and again.", keys=REPEAT),
 }
 CHAIN: Mapping[str, Key] = {

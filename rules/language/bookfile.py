@@ -97,7 +97,7 @@ def _read_file(books: _Books, reader: Reader, data: object) -> None:
     reader.check(data, FILE, ())
     if not isinstance(data, Mapping):
         return
-    if data.get("version", 1) != 1:
+    if data.get("version", 1) != 1 or data.get("version") is True:
         reader.fault(("version",), "unknown version of the rule language", show(data["version"]), "version: 1")
     rules = data.get("rules", [])
     if not isinstance(rules, list):
@@ -161,6 +161,9 @@ def _head(books: _Books, reader: Reader, data: Mapping[str, object], path: Path)
         source = reader.check(source, SOURCE, (*path, "source"))
     if not isinstance(source, Mapping):
         source = {}
+    for key in ("text", "clause"):
+        if key in source and not (isinstance(source[key], str) and source[key].strip()):
+            reader.fault((*path, "source", key), f"{key}: expected text", show(source[key]), "quotes around it")
     status = reader.word(source, "status", (*path, "source"), SOURCE["status"].words, "unverified")
     cited = Source(str(source.get("text", "")), str(source.get("clause", "")), status)
     latch = data.get("latch", False)
@@ -176,7 +179,9 @@ def _head(books: _Books, reader: Reader, data: Mapping[str, object], path: Path)
 
 def _rule_id(books: _Books, reader: Reader, data: Mapping[str, object], path: Path, line: int) -> str:
     name = str(data.get("id", ""))
-    if "id" in data and (problem := id_problem(name, PLAIN_ID)) is not None:
+    if "id" in data and not isinstance(data["id"], str):
+        reader.fault((*path, "id"), "an id must be text", show(data["id"]), "quotes around it")
+    elif "id" in data and (problem := id_problem(name, PLAIN_ID)) is not None:
         reader.fault((*path, "id"), problem[0], show(data["id"]), problem[1])
     if name in books.first:
         reader.fault((*path, "id"), f"a second rule {name!r}", f"it again after {books.first[name]}", "another id")

@@ -82,6 +82,8 @@ def _made_of(key: Key) -> Schema:
             return {"enum": list(key.words)}
         case Kind.WORDS:
             return _list({"enum": list(key.words)} if key.words else _TEXT)
+        case Kind.SOME:
+            return {"anyOf": [{"enum": list(key.words)}, {"type": "array", "items": {"enum": list(key.words)}}]}
         case Kind.NAME:
             own = {language: {**_TEXT, "description": f"In this language: {language}."} for language in languages}
             by_language = {"type": "object", "properties": own, "additionalProperties": False, "minProperties": 1}
@@ -91,7 +93,7 @@ def _made_of(key: Key) -> Schema:
         case Kind.MAPPING:
             return mapping(key.keys)
         case Kind.MAPPINGS:
-            return {"type": "array", "items": mapping(key.keys), "minItems": 1}
+            return {"type": "array", "items": mapping(key.keys)}
         case Kind.NAMED:
             found: Schema = {"type": "object", "additionalProperties": mapping(key.keys)}
             return {**found, "propertyNames": {"enum": list(key.words)}} if key.words else found

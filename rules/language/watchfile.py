@@ -59,7 +59,7 @@ def watched(
         if reader.whole and name not in city.sensors:
             reader.fault((*path, "sensors", at), "no such sensor", show(name), nearest_or_all(name, city.sensors))
     district = watch.get("district")
-    if reader.whole and district is not None and district not in city.districts:
+    if reader.whole and district is not None and str(district) not in city.districts:
         hint = nearest_or_all(str(district), city.districts)
         reader.fault((*path, "district"), "no such district", show(district), hint)
     kind = reader.site_kind(watch, "site_kind", path)
