@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from city import schemas
 from city.errors import InputError
 from city.example import example_files, write_example
 from city.folder import bundle_hash, read_folder
@@ -113,8 +114,9 @@ def test_the_example_city_loads_and_has_what_it_promises() -> None:
 def test_the_example_is_written_once(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "city"
     written = write_example(folder)
-    assert {path.relative_to(folder).as_posix() for path in written} == set(example_files())
-    assert read_folder(folder) == example_files()
+    for_editors = {f"{schemas.FOLDER}/{name}.json" for name in schemas.PATTERNS}
+    assert {path.relative_to(folder).as_posix() for path in written} == set(example_files()) | for_editors
+    assert read_folder(folder) == {name: schemas.hint(name) + text for name, text in example_files().items()}
     with pytest.raises(InputError, match="not empty"):
         write_example(folder)
     with pytest.raises(InputError, match="this is no folder"):
