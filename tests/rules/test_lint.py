@@ -58,3 +58,9 @@ def test_a_book_that_says_all_it_should_has_no_warning() -> None:
 def test_a_warning_goes_when_its_advice_is_taken(example: str) -> None:
     """The good book differs from each example in nothing but what the warning is about."""
     assert advice({**files_of(example), **read_folder(LINTS / "_good")}) == []
+
+
+def test_the_documentation_names_every_warning() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
+    told = text.partition("## Warnings")[2].partition("\n## ")[0]
+    assert [line.split("`")[1] for line in told.splitlines() if line.startswith("| `")] == list(WARNINGS)
