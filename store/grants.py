@@ -57,22 +57,27 @@ def settle(conn: Connection) -> bool:
     if row is None or not row[0]:
         return False  # a schema of before: without policies nobody is let in this way
     missing, may_make, owner, in_views = _one(conn)
-    if not owner or not (may_make or (not missing and in_views)):
-        log.warning(
-            "grants_not_settled: this user may not make roles %s",
-            ", ".join(missing or _GROUPS),
-            extra={"action": "grants_not_settled"},
-        )
-        return False
-    with conn.transaction():
-        conn.execute(_SQL["lock"])
-        for role in missing:
-            conn.execute(sql.SQL(_SQL["make_role"]).format(role=sql.Identifier(role)))
-        conn.execute(_SQL["join_views"])
-        conn.execute(_SQL["own_views"])
-        conn.execute(_SQL["reader"])
-        conn.execute(_literal("writer", changing=list(CHANGING), passing=list(PASSING)))
-    return True
+    why = f"this user may not make roles {', '.join(missing or _GROUPS)}"
+    if owner and (may_make or (not missing and in_views)):
+        try:
+            with conn.transaction():
+                _settle(conn, missing)
+        except psycopg.errors.InsufficientPrivilege as error:  # roles that another administrator made
+            why = str(error).splitlines()[0]
+        else:
+            return True
+    log.warning("grants_not_settled: %s", why, extra={"action": "grants_not_settled"})
+    return False
+
+
+def _settle(conn: Connection, missing: Sequence[str]) -> None:
+    conn.execute(_SQL["lock"])
+    for role in missing:
+        conn.execute(sql.SQL(_SQL["make_role"]).format(role=sql.Identifier(role)))
+    conn.execute(_SQL["join_views"])
+    conn.execute(_SQL["own_views"])
+    conn.execute(_SQL["reader"])
+    conn.execute(_literal("writer", changing=list(CHANGING), passing=list(PASSING)))
 
 
 def grant_reader(conn: Connection, name: str, districts: Sequence[str] = ()) -> Login:

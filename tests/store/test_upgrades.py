@@ -18,7 +18,7 @@ from city.clock import to_us
 from city.errors import OutsideError
 from city.model import City
 from city.reading import Readings
-from store import bundle, journal, register, roles, rollups
+from store import bundle, grants, journal, register, roles, rollups
 from store.connection import Connection, connect
 from store.migrate import Phase, detect_tier, migrate, plan, size_of, steps
 from store.readings import ReadingWriter
@@ -207,19 +207,31 @@ def test_post_steps_are_refused_before_pre_steps(empty: str, tmp_path: Path) -> 
     assert [step.name for step in migrate(empty, folder=folder)] == ["0001_post_a"]
 
 
-def test_migrating_without_rights_over_roles_is_no_failure(empty: str) -> None:
+@pytest.mark.parametrize("rights", ["none", "roles made by another", "all that is asked for"])
+def test_no_superuser_is_needed(empty: str, rights: str) -> None:
     user = f"t_{secrets.token_hex(4)}"
     with connect(empty, autocommit=True) as conn:
-        database = conn.info.dbname
         if "timescaledb" in str(conn.execute("SELECT array_agg(name) FROM pg_available_extensions").fetchone()):
             conn.execute("CREATE EXTENSION IF NOT EXISTS timescaledb SCHEMA public")
-        conn.execute(f"CREATE ROLE {user} LOGIN PASSWORD 'x'")
-        conn.execute(f"GRANT CREATE ON DATABASE {database} TO {user}")
+        conn.execute(f"CREATE ROLE {user} LOGIN PASSWORD 'x' {'' if rights == 'none' else 'CREATEROLE'}")
+        conn.execute(f"GRANT CREATE ON DATABASE {conn.info.dbname} TO {user}")
+        if rights == "all that is asked for":
+            for role in ("city_views", "city_reader", "city_writer"):
+                conn.execute(f"DO $$ BEGIN CREATE ROLE {role}; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+                conn.execute(f"GRANT {role} TO {user} WITH ADMIN OPTION")
         try:
             own = conninfo.make_conninfo(empty, user=user, password="x")  # noqa: S106 - gone with the test
             assert len(migrate(own)) == len(steps(detect_tier(conn)))
             assert migrate(own) == []
-            with connect(own) as mine:
+            with connect(own, autocommit=True) as mine:
                 assert mine.execute("SELECT count(*) FROM city.readings_5m").fetchone() == (0,)
+                if rights == "all that is asked for":
+                    login = grants.grant_reader(mine, f"{user}_r")
+                    with connect(grants.dsn_of(own, login)) as reader:
+                        assert reader.execute("SELECT count(*) FROM city.latest").fetchone() == (0,)
+                    grants.revoke(mine, login.name)
+                else:
+                    with pytest.raises(OutsideError, match="this user may not make roles"):
+                        grants.grant_reader(mine, f"{user}_r")
         finally:
             conn.execute(f"DROP OWNED BY {user} CASCADE; DROP ROLE {user}")
