@@ -129,7 +129,7 @@ def _object(own: Mapping[str, tuple[Schema, str]], needed: Collection[str] = ())
 def _chain(forms: Mapping[str, Schema], says: str) -> Schema:
     """A mapping of one of several forms, each told by a key of its name."""
     chain: Schema = {"anyOf": [{"required": [form]} for form in forms]}
-    for form, schema in reversed(forms.items()):
+    for form, schema in list(forms.items())[::-1]:
         chain = {"if": {"required": [form]}, "then": schema, "else": chain}
     return {"type": "object", "description": says, **chain}
 
