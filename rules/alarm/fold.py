@@ -14,7 +14,7 @@ from itertools import count
 
 from city.levels import Level
 from rules.alarm.alarm import Alarm, Condition, Move, Moved, alarm_id, happen
-from rules.alarm.ladder import LadderState, Step
+from rules.alarm.ladder import LadderState, Step, Turn, steps_of
 from rules.alarm.track import Track
 from rules.book import Instance
 from rules.conditions.condition import Moment
@@ -33,14 +33,14 @@ class _Told:
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """The ladder after all samples up to `at_us`, when `told` steps of the story had been told.
+    """The ladder after all samples up to `at_us`, when so many `turns` were known.
 
     `peak`: the highest level so far of the alarm that stood then.
     """
 
     at_us: int
     state: LadderState
-    told: int
+    turns: int
     peak: Level
 
 
@@ -82,6 +82,9 @@ class Fold:
         The ladder after the sample of that event time.
     story, recent
         The steps since the oldest check point, oldest first, and the alarms they belong to.
+    turns
+        What the ladder's levels did since the oldest check point, in the order in which it became known: the story is
+        made of them in the order of their instants.
     proof
         A silence that told steps: (event time of the last usable sample before it, until when it is proven). It counts
         until a usable sample after that one shows when the data really stopped, if they did.
@@ -94,6 +97,7 @@ class Fold:
     state: LadderState = field(default_factory=LadderState)
     evaluated_us: int = 0
     story: list[_Told] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
     recent: dict[str, Alarm] = field(default_factory=dict)
     checks: list[_Check] = field(default_factory=lambda: [_BEGINNING])
     proof: tuple[int, int] | None = None
@@ -118,7 +122,7 @@ class Fold:
         """A fold of which only the present is known: what came before `at_us` cannot be decided on again."""
         check = _Check(at_us, state.copy(), 0, alarm.peak_level if alarm else Level.NONE)
         recent = {alarm.id: alarm} if alarm else {}
-        return cls(state, at_us, [], recent, [check], None, alarm, unknown, at_us)
+        return cls(state, at_us, [], [], recent, [check], None, alarm, unknown, at_us)
 
     @classmethod
     def taking_over(cls, old: Fold, alarm: Alarm, instance: Instance, evaluated_us: int) -> Fold:
@@ -127,7 +131,7 @@ class Fold:
         state = instance.ladder.standing(level)
         check = _Check(evaluated_us, state.copy(), 0, alarm.peak_level)
         recent = {alarm.id: alarm}
-        return cls(state, evaluated_us, [], recent, [check], None, alarm, old.unknown, evaluated_us)
+        return cls(state, evaluated_us, [], [], recent, [check], None, alarm, old.unknown, evaluated_us)
 
     def advance(self, instance: Instance, tracks: Mapping[str, Track], from_us: int, now_us: int) -> list[Moved]:
         """Take in what came into the tracks with event time from `from_us` on."""
@@ -142,22 +146,23 @@ class Fold:
             if sample.flag in instance.ladder.flags.usable:
                 moves += self._back(sample.time_us)
                 if not (self.state.idle and instance.quiet(sample.value)):
-                    steps = self._sample(instance, self.state, Moment(sample, track, tracks))
-                    moves += [self._tell(instance, step, now_us) for step in steps]
+                    turns = self._sample(instance, self.state, Moment(sample, track, tracks))
+                    moves += self._revise(instance, now_us) if turns else []
             self.evaluated_us = sample.time_us
             if sample.time_us - self.checks[-1].at_us >= CHECK_EVERY_US:
                 peak = self.alarm.peak_level if self.alarm else Level.NONE
-                self.checks.append(_Check(sample.time_us, _kept(self.state), len(self.story), peak))
+                self.checks.append(_Check(sample.time_us, _kept(self.state), len(self.turns), peak))
         if self.alarm is not None and not self.unknown:
             self.alarm.follow(self.state.clearing)
         return moves
 
     def silence(self, instance: Instance, tracks: Mapping[str, Track], heard: Heard, now_us: int) -> list[Moved]:
         """Nothing came for long enough: what was pending may stand, and what stands has lost its data."""
-        steps = _quiet(instance, self.state, tracks, heard.until_us)
-        if steps:
+        turns = _quiet(instance, self.state, tracks, heard.until_us)
+        if turns:
             self.proof = (_last_usable_us(instance, tracks[instance.sensor.id]), heard.until_us)
-        moves = [self._tell(instance, step, now_us) for step in steps]
+            self.turns += turns
+        moves = self._revise(instance, now_us) if turns else []
         alarm, after_s = self.alarm, f"{(heard.until_us - heard.last_us) / 1e6:.0f} s"
         if alarm is not None and not self.unknown:
             self.unknown = True
@@ -220,21 +225,20 @@ class Fold:
 
     def _refold(self, instance: Instance, tracks: Mapping[str, Track], from_us: int, now_us: int) -> list[Moved]:
         at = max((i for i, c in enumerate(self.checks) if c.at_us < from_us), default=0)
-        check = self.checks[at]
         del self.checks[at + 1 :]
-        self.state, steps = self._replay(instance, tracks)
-        return self._revise(instance, check, steps, now_us)
+        del self.turns[self.checks[at].turns :]
+        self.state = self._replay(instance, tracks)
+        return self._revise(instance, now_us)
 
-    def _revise(self, instance: Instance, check: _Check, steps: list[Step], now_us: int) -> list[Moved]:
-        """Compare the new steps with those told since the check point; tell only what is different."""
-        same = check.told
-        while same < len(self.story) and same - check.told < len(steps):
-            if not _same(self.story[same].step, steps[same - check.told]):
-                break
+    def _revise(self, instance: Instance, now_us: int) -> list[Moved]:
+        """Compare what the turns say with the story told; tell only what is different."""
+        steps = steps_of(self.checks[0].state.standing, self.turns)
+        same = 0
+        while same < min(len(self.story), len(steps)) and _same(self.story[same].step, steps[same]):
             same += 1
-        old, new = self.story[same:], steps[same - check.told :]
-        if not old and not new:
-            return []
+        old, new = self.story[same:], steps[same:]
+        if not old:
+            return [self._tell(instance, step, now_us) for step in new]
         blind = self.alarm.id if self.alarm is not None and self.unknown else ""
         pool = [told.alarm for told in old if told.step.from_level is Level.NONE]
         before = {name: replace(alarm) for name, alarm in self.recent.items()}
@@ -293,40 +297,48 @@ class Fold:
         """
         return self.stirred_us < before_us and self.state.blank and self.alarm is None
 
-    def _sample(self, instance: Instance, state: LadderState, moment: Moment) -> list[Step]:
+    def _sample(self, instance: Instance, state: LadderState, moment: Moment) -> list[Turn]:
         was_blank = state.blank
-        steps = instance.ladder.sample(state, moment)
-        if steps or not (was_blank and state.blank):
+        turns = instance.ladder.sample(state, moment)
+        self.turns += turns
+        if turns or not (was_blank and state.blank):
             self.stirred_us = max(self.stirred_us, moment.sample.time_us)
-        return steps
+        return turns
 
     def settle(self, before_us: int) -> None:
         """Nothing older than `before_us` will change any more: keep one check point before it, and what came since."""
         keep = max((i for i, c in enumerate(self.checks) if c.at_us < before_us), default=0)
-        told = self.checks[keep].told
-        self.checks = [replace(c, told=c.told - told) for c in self.checks[keep:]]
-        del self.story[:told]
+        while keep and not self._parts_at(self.checks[keep].turns):
+            keep -= 1
+        gone = self.checks[keep].turns
+        told = len(steps_of(self.checks[0].state.standing, self.turns[:gone]))
+        self.checks = [replace(c, turns=c.turns - gone) for c in self.checks[keep:]]
+        del self.story[:told], self.turns[:gone]
         named = {told.alarm for told in self.story} | ({self.alarm.id} if self.alarm else set())
         self.recent = {name: alarm for name, alarm in self.recent.items() if name in named}
+
+    def _parts_at(self, turns: int) -> bool:
+        """Whether all turns from a place on come after all before it in event time too."""
+        until_us = max((turn.at_us for turn in self.turns[:turns]), default=-1)
+        return all(turn.at_us > until_us for turn in self.turns[turns:])
 
     def needs_from_us(self, instance: Instance) -> int:
         """From which event time on the tracks it looks at must be kept, for it to be able to refold."""
         return self.checks[0].at_us - instance.reach_us
 
-    def _replay(self, instance: Instance, tracks: Mapping[str, Track]) -> tuple[LadderState, list[Step]]:
-        """Go over the track again from the newest check point, making those after it anew; the state and the steps."""
+    def _replay(self, instance: Instance, tracks: Mapping[str, Track]) -> LadderState:
+        """Go over the track again from the newest check point, making those after it anew; the state at its end."""
         check = self.checks[-1]
         state, track = check.state.copy(), tracks[instance.sensor.id]
-        steps: list[Step] = []
         for sample in track.between(check.at_us + 1, self.evaluated_us):
             if sample.flag in instance.ladder.flags.usable and not (state.idle and instance.quiet(sample.value)):
-                steps += self._sample(instance, state, Moment(sample, track, tracks))
+                self._sample(instance, state, Moment(sample, track, tracks))
             if sample.time_us - self.checks[-1].at_us >= CHECK_EVERY_US:
-                peak = _peak(check.peak, steps)
-                self.checks.append(_Check(sample.time_us, _kept(state), check.told + len(steps), peak))
+                peak = _peak(self.checks[0].peak, steps_of(self.checks[0].state.standing, self.turns))
+                self.checks.append(_Check(sample.time_us, _kept(state), len(self.turns), peak))
         if self.proof is not None:
-            steps += _quiet(instance, state, tracks, self.proof[1])
-        return state, steps
+            self.turns += _quiet(instance, state, tracks, self.proof[1])
+        return state
 
 
 def _last_usable_us(instance: Instance, track: Track) -> int:
@@ -341,7 +353,7 @@ def _next_usable_us(instance: Instance, track: Track, after_us: int) -> int:
     return next((sample.time_us for sample in track.after(after_us) if sample.flag in usable), 0)
 
 
-def _quiet(instance: Instance, state: LadderState, tracks: Mapping[str, Track], until_us: int) -> list[Step]:
+def _quiet(instance: Instance, state: LadderState, tracks: Mapping[str, Track], until_us: int) -> list[Turn]:
     """Move a ladder on proven silence; what it was last sure of is the evidence."""
     seen_us = max((rung.seen_us for rung in state.rungs.values()), default=0)
     track = tracks[instance.sensor.id]

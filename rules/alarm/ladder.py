@@ -20,7 +20,7 @@ any        UNKNOWN                                  as it was  silence never rai
 A gap is event time without an answer for longer than `stale_after`. In PENDING it follows `on_gap`: `complete` lets
 the time count (a sensor that screams and then dies still alarms), `hold` stops the watch during the gap, `reset`
 starts over. In CLEARING the watch starts anew after the gap. The same happens, at the same instants, whether the gap is
-noticed by the next sample or, before one comes, by `silence`.
+noticed by the next sample, whatever it says, or, before one comes, by `silence`.
 
 Quality flags: a rule says which samples may raise and which may clear. T of a sample that may not raise, and F of one
 that may not clear, count as UNKNOWN; a sample that may do neither is no sample. Usually flags 1, 2 and 3 raise, and
@@ -31,6 +31,7 @@ What sequences remember is part of the state, so that a ladder put back to a che
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
@@ -116,11 +117,14 @@ class LadderState:
     memory: dict[int, Memory] = field(default_factory=dict)
 
     @property
+    def standing(self) -> frozenset[Level]:
+        """The levels that stand (also while they are clearing)."""
+        return frozenset(lv for lv, r in self.rungs.items() if r.phase in (Phase.STANDING, Phase.CLEARING))
+
+    @property
     def level(self) -> Level:
-        """The highest level that stands (also while it is clearing)."""
-        return max(
-            (lv for lv, r in self.rungs.items() if r.phase in (Phase.STANDING, Phase.CLEARING)), default=Level.NONE
-        )
+        """The highest level that stands."""
+        return max(self.standing, default=Level.NONE)
 
     @property
     def idle(self) -> bool:
@@ -155,14 +159,35 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class _Turn:
-    """One level began (or ceased) to stand at `at_us`. `seen_us`: the last answer, when a gap made it so."""
+class Turn:
+    """One level began (or ceased) to stand at `at_us`, with the reason and what was seen.
+
+    A level that stands because a gap counts began to before the sample that shows the gap: turns need not come in the
+    order of their instants.
+    """
 
     at_us: int
     level: Level
     stands: bool
     reason: str
-    seen_us: int = 0
+    evidence: tuple[Evidence, ...] = ()
+
+
+def steps_of(standing: Iterable[Level], turns: Iterable[Turn]) -> list[Step]:
+    """The moves of the highest standing level, in time order, when `standing` stood before the turns."""
+    now = set(standing)
+    before = max(now, default=Level.NONE)
+    steps: list[Step] = []
+    for turn in sorted(turns, key=lambda t: (t.at_us, not t.stands, t.level)):
+        (now.add if turn.stands else now.discard)(turn.level)
+        after = max(now, default=Level.NONE)
+        if after is not before:
+            if steps and steps[-1].at_us == turn.at_us:  # one move an instant: straight to where it ends
+                before = steps.pop().from_level
+            if after is not before:
+                steps.append(Step(turn.at_us, before, after, turn.reason, turn.evidence))
+            before = after
+    return steps
 
 
 @dataclass(frozen=True)
@@ -189,15 +214,14 @@ class Ladder:
         found = [part for rung in self.rungs for part in parts_of(rung.condition) if isinstance(part, Sequence)]
         return tuple({part.slot: part for part in reversed(found)}.values())
 
-    def sample(self, state: LadderState, moment: Moment) -> list[Step]:
+    def sample(self, state: LadderState, moment: Moment) -> list[Turn]:
         """Move on one sample that may raise or clear (newer than the last one)."""
-        before = state.level
-        turns: list[_Turn] = []
+        turns: list[Turn] = []
         moment = self._with_memory(state, moment)
         for rung in self.rungs:
             own = state.rungs.get(rung.level)
             if own is not None:
-                turns += self._complete(rung, own, moment.sample.time_us)  # whatever the sample says
+                turns += self._complete(rung, own, moment.sample.time_us, moment)  # whatever the sample says
             stands = own is not None and own.phase in (Phase.STANDING, Phase.CLEARING)
             truth = holds(rung.condition, moment, rung.deadband if stands else 0.0)
             if moment.sample.flag not in (self.flags.raising if truth is Truth.TRUE else self.flags.clearing):
@@ -205,8 +229,8 @@ class Ladder:
             if own is not None and truth is not Truth.UNKNOWN:
                 self._gap(rung, own, moment.sample.time_us)
             if truth is not Truth.UNKNOWN:
-                turns += self._answer(rung, state, truth, moment.sample.time_us)
-        return self._steps(state, before, turns, moment)
+                turns += self._seen(self._answer(rung, state, truth, moment.sample.time_us), moment)
+        return turns
 
     def _with_memory(self, state: LadderState, moment: Moment) -> Moment:
         """The moment as this ladder sees it; its sequences take the sample in first."""
@@ -217,19 +241,14 @@ class Ladder:
             remember(sequence, moment, state.memory, may_raise=moment.sample.flag in self.flags.raising)
         return moment
 
-    def silence(self, state: LadderState, until_us: int, moment: Moment | None = None) -> list[Step]:
+    def silence(self, state: LadderState, until_us: int, moment: Moment | None = None) -> list[Turn]:
         """Move on proven silence up to `until_us`: pending levels whose `on_gap` is complete and whose time is up.
 
         `moment`: the last one with an answer, for the evidence.
         """
-        before = state.level
-        turns: list[_Turn] = []
         moment = replace(moment, usable=self.flags.usable, memory=state.memory) if moment else None
-        for rung in self.rungs:
-            own = state.rungs.get(rung.level)
-            if own is not None:
-                turns += self._complete(rung, own, until_us)
-        return self._steps(state, before, turns, moment)
+        found = [(rung, state.rungs.get(rung.level)) for rung in self.rungs]
+        return [turn for rung, own in found if own is not None for turn in self._complete(rung, own, until_us, moment)]
 
     def silence_due_us(self, state: LadderState) -> int | None:
         """Until when silence must last for `silence` to change anything (None: it never will)."""
@@ -250,7 +269,7 @@ class Ladder:
         elif own.phase is Phase.PENDING and rung.on_gap == "reset":
             own.since_us = at_us
 
-    def _complete(self, rung: Rung, own: RungState, until_us: int) -> list[_Turn]:
+    def _complete(self, rung: Rung, own: RungState, until_us: int, moment: Moment | None) -> list[Turn]:
         """A level pending through a gap up to `until_us` that counts for it, and whose time is up."""
         done_us = own.since_us + rung.for_us
         gap = until_us - own.seen_us > self.stale_after_us
@@ -258,9 +277,9 @@ class Ladder:
             return []
         own.phase = Phase.STANDING
         reason = f"{rung.level.word}: true when the data stopped; the gap counts"
-        return [_Turn(done_us, rung.level, True, reason, own.seen_us)]
+        return self._seen([Turn(done_us, rung.level, True, reason)], moment, own.seen_us)
 
-    def _answer(self, rung: Rung, state: LadderState, truth: Truth, at_us: int) -> list[_Turn]:
+    def _answer(self, rung: Rung, state: LadderState, truth: Truth, at_us: int) -> list[Turn]:
         own = state.rungs.get(rung.level)
         if own is None:
             if truth is Truth.FALSE:
@@ -270,7 +289,7 @@ class Ladder:
         held_us = at_us - own.since_us
         match own.phase, truth:
             case Phase.PENDING, Truth.TRUE if held_us >= rung.for_us:
-                turn = _Turn(
+                turn = Turn(
                     own.since_us + rung.for_us, rung.level, True, f"{rung.level.word}: held {rung.for_us / 1e6:g} s"
                 )
                 own.phase = Phase.STANDING
@@ -285,37 +304,22 @@ class Ladder:
             case Phase.CLEARING, Truth.FALSE if held_us >= rung.clear_after_us:
                 del state.rungs[rung.level]
                 reason = f"{rung.level.word}: back for {rung.clear_after_us / 1e6:g} s"
-                return [_Turn(own.since_us + rung.clear_after_us, rung.level, False, reason)]
+                return [Turn(own.since_us + rung.clear_after_us, rung.level, False, reason)]
         return []
 
-    def _steps(self, state: LadderState, before: Level, turns: list[_Turn], moment: Moment | None) -> list[Step]:
-        """The moves of the highest standing level, in time order, from the single levels' turns."""
-        if not turns:
-            return []
-        standing = {lv for lv, r in state.rungs.items() if r.phase in (Phase.STANDING, Phase.CLEARING)}
-        for turn in reversed(turns):  # back to what stood before them
-            (standing.discard if turn.stands else standing.add)(turn.level)
-        steps: list[Step] = []
-        for turn in sorted(turns, key=lambda t: (t.at_us, not t.stands, t.level)):
-            (standing.add if turn.stands else standing.discard)(turn.level)
-            after = max(standing, default=Level.NONE)
-            if after is not before:
-                if steps and steps[-1].at_us == turn.at_us:  # one move an instant: straight to where it ends
-                    before = steps.pop().from_level
-                if after is not before:
-                    steps.append(Step(turn.at_us, before, after, turn.reason, self._evidence(turn, moment)))
-                before = after
-        return steps
-
-    def _evidence(self, turn: _Turn, moment: Moment | None) -> tuple[Evidence, ...]:
+    def _seen(self, turns: list[Turn], moment: Moment | None, last_us: int = 0) -> list[Turn]:
+        """The turns with their evidence; `last_us`: the last answer before the gap that made them."""
         if moment is None:
-            return ()
-        if turn.seen_us and (last := moment.track.between(turn.seen_us, turn.seen_us)):
+            return turns
+        if last_us and (last := moment.track.between(last_us, last_us)):
             moment = replace(moment, sample=last[0])  # what it was true on, not what ended the gap
-        seen: list[Evidence] = []
-        rung = next(r for r in self.rungs if r.level is turn.level)
-        holds(rung.condition, moment, 0.0 if turn.stands else rung.deadband, seen)
-        return tuple(seen)
+        shown = []
+        for turn in turns:
+            seen: list[Evidence] = []
+            rung = next(r for r in self.rungs if r.level is turn.level)
+            holds(rung.condition, moment, 0.0 if turn.stands else rung.deadband, seen)
+            shown.append(replace(turn, evidence=tuple(seen)))
+        return shown
 
     def standing(self, level: Level) -> LadderState:
         """The state in which `level` stands with all rungs below: how a changed rule takes over an active alarm.

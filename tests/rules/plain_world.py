@@ -77,8 +77,11 @@ class Beginning:
     after: int = -1
     level: Level = Level.NONE
     raised: int = 0
+    peak: Level = Level.NONE
 
 
+Spell = tuple[Level, int, int | None]
+"""Highest level, raised, cleared (None: it stands)."""
 Silence = tuple[int, int]
 """Nothing came after the good reading of the first instant, proven up to the second one."""
 
@@ -126,8 +129,8 @@ def spans(
 
 def occurrences(
     world: World, sensor: str, rule: Rule, silence: Silence = (0, 0), begin: Beginning | None = None
-) -> list[tuple[Level, int, int | None]]:
-    """(highest level, raised, cleared or None) of every alarm: the union of the levels' spans."""
+) -> list[Spell]:
+    """Every alarm: the union of the levels' spans."""
     begin = begin or Beginning()
     found: list[tuple[int, int, Level]] = []
     every = [(*span, rung.level) for rung in rule.rungs for span in spans(world, sensor, rule, rung, begin, silence)]
@@ -136,7 +139,17 @@ def occurrences(
             found[-1] = (found[-1][0], max(end, found[-1][1]), max(level, found[-1][2]))
         else:
             found.append((start, end, level))
-    return [(level, start, None if end == FOREVER else end) for start, end, level in found]
+    spells = [(level, start, None if end == FOREVER else end) for start, end, level in found]
+    if begin.level is not Level.NONE:
+        spells[0] = (max(begin.peak, spells[0][0]), *spells[0][1:])
+    return spells
+
+
+def level_now(world: World, sensor: str, rule: Rule, silence: Silence, begin: Beginning | None) -> Level:
+    """The highest level that stands."""
+    begin = begin or Beginning()
+    every = [(spans(world, sensor, rule, rung, begin, silence), rung.level) for rung in rule.rungs]
+    return max((level for own, level in every if own and own[-1][1] == FOREVER), default=Level.NONE)
 
 
 # -- what rules ask ----------------------------------------------------------------------------------------------------

@@ -10,8 +10,22 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from city.levels import Flag, Level
 from city.reading import Sample
-from rules.inputs import CommandKind, ReadingsIn
-from tests.rules.plain_world import Rule, Rung, Silence, World, above, both, count_of, occurrences, rises, sum_near
+from rules.inputs import CommandKind, HoldKind, ReadingsIn
+from tests.rules.plain_world import (
+    Beginning,
+    Rung,
+    Silence,
+    Spell,
+    World,
+    above,
+    both,
+    count_of,
+    level_now,
+    occurrences,
+    rises,
+    sum_near,
+)
+from tests.rules.plain_world import Rule as Plain
 from tests.rules.small_city import T0_US, city_files, desk_of
 
 BOOK = """
@@ -45,9 +59,14 @@ rules:
     clear_after: 1m
     stale_after: 5m
 """
+OTHER_BOOK = (
+    BOOK.replace("above: 40 cm, for: 1m", "above: 30 cm, for: 2m")  # depth decides otherwise
+    .replace("clear_after: 10m", "clear_after: 3m")
+    .replace("  - id: twice\n", "  - id: twice\n    title: Twice too high\n")  # only said otherwise
+)
 STALE = 300
 PLAIN = {
-    "depth": Rule(
+    "depth": Plain(
         (
             Rung(Level.RED, above(40.0), 60, 5.0, "complete"),
             Rung(Level.ORANGE, above(27.0), 120, 3.0, "reset"),
@@ -56,11 +75,15 @@ PLAIN = {
         600,
         STALE,
     ),
-    "wet": Rule(
+    "wet": Plain(
         (Rung(Level.ORANGE, both(above(12.0), sum_near(("rain-1",), 600, 6.0)), 60, 0.0, "complete"),), 120, STALE
     ),
-    "twice": Rule((Rung(Level.YELLOW, count_of(27.0, 2, 3, 600), 0, 0.0, "hold"),), 0, STALE),
-    "rising": Rule((Rung(Level.BLUE, rises(10.0, 600), 0, 0.0, "hold"),), 60, STALE),
+    "twice": Plain((Rung(Level.YELLOW, count_of(27.0, 2, 3, 600), 0, 0.0, "hold"),), 0, STALE),
+    "rising": Plain((Rung(Level.BLUE, rises(10.0, 600), 0, 0.0, "hold"),), 60, STALE),
+}
+OTHER = {
+    **PLAIN,
+    "depth": Plain((Rung(Level.RED, above(30.0), 120, 5.0, "complete"), *PLAIN["depth"].rungs[1:]), 180, STALE),
 }
 WATCHED = {"depth": ("wl-1", "wl-2"), "wet": ("wl-1",), "twice": ("wl-1", "wl-2"), "rising": ("wl-1", "wl-2")}
 DEPTHS = [0.0, 11.9, 12.0, 14.9, 15.0, 24.0, 26.9, 27.0, 35.0, 39.9, 40.0, 60.0]
@@ -78,6 +101,9 @@ class Story(RuleBasedStateMachine):
         self.now = 0
         self.accepted: list[tuple[str, int, float, int]] = []
         self.silences: dict[tuple[str, str], Silence] = {}
+        self.law: dict[str, Plain] = PLAIN
+        self.past: dict[tuple[str, str], list[Spell]] = {}  # decided by books that were
+        self.begun: dict[tuple[str, str], Beginning] = {}
 
     @initialize()
     def begin(self) -> None:
@@ -92,9 +118,11 @@ class Story(RuleBasedStateMachine):
             self.world.arrive(sensor, at, value, flag, self.now)
         self.accepted += rows
 
-    def _true(self, name: str, sensor: str, silence: Silence | None = None) -> list[tuple[Level, int, int | None]]:
+    def _true(self, name: str, sensor: str, silence: Silence | None = None) -> list[Spell]:
         silence = silence or self.silences.get((name, sensor), (0, 0))
-        return occurrences(self.world, sensor, PLAIN[name], silence)
+        begin = self.begun.get((name, sensor), Beginning())
+        past = self.past.get((name, sensor), [])
+        return [*past, *occurrences(self.world, sensor, self.law[name], silence, begin)]
 
     def _newest(self, sensor: str) -> int:
         return max(self.world.readings.get(sensor, {0: (0.0, 1)}))
@@ -158,6 +186,37 @@ class Story(RuleBasedStateMachine):
     def restart(self) -> None:
         self.desk.restart()
 
+    @rule()
+    def reload(self) -> None:
+        """Another book: its changed rule keeps what stands until its own clear condition, and begins anew."""
+        for sensor in WATCHED["depth"]:
+            key, true = ("depth", sensor), self._true("depth", sensor)
+            after = max(self.world.readings[sensor])
+            standing = true.pop() if true and true[-1][2] is None else None
+            level = level_now(
+                self.world, sensor, self.law["depth"], self.silences.get(key, (0, 0)), self.begun.get(key)
+            )
+            self.past[key] = true
+            self.begun[key] = Beginning(after, level, standing[1], standing[0]) if standing else Beginning(after)
+            self.silences.pop(key, None)
+        self.law = OTHER if self.law is PLAIN else PLAIN
+        self.desk.reload(city_files(rules__depth=BOOK if self.law is PLAIN else OTHER_BOOK), self.now)
+
+    @rule(
+        kind=st.sampled_from(list(HoldKind)),
+        rule_of=st.sampled_from(sorted(WATCHED)),
+        sensor=st.sampled_from(["wl-1", "wl-2"]),
+        minutes=st.sampled_from([1, 10, 60]),
+        one_shot=st.booleans(),
+        actor=st.sampled_from(["Li", "Bo"]),
+    )
+    def hold(self, kind: HoldKind, rule_of: str, sensor: str, minutes: int, one_shot: bool, actor: str) -> None:
+        """Shelved, out of service or neither: notices stop, evaluation goes on."""
+        service = kind in (HoldKind.OUT_OF_SERVICE, HoldKind.IN_SERVICE)
+        target = sensor if service else f"{rule_of}/{sensor}"
+        until_s = self.now + 60 * minutes
+        self.desk.hold(kind, target, self.now, actor=actor, until_s=until_s, one_shot=one_shot)
+
     @rule(kind=st.sampled_from(list(CommandKind)), at=st.integers(0, 100))
     def command(self, kind: CommandKind, at: int) -> None:
         """What people say changes no alarm's level or instants (an incident closed over a standing alarm ends it)."""
@@ -167,7 +226,7 @@ class Story(RuleBasedStateMachine):
 
     @invariant()
     def equals_the_plain_world(self) -> None:
-        for name in PLAIN:
+        for name in WATCHED:
             for sensor in WATCHED[name]:
                 told = [alarm for alarm in self.desk.alarms(name) if alarm.scope == sensor]
                 true = self._true(name, sensor)
