@@ -38,6 +38,7 @@ _CHANGES = re.compile(
     r"^(?:ALTER TABLE|CREATE (?:UNIQUE )?INDEX \w+ ON|CREATE TRIGGER [^;]*?\bON|UPDATE|DELETE FROM)\s+(lifeline\.\w+)",
     re.MULTILINE,
 )
+_MAKES = re.compile(r"^CREATE TABLE (lifeline\.\w+)", re.MULTILINE)
 _LOCK_KEY = 0x6C696665  # "life": one migrator at a time per database
 _ATTEMPTS = 5
 
@@ -83,7 +84,8 @@ class Step:
     @property
     def changes(self) -> tuple[str, ...]:
         """The tables it changes in place (`schema.name`), as far as its text says so: those it waits and locks for."""
-        return tuple(dict.fromkeys(_CHANGES.findall(self.sql)))
+        made = set(_MAKES.findall(self.sql))
+        return tuple(table for table in dict.fromkeys(_CHANGES.findall(self.sql)) if table not in made)
 
 
 def steps(tier: Tier, folder: Traversable | None = None) -> list[Step]:
