@@ -101,12 +101,15 @@ class Run:
             at += len(stretch)
 
     def _undisturbed(self, stretch: Sequence[tuple[int, Sequence[Sample]]]) -> Sequence[tuple[int, Sequence[Sample]]]:
-        """As much of a stretch's beginning as comes when it is measured, and with nothing due were it not to come."""
+        """As much of a stretch's beginning as comes when it is measured, and makes nothing due.
+
+        Neither if none of it came, nor if only the gateways were heard and none of their sensors.
+        """
         calm = takewhile(lambda one: all(sample.time_us == one[0] for sample in one[1]), stretch)
         stretch = stretch[: sum(1 for _ in calm)]
         if stretch:
             self.pass_to(stretch[0][0] - 1)
-        while len(stretch) >= _SHORT and self._due(stretch[-1][0]):
+        while len(stretch) >= _SHORT and (self._due(stretch[-1][0]) or self._due_when_heard(stretch)):
             stretch = stretch[: len(stretch) // 2]
         return stretch
 
@@ -114,6 +117,7 @@ class Run:
         """Take an undisturbed stretch in one go; False, and nothing changed, when something happens in it."""
         last_us = stretch[-1][0]
         kept = snapshot.dump(self.engine.state)
+        self._hear(stretch)
         entry = readings_in(sample for _, samples in stretch for sample in samples)
         if self.engine.step(self.seq + len(stretch), entry, last_us):
             self.engine = Engine(self.make, snapshot.load(kept))
@@ -121,6 +125,22 @@ class Run:
             return False
         self.seq, self.now_us = self.seq + len(stretch), last_us
         return True
+
+    def _due_when_heard(self, stretch: Sequence[tuple[int, Sequence[Sample]]]) -> bool:
+        """Whether something is due at the end of a stretch of which only the gateways are known, or one paused."""
+        hearing = self.engine.state.hearing
+        heard_us, back_us = dict(hearing.heard_us), dict(hearing.back_us)
+        self._hear(stretch)
+        due = hearing.back_us != back_us or self._due(stretch[-1][0])
+        hearing.heard_us, hearing.back_us = heard_us, back_us
+        return due
+
+    def _hear(self, stretch: Sequence[tuple[int, Sequence[Sample]]]) -> None:
+        """Hear the gateways instant by instant, not once at the end: a stretch is no pause."""
+        city = self.bundle.book.city
+        for at_us, samples in stretch:
+            gateways = {city.sensors[s.sensor].gateway: at_us for s in samples if s.sensor in city.sensors}
+            self.engine.state.hearing.hear(self.bundle.book, gateways)
 
     def pass_to(self, until_us: int) -> None:
         """Let time pass, up to and with `until_us`; everything that arrived by then has been fed."""

@@ -69,13 +69,16 @@ SPELLS = st.lists(
 )
 
 
-@given(SPELLS, SPELLS, st.sampled_from([0, 0, 0, 1200]))
+@given(SPELLS, SPELLS, SPELLS, st.sampled_from([0, 0, 0, 1200]))
 @settings(max_examples=10, deadline=None)
 def test_many_instants_in_one_go_tell_what_each_alone_tells(
-    one: list[tuple[float, int, int]], other: list[tuple[float, int, int]], late_s: int
+    one: list[tuple[float, int, int]],
+    two: list[tuple[float, int, int]],
+    rain: list[tuple[float, int, int]],
+    late_s: int,
 ) -> None:
     arriving: dict[int, list[Sample]] = {}
-    for sensor, spells in (("wl-1", one), ("wl-2", other)):
+    for sensor, spells in (("wl-1", one), ("wl-2", two), ("rain-1", rain)):
         minute = 0
         for value, minutes, pause in spells:
             for _ in range(minutes):
