@@ -117,7 +117,7 @@ def test_a_new_database_can_be_kept_plain_for_good(timescale_dsn: str) -> None:
 
 
 def test_the_community_variant_is_at_least_well_formed(timescale_dsn: str) -> None:
-    """What no server here may run: its functions run on the same catalogue, its settings are refused by licence only."""
+    """What no server here may run: its functions run on the same catalogue, its settings are refused by licence."""
     [step] = [step for step in steps(Tier.COMMUNITY) if step.variant == "community"]
     settings, functions = step.sql.split("-- Compresses")
     with connect(timescale_dsn, autocommit=True) as conn:
