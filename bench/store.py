@@ -7,10 +7,11 @@ and alarms, the queries that dashboards make, and writing while walls ask them.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -43,25 +44,30 @@ SELECT sum(pg_table_size(oid)), sum(pg_indexes_size(oid)), (SELECT count(*) FROM
 
 
 def run(
-    *, quick: bool = False, dsns: Sequence[str] = (), data: Path | None = None, progress: Progress = lambda _: None
+    scale: Scale = FULL,
+    *,
+    embedded: bool = True,
+    dsns: Sequence[str] = (),
+    data: Path | None = None,
+    progress: Progress = lambda _: None,
 ) -> StoreReport:
-    """Run the benchmark on the embedded server and on every server of `dsns`, whose users may create databases.
+    """Run the benchmark on a server of its own and on every server of `dsns`, whose users may create databases.
 
     Parameters
     ----------
-    quick
-        An hour instead of a day: to see that it works, not to compare.
+    scale
+        How much; `QUICK` is an hour instead of a day: to see that it works, not to compare.
+    embedded
+        Whether to measure a server of its own, too.
     data
-        Folder for the embedded server; a temporary one when None.
+        Folder for that server; a temporary one when None.
     """
-    scale = QUICK if quick else FULL
     tiers, missing = [], []
-    with _folder(data) as folder:
-        server = EmbeddedPostgres(folder / "postgres")
-        try:
+    with _folder(data) as folder, ExitStack() as running:
+        if embedded:
+            server = EmbeddedPostgres(folder / "postgres")
+            running.callback(server.stop)
             tiers.append(_one(server.start(), scale, progress, server))
-        finally:
-            server.stop()
     for dsn in dsns:
         try:
             tiers.append(_one(dsn, scale, progress, None))
@@ -103,11 +109,12 @@ def _one(server_dsn: str, scale: Scale, progress: Progress, server: EmbeddedPost
         dsn = named(server.dsn, _name(dsn)) if server else dsn
         answers = ask(dsn, scale, cold, say)
         say("with walls polling")
-        found = polled(dsn, scale, 1 if scale is QUICK else POLL_TURNS, partial(polling, dsn))
+        found = polled(dsn, scale, POLL_TURNS if scale is FULL else 1, partial(polling, dsn))
         notes = (
             f"roll-ups: the day's kept by the keeper; {hours:,} hourly rows of {scale.days} days before it copied from "
             f"them, and {fives:,} five-minute rows",
             f"cold: {how}",
+            f"load of the machine when the queries had run: {_load()} (above the cores, their times are too long)",
             "raw COPY: the same batches in the same order, a transaction each, without triggers",
         )
         return TierReport(
@@ -123,6 +130,10 @@ def _one(server_dsn: str, scale: Scale, progress: Progress, server: EmbeddedPost
     finally:
         for database in (dsn, other):
             drop_database(named(server.dsn, _name(database)) if server else database)
+
+
+def _load() -> str:
+    return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
 
 
 def _name(dsn: str) -> str:

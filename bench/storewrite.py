@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
-from bench.storecity import DAY, Scale, minutes
+from bench.storecity import DAY, NOW, Scale, minutes
 from city.clock import SystemClock, stopwatch_s
 from store import rollups
 from store.columns import copy_bytes
@@ -103,6 +103,8 @@ def measure(dsn: str, other: str, scale: Scale, progress: Callable[[str], None])
                     writer.write(batch)
                 keeper.reached(DAY + timedelta(minutes=number))
             written_s += stopwatch_s() - began_s
+            if last:
+                keeper.reached(NOW)  # the day is over, also where only its first hours were written
             keeper.drain(last=last)
             kept_s += stopwatch_s() - began_s
             copied_s += _copy(plain, [copy_bytes(batch) for batch in batches], first)

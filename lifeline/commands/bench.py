@@ -64,9 +64,9 @@ def store(
 
     console = Console()
     with Status("starting", console=Console(stderr=True)) as status:
-        report = importlib.import_module("bench.store").run(
-            quick=quick, dsns=dsn or [], data=data, progress=status.update
-        )
+        room = importlib.import_module("bench.store")
+        scale = room.QUICK if quick else room.FULL
+        report = room.run(scale, dsns=dsn or [], data=data, progress=status.update)
     console.print(report.render())
     if json_file is not None:
         json_file.write_text(report.json(), encoding="utf-8")
