@@ -99,6 +99,7 @@ def given(conn: Connection, span: Range) -> Iterator[Given]:
     Where arrivals of batches overlap (a clock that was set back, two recorders), a reading goes to the first batch that
     may have had it; `len(readings)` then differs from `heard.rows`, as it does when readings were deleted since.
     """
+    conn.execute(_SQL["by_index"])
     taken_us: int | None = None
     for block in _blocks(_rows(conn, span)):
         batches = [row for row in block if row.rows]

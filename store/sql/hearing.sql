@@ -21,6 +21,10 @@ COPY (
     ORDER BY received_at, sensor_id, time
 ) TO STDOUT (FORMAT BINARY)
 
+-- name: by_index
+-- For this session: a block of readings is found by the indexes on time, also where statistics do not know better yet.
+SET enable_seqscan = off
+
 -- name: deaf
 -- Spans in which nothing was heard.
 SELECT until, since FROM lifeline.deafness ORDER BY since
