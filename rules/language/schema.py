@@ -91,7 +91,7 @@ def _made_of(key: Key) -> Schema:
         case Kind.CONDITION:
             return {"$ref": "#/$defs/level" if key.keys else "#/$defs/condition"}
         case Kind.MAPPING:
-            return mapping(key.keys)
+            return mapping(key.keys) if key.keys else {"type": "object"}
         case Kind.MAPPINGS:
             return {"type": "array", "items": mapping(key.keys)}
         case Kind.NAMED:

@@ -158,6 +158,14 @@ def test_what_a_schema_can_see_is_refused(name: str, yaml: str) -> None:
     assert refusals(name, yaml) != []
 
 
+def test_keys_whose_names_are_the_city_s_own_are_accepted() -> None:
+    retention = "retention: {readings: 2y, quantities: {strain: 90d}, around_red: 1y}\n"
+    assert refusals("city", CITY + retention) == []
+    assert refusals("city", CITY + retention.replace("around_red", "around_rd")) != []
+    people = PEOPLE + "groups: {crew: [li, roster/day]}\nclocks: {red: {acknowledgement_expires: 15m}}\n"
+    assert refusals("escalation", people) == []
+
+
 def test_what_the_readers_of_rule_tests_know_has_its_place_in_the_schema() -> None:
     """A key that a reader learns and the schema does not would fail here, not in an engineer's editor."""
     told = json.dumps(schema("tests"))
