@@ -22,13 +22,15 @@ from psycopg import sql
 from city.errors import InputError, OutsideError
 from store.backup import SCRIPT, Manifest, Progress, member, opened
 from store.connection import Connection, connect, describe
-from store.migrate import Tier, migrate, steps
+from store.migrate import Tier, detect_tier, migrate, steps
 from store.script import play
 from store.statements import statements
 from store.tables import Table, counted, plain_text, tables
 
 _SQL = statements("backup")
 _BLOCK = 1 << 20
+
+Place = Callable[[zipfile.ZipFile, Manifest], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def read(
     *,
     tier: Tier | None = None,
     progress: Progress = lambda _: None,
-    with_files: Callable[[zipfile.ZipFile, Manifest], None] = lambda _archive, _manifest: None,
+    with_files: Place = lambda _archive, _manifest: None,
 ) -> Restored:
     """Restore the backup at `path` into the empty database behind `dsn`, verify it, and bring its schema up to date.
 
@@ -83,27 +85,34 @@ def read(
                 _begin(conn, dsn, path)
                 progress("schema")
                 migrate(dsn, tier=tier, folder=_Shipped(set(manifest.migrations)))  # type: ignore[arg-type]  # all it uses
-                plain_text(conn)
-                here = {table.name: table for table in tables(conn)}
-                _refuse_other_columns(manifest, here)
-                for table in manifest.tables:
-                    if table.series and table.name in here:
-                        progress(table.name)
-                        _series(conn, archive, table, progress)
-                with_files(archive, manifest)
-                progress("tables")
-                _finish(conn, archive, manifest, here)
+                here = _load(conn, archive, manifest, progress, with_files)
             except (zipfile.BadZipFile, zlib.error, EOFError) as error:
                 raise InputError(f"{path}: damaged ({error}), try another backup") from error
             except psycopg.Error as error:
                 raise OutsideError(
                     f"restore: the database failed, got: {str(error).strip()[:2000]}; try the same command again"
                 ) from error
-            found = Tier(str(conn.execute("SELECT value FROM lifeline.meta WHERE key = 'tier'").fetchone()[0]))  # type: ignore[index]  # migrate wrote it
+            found = detect_tier(conn)
     progress("migrations")
     migrate(dsn)
     left = {table.name: table.rows for table in manifest.tables if table.name not in here and table.rows}
     return Restored(manifest, found, left)
+
+
+def _load(
+    conn: Connection, archive: zipfile.ZipFile, manifest: Manifest, progress: Progress, with_files: Place
+) -> dict[str, Table]:
+    """Bring in everything, series first; the tables that are here, by name."""
+    plain_text(conn)
+    here = {table.name: table for table in tables(conn)}
+    _refuse_other_columns(manifest, here)
+    for table in manifest.tables:
+        if table.series and table.name in here:
+            _series(conn, archive, table, progress)
+    with_files(archive, manifest)
+    progress("tables")
+    _finish(conn, archive, manifest, here)
+    return here
 
 
 def _refuse_newer(path: Path, manifest: Manifest) -> None:
