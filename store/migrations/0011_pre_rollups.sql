@@ -6,7 +6,8 @@
 CREATE TABLE lifeline.dirty_buckets (
     minutes     smallint NOT NULL,                 -- width: 5, 60, 1440
     bucket      timestamptz NOT NULL,
-    mark        bigint NOT NULL,                   -- who marked: with the bucket alone as key, writers would deadlock
+    mark        bigint NOT NULL,                   -- who marked: with the bucket alone as key, writers would deadlock;
+                                                   -- negative where rows may be gone, not only have come
     marked_at   timestamptz NOT NULL DEFAULT now(),  -- wall clock
     PRIMARY KEY (minutes, bucket, mark)
 ) WITH (autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_scale_factor = 0);
@@ -22,7 +23,8 @@ BEGIN
         RETURN NULL;  -- retention: the roll-ups are what shall remain
     END IF;
     INSERT INTO lifeline.dirty_buckets (minutes, bucket, mark)
-    SELECT DISTINCT 5, date_bin('5 minutes', time, '2000-01-01 00:00:00+00'), pg_current_xact_id()::text::bigint
+    SELECT DISTINCT 5, date_bin('5 minutes', time, '2000-01-01 00:00:00+00'),
+           CASE WHEN TG_OP = 'DELETE' THEN -1 ELSE 1 END * pg_current_xact_id()::text::bigint
     FROM changed ON CONFLICT DO NOTHING;
     RETURN NULL;
 END $$;
@@ -30,7 +32,7 @@ CREATE FUNCTION lifeline.mark_moved_readings() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO lifeline.dirty_buckets (minutes, bucket, mark)
-    SELECT DISTINCT 5, date_bin('5 minutes', time, '2000-01-01 00:00:00+00'), pg_current_xact_id()::text::bigint
+    SELECT DISTINCT 5, date_bin('5 minutes', time, '2000-01-01 00:00:00+00'), -pg_current_xact_id()::text::bigint
     FROM (SELECT time FROM changed UNION ALL SELECT time FROM before) moved ON CONFLICT DO NOTHING;
     RETURN NULL;
 END $$;
@@ -61,7 +63,9 @@ DECLARE
     upper integer := CASE width WHEN 5 THEN 60 WHEN 60 THEN 1440 END;
     past timestamptz := at + make_interval(mins => width);
     marks bigint[] := ARRAY(SELECT mark FROM lifeline.dirty_buckets WHERE minutes = width AND bucket = at);
-    changed integer;
+    lost boolean := EXISTS (SELECT FROM unnest(marks) AS mark WHERE mark < 0);
+    fresher bigint;
+    gone bigint := 0;
 BEGIN
     IF EXISTS (SELECT FROM lifeline.dirty_buckets d WHERE d.minutes < width AND d.bucket >= at AND d.bucket < past) THEN
         RETURN 0;  -- its parts come first
@@ -77,11 +81,6 @@ BEGIN
                    (array_agg(p.last ORDER BY p.last_time DESC))[1] AS last, max(p.last_time) AS last_time,
                    max(p.worst_flag) AS worst_flag
             FROM (%2$s) p JOIN lifeline.sensors s USING (sensor_id) WHERE s.raw_from <= %3$L GROUP BY p.sensor_id
-        ), gone AS (
-            DELETE FROM lifeline.%1$I m USING lifeline.sensors s
-            WHERE m.bucket = %3$L AND s.sensor_id = m.sensor_id AND s.raw_from <= %3$L
-              AND m.sensor_id NOT IN (SELECT sensor_id FROM fresh)
-            RETURNING m.sensor_id
         ), put AS (
             INSERT INTO lifeline.%1$I AS m (sensor_id, bucket, n, sum, min, max, last, last_time, worst_flag)
             SELECT sensor_id, %3$L, n, sum, min, max, last, last_time, worst_flag FROM fresh
@@ -93,22 +92,32 @@ BEGIN
                    excluded.worst_flag)
             RETURNING m.sensor_id
         )
-        SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM put)
-    $sql$, target, source, at) INTO changed;
-    IF changed > 0 AND upper IS NOT NULL THEN
+        SELECT count(*) FROM put
+    $sql$, target, source, at) INTO fresher;
+    IF lost THEN
+        EXECUTE format($sql$
+            DELETE FROM lifeline.%1$I m USING lifeline.sensors s
+            WHERE m.bucket = %3$L AND s.sensor_id = m.sensor_id AND s.raw_from <= %3$L
+              AND m.sensor_id NOT IN (SELECT sensor_id FROM (%2$s) p)
+        $sql$, target, source, at);
+        GET DIAGNOSTICS gone = ROW_COUNT;
+    END IF;
+    IF fresher + gone > 0 AND upper IS NOT NULL THEN
         INSERT INTO lifeline.dirty_buckets (minutes, bucket, mark)
-        VALUES (upper, date_bin(make_interval(mins => upper), at, '2000-01-01 00:00:00+00'), 0) ON CONFLICT DO NOTHING;
+        VALUES (upper, date_bin(make_interval(mins => upper), at, '2000-01-01 00:00:00+00'), -sign(gone))
+        ON CONFLICT DO NOTHING;
     END IF;
     DELETE FROM lifeline.dirty_buckets WHERE minutes = width AND bucket = at AND mark = ANY (marks);
-    RETURN changed;
+    RETURN fresher + gone;
 END $$;
 
 -- Many marks of a bucket that is still filling become one: the views read them all with every query.
 CREATE FUNCTION lifeline.compact_marks() RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    WITH gone AS (DELETE FROM lifeline.dirty_buckets WHERE mark <> 0 RETURNING minutes, bucket, marked_at)
+    WITH gone AS (DELETE FROM lifeline.dirty_buckets WHERE mark NOT IN (0, -1) RETURNING minutes, bucket, mark, marked_at)
     INSERT INTO lifeline.dirty_buckets (minutes, bucket, mark, marked_at)
-    SELECT minutes, bucket, 0, min(marked_at) FROM gone GROUP BY minutes, bucket ON CONFLICT DO NOTHING
+    SELECT minutes, bucket, CASE WHEN min(mark) < 0 THEN -1 ELSE 0 END, min(marked_at)
+    FROM gone GROUP BY minutes, bucket ON CONFLICT DO NOTHING
 $$;
 
 -- The newest rows are found by time as quickly as old ones only once their blocks are summarised. PostgreSQL does that
