@@ -16,8 +16,8 @@ from detectors.protocol import Detector
 from rules.alarm.alarm import Alarm, Move, Moved, happen
 from rules.alarm.fold import Fold, Heard
 from rules.alarm.inhibition import Inhibition
-from rules.alarm.silence import heard_again, newly_silent, raise_silence
-from rules.book import REORDER_US, Book, Instance, Rule
+from rules.alarm.silence import Vigil, heard_again, raise_silence
+from rules.book import REORDER_US, Book, Instance, Rule, Watch
 from rules.desk.desk import Desk
 from rules.desk.roster import Escalation
 from rules.desk.shelving import decide, endings
@@ -53,6 +53,7 @@ class Engine:
         self._inhibition: Inhibition | None = None
         self._look_at_all = False  # at every hold: after a restart or a reload
         self._intake: Intake | None = None
+        self._vigil: Vigil | None = None
 
     def step(self, seq: int, entry: Input, now_us: int) -> list[Effect]:
         """Handle journal row `seq`, recorded at `now_us`; returns what to record, in order."""
@@ -94,9 +95,9 @@ class Engine:
         until_us = min(tick.now_us, tick.heard_us)
         if tick.listening_us > self.state.hearing.listening_us:
             return until_us > tick.listening_us  # remember it before anything is called silent
-        if next(self._silences(until_us), None) is not None:
+        if next(self.missing(until_us), None) is not None:
             return True
-        return next(newly_silent(self.state.hearing, self.book, self.state.tracks, until_us), None) is not None
+        return bool(self.newly_silent(until_us))
 
     def use(self, bundle: BundleIn) -> None:
         """Go on with the book a restored snapshot was made under: nothing changes, nothing is told."""
@@ -124,17 +125,23 @@ class Engine:
 
     # -- time ----------------------------------------------------------------------------------------------------
 
-    def _silences(self, until_us: int) -> Iterator[str]:
-        """Keys of folds that proven silence up to `until_us` would change."""
-        state, book = self.state, self._require()
-        for key, fold in state.folds.items():
-            if fold.state.idle and fold.alarm is None:
-                continue
-            due_us = fold.silence_due_us(book.instances[key], self._heard(book.instances[key], until_us))
-            if due_us is not None and due_us <= until_us:
-                yield key
+    def newly_silent(self, until_us: int) -> list[tuple[Watch, int]]:
+        """Watches that turn silent by `until_us` (arrival time), and since when."""
+        return list(self._vigil.turned(until_us)) if self._vigil else []
 
-    def _heard(self, instance: Instance, until_us: int) -> Heard:
+    def missing(self, until_us: int) -> Iterator[str]:
+        """Keys of folds that proven silence up to `until_us` would change."""
+        folds, book = self.state.folds, self._require()
+        for sensor in self._intake.unheard(until_us) if self._intake else ():
+            for instance in book.of_sensor.get(sensor, ()):
+                fold = folds.get(instance.key)
+                if fold is None or (fold.state.idle and fold.alarm is None):
+                    continue
+                due_us = fold.silence_due_us(instance, self.heard(instance, until_us))
+                if due_us is not None and due_us <= until_us:
+                    yield instance.key
+
+    def heard(self, instance: Instance, until_us: int) -> Heard:
         """What is known of the silence of an instance's sensor up to `until_us`."""
         hearing, sensor = self.state.hearing, instance.sensor
         received_us = self.state.tracks[sensor.id].received_us
@@ -145,11 +152,11 @@ class Engine:
     def _tick(self, until_us: int) -> list[Moved]:
         state, book = self.state, self._require()
         moves: list[Moved] = []
-        for key in list(self._silences(until_us)):
+        for key in list(self.missing(until_us)):
             instance = book.instances[key]
-            heard = self._heard(instance, until_us)
+            heard = self.heard(instance, until_us)
             moves += state.folds[key].silence(instance, state.tracks, heard, state.now_us)
-        silent = list(newly_silent(state.hearing, book, state.tracks, until_us))
+        silent = self.newly_silent(until_us)
         standing: dict[str, list[Alarm]] = {}
         for alarm in state.holds.standing() if silent else ():
             standing.setdefault(alarm.gateway, []).append(alarm)
@@ -228,6 +235,7 @@ class Engine:
             if own:
                 self._detectors[sensor.id] = own
             state.hearing.heard_us.setdefault(sensor.gateway, state.now_us)
+        self._vigil = Vigil(state.hearing, book, state.tracks)
         self._desk = Desk(book.city, escalation, self._where, state.incidents)
         for alarm in self._known():
             state.holds.note(alarm)

@@ -57,6 +57,7 @@ class Glance:
         self._reach_us = np.zeros(rows, np.int64)
         self._busy = np.zeros(rows, np.int64)  # folds that remember something
         self._hold_us = np.full(rows, _NEVER, np.int64)  # from where on those may begin again
+        self._stale_us = np.full(rows, _NEVER // 2, np.int64)  # the least of its rules' patience with missing data
         self._bounds(book)
         self._lookers(book)
         for key in folds:
@@ -70,6 +71,7 @@ class Glance:
             row = self._tracks[sensor].row
             for instance in instances:
                 calm = instance.calm
+                self._stale_us[row] = min(self._stale_us[row], instance.ladder.stale_after_us)
                 if calm is None:
                     self._plain[row] = False
                     continue
@@ -124,6 +126,12 @@ class Glance:
     def idle(self, own: Longs) -> Marks:
         """Rows whose folds have nothing to remember."""
         return np.asarray(self._busy[own] == 0)
+
+    def unheard(self, listening_us: int, until_us: int) -> Longs:
+        """Rows with folds that missing data, proven up to `until_us`, may change: all times are of arrival."""
+        rows = np.flatnonzero(self._busy)
+        last_us = np.maximum(self._tracks.received_us[rows], listening_us)
+        return rows[last_us + self._stale_us[rows] < until_us]
 
     def seen(self, own: Longs) -> Marks:
         """Rows that rules of other sensors look at."""

@@ -108,6 +108,11 @@ class Intake:
             self._hear(batch)
             self._place[batch.own] = -1
 
+    def unheard(self, until_us: int) -> list[str]:
+        """Sensors with folds that silence, proven up to `until_us`, may change, in the order of their names."""
+        rows = self._glance.unheard(self._state.hearing.listening_us, until_us)
+        return sorted(self._names[row] for row in rows.tolist())
+
     def _arranged(self, entry: ReadingsIn) -> _Batch:
         if entry.sensors is not self._known[0]:
             tracks = self._state.tracks

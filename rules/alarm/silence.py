@@ -13,9 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from city.levels import Level
 from rules.alarm.alarm import Alarm, Move, Moved, alarm_id, fill, happen
 from rules.alarm.track import Track
+from rules.alarm.tracks import Longs, Tracks
 from rules.book import Book, Watch
 from rules.conditions.truth import Evidence
 
@@ -71,15 +75,48 @@ def silent_since_us(hearing: Hearing, watch: Watch, tracks: Mapping[str, Track],
     return since_us if until_us - since_us > watch.after_us else None
 
 
-def newly_silent(
-    hearing: Hearing, book: Book, tracks: Mapping[str, Track], heard_us: int
-) -> Iterator[tuple[Watch, int]]:
-    """Watches that turn silent by `heard_us`, and since when."""
-    for watch in book.watches.values():
-        if watch.key not in hearing.alarms:
-            since_us = silent_since_us(hearing, watch, tracks, heard_us)
-            if since_us is not None:
-                yield watch, since_us
+class Vigil:
+    """Looks for watches that turn silent: at all of them at once, since the watcher looks several times a second.
+
+    Parameters
+    ----------
+    hearing, book, tracks
+        What is looked at; all are to stay, and the tracks' rows too.
+    """
+
+    def __init__(self, hearing: Hearing, book: Book, tracks: Tracks) -> None:
+        self._hearing, self._tracks = hearing, tracks
+        self._watches = tuple(book.watches.values())
+        self._names = tuple({watch.gateway.id: None for watch in self._watches})
+        numbers = {name: number for number, name in enumerate(self._names)}
+        self._gateway: Longs = np.array([numbers[watch.gateway.id] for watch in self._watches], dtype=np.int64)
+        self._after_us: Longs = np.array([watch.after_us for watch in self._watches], dtype=np.int64)
+        of_sensor = np.array([watch.sensor is not None for watch in self._watches], dtype=bool)
+        self._sensors, self._gateways = np.flatnonzero(of_sensor), np.flatnonzero(~of_sensor)
+        rows = [tracks[watch.sensor.id].row for watch in self._watches if watch.sensor is not None]
+        self._row: Longs = np.array(rows, dtype=np.int64)
+
+    def turned(self, heard_us: int) -> Iterator[tuple[Watch, int]]:
+        """Watches that turn silent by `heard_us`, and since when, in the order of the book."""
+        for place in self._silent(heard_us).tolist():
+            watch = self._watches[place]
+            if watch.key not in self._hearing.alarms:
+                since_us = silent_since_us(self._hearing, watch, self._tracks, heard_us)
+                if since_us is not None:
+                    yield watch, since_us
+
+    def _silent(self, heard_us: int) -> NDArray[np.intp]:
+        """The places of all watches that are silent, whether they stand or not (see `silent_since_us`)."""
+        hearing, names = self._hearing, self._names
+        spoke_us = np.array([hearing.heard_us.get(name, heard_us) for name in names], dtype=np.int64)[self._gateway]
+        back_us = np.array([hearing.back_us.get(name, 0) for name in names], dtype=np.int64)[self._gateway]
+        silent_us = np.empty(len(spoke_us), np.int64)
+        at = self._gateways
+        silent_us[at] = heard_us - np.maximum(spoke_us[at], hearing.listening_us)
+        at = self._sensors
+        since_us = np.maximum(np.maximum(self._tracks.received_us[self._row], back_us[at]), hearing.listening_us)
+        silent_us[at] = spoke_us[at] - since_us
+        return np.flatnonzero(silent_us > self._after_us)
 
 
 def raise_silence(
