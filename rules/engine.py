@@ -68,7 +68,7 @@ class Engine:
         match entry:
             case ReadingsIn():
                 moves, findings = self._intake.take(entry) if self._intake else ([], [])
-                self._forget_incidents()
+                self._desk.forget_closed()
                 return [*map(FindingMade, findings), *self._effects(moves, stamp)]
             case StatusIn(gateway, online, _, received):
                 return self._effects(self._status(gateway, received) if online else [], stamp)
@@ -116,12 +116,6 @@ class Engine:
             return []
         hearing.hear(self._require(), {gateway: received_us})
         return heard_again(hearing, self._require(), {gateway: received_us}, {})
-
-    def _forget_incidents(self) -> None:
-        """Closed incidents stay in the database; the engine needs them only while their alarms stand."""
-        closed = [i.id for i in self.state.incidents.values() if not i.open and not i.stands]
-        for name in closed:
-            del self.state.incidents[name]
 
     # -- time ----------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ after the last one the fallback.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 from city.clock import from_us
@@ -17,7 +17,7 @@ from city.geo import Place
 from city.levels import Level
 from city.model import City
 from rules.alarm.alarm import UP, Alarm, Hold, Move, Moved
-from rules.desk.incidents import STAGES, UNDER_WAY, Due, Incident, close_alarms, closest, refusal
+from rules.desk.incidents import STAGES, UNDER_WAY, Due, Incident, Nearby, close_alarms, refusal
 from rules.desk.notices import notice
 from rules.desk.roster import Chain, ChainStep, Escalation
 from rules.desk.stamp import Stamp
@@ -40,6 +40,10 @@ class Desk:
     escalation: Escalation
     where: Callable[[Alarm], Place]
     incidents: dict[str, Incident]
+    _nearby: Nearby = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._nearby = Nearby(self.incidents)
 
     def take(self, moves: list[Moved], stamp: Stamp) -> list[Effect]:
         """Group newly raised (and newly released) alarms, follow the levels of the others; held ones count nowhere."""
@@ -92,6 +96,12 @@ class Desk:
         effects.append(incident.row())
         return effects, moves
 
+    def forget_closed(self) -> None:
+        """Closed incidents stay in the database; here they are needed only while their alarms stand."""
+        for incident in [i for i in self.incidents.values() if not i.open and not i.stands]:
+            del self.incidents[incident.id]
+            self._nearby.forget(incident)
+
     def due_us(self) -> int | None:
         """When the next escalation step or expiry is due."""
         dues = [due.due_us for incident in self.incidents.values() if incident.open for due in incident.due]
@@ -120,7 +130,7 @@ class Desk:
     def _admit(self, moved: Moved, stamp: Stamp, effects: list[Effect]) -> Incident:
         """Let an alarm join the incident it belongs to, or open one for it."""
         alarm, place = moved.alarm, self.where(moved.alarm)
-        found = closest(self.incidents, alarm, place)
+        found = self._nearby.closest(alarm, place)
         if found is not None:
             incident, why = found
             kind, note = "joined", f"{alarm.id}: {why}"
@@ -133,6 +143,7 @@ class Desk:
                 alarm.raised_us, alarm.raised_us, chain,
             )  # fmt: skip
             self.incidents[incident.id] = incident
+            self._nearby.note(incident)
             kind, note = "opened", f"first alarm {alarm.id}: {moved.reason}"
         alarm.incident = incident.id
         incident.alarms[alarm.id] = alarm

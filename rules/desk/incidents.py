@@ -9,6 +9,8 @@ reason and recorded all the same.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import count
+from math import floor
 from typing import TYPE_CHECKING, Any
 
 from city.geo import Place
@@ -19,7 +21,7 @@ from rules.effects import IncidentSet
 from rules.inputs import CommandIn, CommandKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 GROUP_M = 200.0
 GROUP_LAT = GROUP_M / 110_000  # more degrees of latitude than that are farther
@@ -122,16 +124,57 @@ class Incident:
         )  # fmt: skip
 
 
-def closest(incidents: Mapping[str, Incident], alarm: Alarm, place: Place) -> tuple[Incident, str] | None:
-    """The open incident an alarm belongs to, and why; None when it opens its own."""
+class Nearby:
+    """Where the incidents are, so that an alarm is held against few of them: in a storm most are far away.
+
+    Parameters
+    ----------
+    incidents
+        All there are, by id. Of later ones `note` is told, and of those that were taken out `forget`.
+    """
+
+    def __init__(self, incidents: Mapping[str, Incident]) -> None:
+        self._incidents = incidents
+        self._numbers = count()
+        self._at_site: dict[str, dict[str, int]] = {}  # id -> its place in the order in which they opened
+        self._in_strip: dict[int, dict[str, int]] = {}  # strips of equal latitudes, as wide as a group
+        for incident in incidents.values():
+            self.note(incident)
+
+    def note(self, incident: Incident) -> None:
+        """An incident is new."""
+        number = next(self._numbers)
+        self._at_site.setdefault(incident.site, {})[incident.id] = number
+        self._in_strip.setdefault(_strip(incident.place), {})[incident.id] = number
+
+    def forget(self, incident: Incident) -> None:
+        """An incident was taken out."""
+        self._at_site.get(incident.site, {}).pop(incident.id, None)
+        self._in_strip.get(_strip(incident.place), {}).pop(incident.id, None)
+
+    def closest(self, alarm: Alarm, place: Place) -> tuple[Incident, str] | None:
+        """The open incident an alarm belongs to, and why; None when it opens its own."""
+        numbers, strip = dict(self._at_site.get(alarm.site, {})), _strip(place)
+        for beside in (strip - 1, strip, strip + 1):
+            numbers.update(self._in_strip.get(beside, {}))
+        names = sorted(numbers, key=numbers.__getitem__)
+        return closest((self._incidents[name] for name in names if name in self._incidents), alarm, place)
+
+
+def _strip(place: Place) -> int:
+    return floor(place.lat / GROUP_LAT)
+
+
+def closest(incidents: Iterable[Incident], alarm: Alarm, place: Place) -> tuple[Incident, str] | None:
+    """The one of these incidents an alarm belongs to: the closest, the first of equals."""
     best: tuple[float, Incident, str] | None = None
-    for incident in incidents.values():
+    for incident in incidents:
         if not incident.open or incident.diagnostic != alarm.diagnostic:
             continue
         if abs(alarm.raised_us - incident.newest_us) > GROUP_US:
             continue
         if incident.site != alarm.site and abs(incident.place.lat - place.lat) > GROUP_LAT:
-            continue  # in a storm most are far away: no need to know how far
+            continue  # no need to know how far
         away_m = 0.0 if incident.site == alarm.site else incident.place.distance_m(place)
         if away_m <= GROUP_M and (best is None or away_m < best[0]):
             where = "the same site" if incident.site == alarm.site else f"{away_m:.0f} m away"

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
+
+import pytest
+
+from city.geo import Place
 from city.levels import Level
+from rules.desk.incidents import Incident, Nearby, closest
 from rules.inputs import BundleIn, CommandKind
-from tests.rules.small_city import FILES, Desk, city_files, desk_of
+from tests.rules.small_city import FILES, T0_US, Desk, city_files, desk_of
 
 RED = [50.0, 50.0]
 
@@ -170,3 +177,31 @@ def test_the_same_rows_give_the_same_effects_with_the_same_ids() -> None:
         return list(desk.effects)
 
     assert story(restarts=True) == story(restarts=False)
+
+
+@pytest.mark.parametrize("lat", [31.8, -0.0005, 84.9])
+def test_an_alarm_joins_the_incident_that_looking_at_all_of_them_finds(lat: float) -> None:
+    draw = random.Random(lat)
+    incidents: dict[str, Incident] = {}
+    nearby, joined = Nearby(incidents), 0
+    desk = desk_of()
+    desk.series("wl-1", [50, 50])
+    alarm = desk.alarms()[0]
+    for at in range(600):
+        place = Place(lat + draw.uniform(-0.02, 0.02), 117.2 + draw.uniform(-0.02, 0.02))
+        site, at_us = draw.choice(["", "up-1", "up-2"] + [f"far-{at}"] * 9), T0_US + at * 20_000_000
+        new = replace(alarm, id=f"A-{at}", site=site, raised_us=at_us, diagnostic=draw.random() < 0.2)
+        found = nearby.closest(new, place)
+        assert found == closest(incidents.values(), new, place)
+        joined += found is not None
+        if found is None or draw.random() < 0.5:
+            incident = Incident(f"I-{at}", site, "north", place, {}, new.id, new.diagnostic, at_us, at_us, None)
+            incidents[incident.id] = incident
+            nearby.note(incident)
+        if draw.random() < 0.3:
+            gone = incidents[draw.choice(sorted(incidents))]
+            gone.closed_us = at_us
+            if draw.random() < 0.5:
+                del incidents[gone.id]
+                nearby.forget(gone)
+    assert 100 < joined < 500
