@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 import msgspec
@@ -48,9 +48,12 @@ def seal(seq: int, sent_us: int, kept: bytes) -> bytes:
     return b'{"seq":%d,"sent_at":%d,' % (seq, sent_us // 1000) + kept[1:]
 
 
-def status(*, online: bool, time_us: int, buffered: int, version: str) -> bytes:
-    """A status message; `buffered` counts the readings that wait in the outbox."""
-    return _encode({"online": online, "time": rfc3339(time_us), "buffered": buffered, "version": version})
+def status(
+    *, online: bool, time_us: int, buffered: int, version: str, extra: Mapping[str, object] | None = None
+) -> bytes:
+    """A status message; `buffered` counts the readings that wait in the outbox, `extra` is said beside it."""
+    known = {"online": online, "time": rfc3339(time_us), "buffered": buffered, "version": version}
+    return _encode({**known, **(extra or {})})
 
 
 def will(version: str) -> bytes:

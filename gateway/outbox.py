@@ -2,20 +2,29 @@
 
 One SQLite file per gateway, write-ahead logged, so a kill -9 or a pulled plug loses at most what `put` had not
 returned for. A message leaves the file only through `remove`, which the agent calls after the broker's PUBACK: it is
-delivered at least once. The queue is bounded; when it overflows the oldest messages go, and `dropped` says which and
-when. Their sequence numbers are never reused, so the other end sees the gap too.
+delivered at least once. The queue is bounded in readings, bytes and age; when it overflows the oldest messages of the
+lowest priority go, and the record says which, when, and how many readings of which sensors. Their sequence numbers are
+never reused, so the other end sees the gap too.
+
+Age counts the hours an outbox has been open since a message was kept, not what a wall clock says: a clock that jumps
+never makes a message old.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from city.clock import stopwatch_s
 from city.errors import InputError, OutsideError
+from gateway import losses
+from gateway.losses import Loss
+
+__all__ = ["Dropped", "Loss", "Message", "Outbox"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS messages (
@@ -32,7 +41,21 @@ CREATE TABLE IF NOT EXISTS dropped (
 );
 CREATE TABLE IF NOT EXISTS notes (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+_SECOND_FORM = f"""
+BEGIN IMMEDIATE;
+ALTER TABLE messages ADD COLUMN priority INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE messages ADD COLUMN aged_us INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX IF NOT EXISTS messages_by_worth ON messages (priority, seq);
+{losses.SCHEMA}
+PRAGMA user_version = 2;
+COMMIT;
+"""
 _DROP_ROWS = 1_000  # of the record; later runs are summed into its last row, so that it stays bounded too
+_ROW_BYTES = 64  # what a message costs beside its body: its row, its place in the index
+_LAST = (1 << 63) - 1
+NORMAL = 1  # priority of messages that say nothing; 0 goes before them when room is needed, 2 after
+
+Put = tuple[bytes, int] | tuple[bytes, int, int]  # body, readings, priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +97,14 @@ class Outbox:
         The SQLite file; its folder is made if missing.
     max_readings
         Bound of the queue in readings, above 0. About 60 bytes each: the default keeps 60 MB, a week of 100 sensors.
+    max_bytes
+        Bound of the queue on disk, above 0; none when not given. The file is a few per cent larger, and its log 4 MB.
+    max_age_s
+        Messages kept longer than this are dropped, above 0; none when not given.
     durable
         Whether `put` waits for the disk (synchronous FULL). False survives kill -9 but not a pulled plug.
+    stopwatch
+        Seconds that only go forward, for the age of messages.
 
     Raises
     ------
@@ -83,16 +112,29 @@ class Outbox:
         The file cannot be opened, is damaged, or another process holds it.
     """
 
-    def __init__(self, path: Path, *, max_readings: int = 1_000_000, durable: bool = True) -> None:
-        if max_readings < 1:
-            raise InputError(f"outbox {path}: max_readings must be above 0, got {max_readings}, try 1000000")
-        self.path, self.max_readings = path, max_readings
+    def __init__(
+        self,
+        path: Path,
+        *,
+        max_readings: int = 1_000_000,
+        max_bytes: int | None = None,
+        max_age_s: float | None = None,
+        durable: bool = True,
+        stopwatch: Callable[[], float] = stopwatch_s,
+    ) -> None:
+        for name, bound in (("max_readings", max_readings), ("max_bytes", max_bytes), ("max_age_s", max_age_s)):
+            if bound is not None and bound <= 0:
+                raise InputError(f"outbox {path}: {name} must be above 0, got {bound}, try 1000000")
+        self.path, self.max_readings, self.max_bytes, self.max_age_s = path, max_readings, max_bytes, max_age_s
         self._lock = threading.RLock()
+        self._busy: set[int] = set()  # under way: never dropped, or they would be both delivered and told as lost
+        self._stopwatch, self._opened_s = stopwatch, stopwatch()
         self._connection: sqlite3.Connection | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = self._open(path, durable)
-            self._messages, self._readings = self._count()
+            self._messages, self._readings, self._bytes = self._count()
+            self._aged_us = int(self._sql.execute("SELECT coalesce(max(aged_us), 0) FROM messages").fetchone()[0])
         except OSError as error:
             raise OutsideError(f"outbox {path}: {error.strerror}, try: another folder") from error
         except sqlite3.Error as error:
@@ -109,6 +151,8 @@ class Outbox:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             connection.executescript(_SCHEMA)
+            if connection.execute("PRAGMA user_version").fetchone()[0] < 2:
+                connection.executescript(_SECOND_FORM)
         except sqlite3.Error:
             connection.close()
             raise
@@ -129,30 +173,35 @@ class Outbox:
             raise OutsideError(f"outbox {self.path}: already closed")
         return self._connection
 
-    def _count(self) -> tuple[int, int]:
-        messages, readings = self._sql.execute("SELECT count(*), coalesce(sum(readings), 0) FROM messages").fetchone()
-        return int(messages), int(readings)
+    def _count(self) -> tuple[int, int, int]:
+        query = "SELECT count(*), coalesce(sum(readings), 0), coalesce(sum(length(body)), 0) FROM messages"
+        messages, readings, size = self._sql.execute(query).fetchone()
+        return int(messages), int(readings), int(size) + _ROW_BYTES * int(messages)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         sql = self._sql
+        before = self._messages, self._readings, self._bytes
         sql.execute("BEGIN IMMEDIATE")
         try:
             yield sql
             sql.execute("COMMIT")
         except BaseException:
+            self._messages, self._readings, self._bytes = before
             if sql.in_transaction:
                 sql.execute("ROLLBACK")
-            self._messages, self._readings = self._count()
             raise
 
-    def put(self, messages: Sequence[tuple[bytes, int]], now_us: int, notes: Mapping[str, str] | None = None) -> int:
-        """Keep (body, readings) messages and `notes` in one transaction; when it returns they are on disk.
+    def put(self, messages: Sequence[Put], now_us: int, notes: Mapping[str, str] | None = None) -> int:
+        """Keep (body, readings) or (body, readings, priority) messages and `notes` in one transaction.
+
+        When it returns they are on disk.
 
         Parameters
         ----------
         messages
-            Bodies with the number of readings in each; may be empty (then only the notes are kept).
+            Bodies with the number of readings in each, and 0, 1 (when not given) or 2: what is to go last when room is
+            needed. May be empty (then only the notes are kept).
         now_us
             When, for the record of what overflow drops.
         notes
@@ -163,48 +212,113 @@ class Outbox:
         int
             The number of messages dropped to make room.
         """
+        aged_us = self._age_us()
+        rows = [(each[1], each[0], each[2] if len(each) == 3 else NORMAL, aged_us) for each in messages]
         with self._guard(), self._transaction() as sql:
-            sql.executemany("INSERT INTO messages (readings, body) VALUES (?, ?)", [(n, body) for body, n in messages])
+            sql.executemany("INSERT INTO messages (readings, body, priority, aged_us) VALUES (?, ?, ?, ?)", rows)
             if notes:
                 sql.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?)", list(notes.items()))
-            self._messages += len(messages)
-            self._readings += sum(n for _, n in messages)
-            return self._make_room(sql, now_us) if self._readings > self.max_readings else 0
+            self._messages += len(rows)
+            self._readings += sum(row[0] for row in rows)
+            self._bytes += sum(len(row[1]) + _ROW_BYTES for row in rows)
+            return self._make_room(sql, now_us)
+
+    def expire(self, now_us: int) -> int:
+        """Drop what is too old; the number of messages dropped. `put` does so by itself."""
+        if self.max_age_s is None:
+            return 0
+        with self._guard(), self._transaction() as sql:
+            return self._make_room(sql, now_us)
+
+    def _age_us(self) -> int:
+        return self._aged_us + round((self._stopwatch() - self._opened_s) * 1e6)
+
+    @property
+    def full(self) -> bool:
+        """Whether a bound of size is reached: what is put now drops something."""
+        return self._readings >= self.max_readings or (self.max_bytes is not None and self._bytes >= self.max_bytes)
 
     def _make_room(self, sql: sqlite3.Connection, now_us: int) -> int:
-        first = last = count = readings = 0
-        for seq, n in sql.execute("SELECT seq, readings FROM messages ORDER BY seq"):
-            if self._readings - readings <= self.max_readings or count == self._messages - 1:
-                break  # the newest message stays, however large
-            first, last, count, readings = first or seq, seq, count + 1, readings + n
-        if not count:
-            return 0
-        sql.execute("DELETE FROM messages WHERE seq <= ?", (last,))
-        merged = sql.execute(
-            "UPDATE dropped SET last_seq = ?, messages = messages + ?, readings = readings + ?, at_us = ?"
-            " WHERE rowid = (SELECT max(rowid) FROM dropped) AND (last_seq = ? OR rowid >= ?)",
-            (last, count, readings, now_us, first - 1, _DROP_ROWS),
+        return self._drop(sql, now_us, losses.AGE, self._too_old(sql)) + self._drop(
+            sql, now_us, losses.ROOM, self._too_much(sql)
         )
-        if merged.rowcount == 0:
-            sql.execute("INSERT INTO dropped VALUES (?, ?, ?, ?, ?)", (now_us, first, last, count, readings))
-        self._messages -= count
-        self._readings -= readings
-        return count
 
-    def oldest(self, limit: int, after_seq: int = 0) -> list[Message]:
-        """Up to `limit` messages with a number above `after_seq`, oldest first."""
-        query = "SELECT seq, readings, body FROM messages WHERE seq > ? ORDER BY seq LIMIT ?"
+    def _too_old(self, sql: sqlite3.Connection) -> list[Message]:
+        if self.max_age_s is None:
+            return []
+        before_us = self._age_us() - round(self.max_age_s * 1e6)
+        found: list[Message] = []
+        for seq, readings, body, aged_us in sql.execute(
+            "SELECT seq, readings, body, aged_us FROM messages ORDER BY seq"
+        ):
+            if aged_us >= before_us:
+                break
+            if seq not in self._busy:
+                found.append(Message(seq, readings, body))
+        return found
+
+    def _too_much(self, sql: sqlite3.Connection) -> list[Message]:
+        readings, size, found = self._readings, self._bytes, list[Message]()
+        if readings <= self.max_readings and (self.max_bytes is None or size <= self.max_bytes):
+            return found
+        for row in sql.execute("SELECT seq, readings, body FROM messages ORDER BY priority, seq"):
+            if readings <= self.max_readings and (self.max_bytes is None or size <= self.max_bytes):
+                break
+            if len(found) == self._messages - 1:
+                break  # one message stays, however large
+            message = Message(*row)
+            if message.seq not in self._busy:
+                found.append(message)
+                readings, size = readings - message.readings, size - len(message.body) - _ROW_BYTES
+        return found
+
+    def _drop(self, sql: sqlite3.Connection, now_us: int, why: str, messages: list[Message]) -> int:
+        if not messages:
+            return 0
+        sql.executemany("DELETE FROM messages WHERE seq = ?", [(message.seq,) for message in messages])
+        for run in _runs(sorted(messages, key=lambda message: message.seq)):
+            first, last, readings = run[0].seq, run[-1].seq, sum(message.readings for message in run)
+            merged = sql.execute(
+                "UPDATE dropped SET last_seq = max(last_seq, ?), messages = messages + ?, readings = readings + ?,"
+                " at_us = ? WHERE rowid = (SELECT max(rowid) FROM dropped) AND (last_seq = ? OR rowid >= ?)",
+                (last, len(run), readings, now_us, first - 1, _DROP_ROWS),
+            )
+            if merged.rowcount == 0:
+                sql.execute("INSERT INTO dropped VALUES (?, ?, ?, ?, ?)", (now_us, first, last, len(run), readings))
+        losses.record(sql, why, [(message.body, message.readings) for message in messages])
+        self._messages -= len(messages)
+        self._readings -= sum(message.readings for message in messages)
+        self._bytes -= sum(len(message.body) + _ROW_BYTES for message in messages)
+        return len(messages)
+
+    def oldest(self, limit: int, after_seq: int = 0, until_seq: int = _LAST, *, hold: bool = False) -> list[Message]:
+        """Up to `limit` messages with a number above `after_seq` and up to `until_seq`, oldest first.
+
+        With `hold` they are safe from overflow until they are removed or let go.
+        """
+        query = "SELECT seq, readings, body FROM messages WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
         with self._guard():
-            return [Message(*row) for row in self._sql.execute(query, (after_seq, limit))]
+            found = [Message(*row) for row in self._sql.execute(query, (after_seq, until_seq, limit))]
+            if hold:
+                self._busy.update(message.seq for message in found)
+            return found
+
+    def let_go(self, seqs: Sequence[int] | None = None) -> None:
+        """Give held messages back to overflow: these, or all."""
+        with self._lock:
+            self._busy.difference_update(self._busy.copy() if seqs is None else seqs)
 
     def remove(self, seqs: Sequence[int]) -> None:
         """Forget messages that the broker has confirmed."""
         with self._guard(), self._transaction() as sql:
             for seq in seqs:
-                row = sql.execute("DELETE FROM messages WHERE seq = ? RETURNING readings", (seq,)).fetchone()
-                if row is not None:  # overflow may have dropped it while it was under way
+                found = sql.execute("DELETE FROM messages WHERE seq = ? RETURNING readings, length(body)", (seq,))
+                row = found.fetchone()
+                if row is not None:
                     self._messages -= 1
                     self._readings -= row[0]
+                    self._bytes -= row[1] + _ROW_BYTES
+        self.let_go(seqs)
 
     @property
     def messages(self) -> int:
@@ -215,6 +329,18 @@ class Outbox:
     def readings(self) -> int:
         """How many readings wait."""
         return self._readings
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes wait, with what each message costs beside its body."""
+        return self._bytes
+
+    @property
+    def newest(self) -> int:
+        """The highest number given so far, 0 before the first."""
+        with self._guard():
+            row = self._sql.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchone()
+        return 0 if row is None else int(row[0])
 
     def note(self, key: str) -> str | None:
         """The note kept under `key`, or None."""
@@ -228,6 +354,11 @@ class Outbox:
         with self._guard():
             return [Dropped(*row) for row in self._sql.execute(query)]
 
+    def losses(self) -> list[Loss]:
+        """What has been dropped since the outbox was made, by sensor and reason; the largest first."""
+        with self._guard():
+            return losses.read(self._sql)
+
     def close(self) -> None:
         """Close the file; a second time does nothing."""
         with self._lock:
@@ -240,3 +371,15 @@ class Outbox:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _runs(messages: Sequence[Message]) -> Iterator[list[Message]]:
+    """Messages with neighbouring numbers together."""
+    run: list[Message] = []
+    for message in messages:
+        if run and message.seq != run[-1].seq + 1:
+            yield run
+            run = []
+        run.append(message)
+    if run:
+        yield run
