@@ -272,7 +272,10 @@ class Engine:
         effects: list[Effect] = endings(ended, stamp)
         if moves:
             effects += self._desk.take(moves, stamp)
-        for alarm in {moved.alarm.id: moved.alarm for moved in moves}.values():
+        alarms = {moved.alarm.id: moved.alarm for moved in moves}
+        why = "over before it was known; nobody was told"
+        moves += [happen(a, Move.PASSED, stamp.now_us, why) for a in alarms.values() if a.passed]
+        for alarm in alarms.values():
             effects.append(AlarmSet(replace(alarm)))
         effects += [_event(moved, stamp) for moved in moves]
         return effects

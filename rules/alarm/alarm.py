@@ -39,6 +39,7 @@ rule_changed     –                 –                –                  onl
 held             –                 –                as given
 released         –                 no if it stands  none
 reset            –                 yes              –                  unlatched
+passed           –                 yes              –                  over before it was known: nobody was told
 ===============  ================  ===============  =================  =========================================
 """
 
@@ -135,6 +136,12 @@ class Alarm:
         return self.cleared_us is None and self.hold is Hold.NONE
 
     @property
+    def passed(self) -> bool:
+        """Whether it was over before anybody could be told of it, and waits for nobody."""
+        quiet = self.condition is Condition.NORMAL and self.hold is Hold.NONE and not self.latched
+        return quiet and not self.incident and not self.acknowledged
+
+    @property
     def key(self) -> str:
         """`rule/scope`: what occurrences of the same alarm share."""
         return f"{self.rule}/{self.scope}"
@@ -208,6 +215,7 @@ class Move(StrEnum):
     HELD = "held"
     RELEASED = "released"
     RESET = "reset"
+    PASSED = "passed"  # late data show one that is over already: nobody was told, so nobody need acknowledge it
 
 
 UP = frozenset({Move.RAISED, Move.ROSE, Move.LOST_AFTER})
@@ -239,6 +247,7 @@ _BECOMES: Mapping[Move, _Becomes] = {
     Move.HELD: _Becomes(),
     Move.RELEASED: _Becomes(),
     Move.RESET: _Becomes(acknowledged=True),
+    Move.PASSED: _Becomes(acknowledged=True),
 }
 
 

@@ -25,6 +25,7 @@ from rules.effects import AlarmSet, Effect, EscalationSet, IncidentEvent
 from rules.inputs import CommandIn, CommandKind
 
 _REOPENS = UP | {Move.RELEASED}
+_SHOWS = UP | {Move.REVISED}
 
 
 def _was_red(alarm: Alarm) -> bool:
@@ -55,7 +56,7 @@ class Desk:
             incident = self.incidents.get(moved.alarm.incident)
             if moved.alarm.tells and (incident is None or (moved.move in _REOPENS and not incident.open)):
                 incident = self._admit(moved, stamp, effects)
-            elif incident is None and moved.move is Move.RAISED and _was_red(moved.alarm):
+            elif not moved.alarm.incident and moved.move in _SHOWS and _was_red(moved.alarm):
                 incident = self._admit(moved, stamp, effects)
                 over[incident.id] = incident
             if incident is not None:
@@ -145,6 +146,8 @@ class Desk:
             self.incidents[incident.id] = incident
             self._nearby.note(incident)
             kind, note = "opened", f"first alarm {alarm.id}: {moved.reason}"
+        if not alarm.incident:
+            alarm.acknowledged = False  # it may have passed, so far as was known, before late data came
         alarm.incident = incident.id
         incident.alarms[alarm.id] = alarm
         incident.newest_us = max(incident.newest_us, alarm.raised_us)

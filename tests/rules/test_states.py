@@ -150,3 +150,37 @@ def test_who_screams_and_dies_is_shown_with_the_scream(desk: Desk, noticed: str)
     raised = next(e for e in desk.events() if e.kind == "raised" and "gap counts" in e.reason)
     assert raised.at_us == desk.alarms()[0].raised_us
     assert [(e["value"], e["test"], e["truth"]) for e in raised.evidence] == [(50.0, "above 40 cm", "true")]
+
+
+PASSING = [("wl-1", 60.0 * at, 20.0 if 1 <= at <= 5 else 0.0) for at in range(20)]
+
+
+def test_below_red_and_over_before_it_was_known_it_waits_for_nobody(desk: Desk) -> None:
+    desk.feed(PASSING, at_s=1_200)
+    (alarm,) = desk.alarms()
+    assert (alarm.state, alarm.acknowledged, alarm.late, alarm.incident) == ("normal", True, True, "")
+    assert [(e.kind, e.reason) for e in desk.events()][-1] == ("passed", "over before it was known; nobody was told")
+    assert [e.kind for e in desk.events()] == ["raised", "cleared", "passed"]
+    assert not desk.notices()
+    desk.feed([("wl-1", 340, 0.0)], at_s=1_210)  # late data that change its end say nothing of people
+    assert [a.state for a in desk.alarms()] == ["normal"]
+    assert [e.kind for e in desk.events()].count("passed") == 1
+
+
+@pytest.mark.parametrize("latest", [20.0, 50.0])
+def test_what_passed_unknown_is_told_when_late_data_show_that_it_stands(desk: Desk, latest: float) -> None:
+    desk.feed(PASSING, at_s=1_200)
+    desk.feed([("wl-1", at, latest) for at in (930, 990, 1_050, 1_110, 1_139, 1_141)], at_s=1_210)
+    desk.feed([("wl-1", 1_150, latest)], at_s=1_220)
+    standing = [a for a in desk.alarms() if a.stands]
+    assert [(a.acknowledged, a.state) for a in standing] == [(False, "unacknowledged")]
+    assert [n.kind for n in desk.notices()] == ["raise"]
+
+
+def test_what_passed_unknown_and_was_red_after_all_is_told_with_its_end(desk: Desk) -> None:
+    desk.feed([row for row in PASSING if not 300 < row[1] < 420], at_s=1_200)
+    assert [(a.state, a.peak_level) for a in desk.alarms()] == [("normal", Level.YELLOW)]
+    desk.feed([("wl-1", at, 50.0) for at in (330, 391)], at_s=1_210)
+    (alarm,) = desk.alarms()
+    assert (alarm.peak_level, alarm.stands, alarm.state) == (Level.RED, False, "returned_unacknowledged")
+    assert [n.kind for n in desk.notices()] == ["raise", "clear"]
