@@ -6,13 +6,11 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from collections.abc import Mapping as AnyMapping
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
-from city.clock import from_us, to_us
 from city.errors import InputError
+from city.written import NoZoneError, Written
 from gateway.mapping import Mapping, Profile, Template, TimeColumn, Value
 
 
@@ -225,47 +223,16 @@ def _number(raw: object) -> float | None:
 
 def _time_reader(column: TimeColumn) -> Callable[[object], tuple[int, bool]]:
     """A function from a cell to microseconds since 1970, and whether the local time came twice."""
+    written = Written(column.format, column.zone)
 
-    def unix(raw: object) -> tuple[int, bool]:
-        number = _number(raw)
-        if number is None or not math.isfinite(number):
-            raise Refused(Why.BAD_TIME, f"not a number: {str(raw)[:60]!r}")
-        return _sane(round(number * (1e6 if column.format == "unix_s" else 1e3)), raw), False
-
-    def written(raw: object) -> tuple[int, bool]:
+    def moment(raw: object) -> tuple[int, bool]:
         try:
-            if isinstance(raw, datetime):
-                moment = raw
-            elif column.format == "iso":
-                moment = datetime.fromisoformat(str(raw).strip())
-            else:
-                moment = datetime.strptime(str(raw).strip(), column.format)  # noqa: DTZ007 - the zone is put to it below
-        except ValueError:
-            raise Refused(Why.BAD_TIME, f"not a time: {str(raw)[:60]!r}") from None
-        if moment.tzinfo is not None:
-            return _sane(to_us(moment), raw), False
-        if column.zone is None:
-            raise InputError(f"mapping: time {str(raw)!r} has no offset, try time: {{zone: Asia/Shanghai}}, or UTC")
-        return _local(moment, column.zone, raw)
+            return written.read(raw)
+        except NoZoneError as error:
+            raise InputError(
+                f"mapping: time {error} has no offset, try time: {{zone: Asia/Shanghai}}, or UTC"
+            ) from None
+        except ValueError as error:
+            raise Refused(Why.BAD_TIME, str(error)) from None
 
-    return unix if column.format in ("unix_s", "unix_ms") else written
-
-
-def _local(moment: datetime, zone: ZoneInfo, raw: object) -> tuple[int, bool]:
-    """A local time as UTC; the first of two when clocks went back, refused when they went forward over it."""
-    try:
-        local = moment.replace(tzinfo=zone)
-        there = local.astimezone(UTC)
-    except OverflowError:
-        raise Refused(Why.BAD_TIME, f"outside of years: {str(raw)[:60]!r}") from None
-    if there.astimezone(zone).replace(tzinfo=None) != moment:
-        raise Refused(Why.BAD_TIME, f"no such local time: {str(raw)[:60]!r}")
-    return to_us(there), local.utcoffset() != local.replace(fold=1).utcoffset()
-
-
-def _sane(moment_us: int, raw: object) -> int:
-    try:
-        from_us(moment_us) + timedelta(0)
-    except OverflowError:
-        raise Refused(Why.BAD_TIME, f"outside of years: {str(raw)[:60]!r}") from None
-    return moment_us
+    return moment

@@ -28,7 +28,9 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from city.broker_address import BrokerAddress
 from city.clock import Clock, SystemClock, stopwatch_s
 from city.errors import OutsideError
-from ingest.decode import decode
+from ingest.decoders import TOPICS, Decoders
+from ingest.decoders.sparkplug import TOPICS as SPARKPLUG_TOPICS
+from ingest.hostword import HostWord
 from ingest.intake import Delivery, Intake
 from ingest.message import ReadingsMessage
 
@@ -38,7 +40,6 @@ PROBE_TOPIC: Final = "lifeline/v1/_/recorder/readings"  # matches the recorder's
 PROBE_EVERY_S: Final = 0.5
 SETTLE_S: Final = 4.0  # after this on one connection, what an earlier one left unacknowledged has come again
 _PROBE_LOST_S: Final = 15.0
-_TOPICS: Final = ("lifeline/v1/+/+/readings", "lifeline/v1/+/+/status")
 _KEEPALIVE_S: Final = 30
 _PAUSED_S: Final = 10.0  # not reading for longer than this: let the connection go until there is room again
 _SESSION_S: Final = 7 * 86_400  # how long a version 5 broker keeps the session of a recorder that is away
@@ -50,12 +51,17 @@ _BACK_OFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 @dataclass(frozen=True, slots=True)
 class LinkSettings:
-    """How to reach the broker. `share` names a shared subscription (`$share/NAME/…`), empty for none."""
+    """How to reach the broker. `share` names a shared subscription (`$share/NAME/…`), empty for none.
+
+    `sparkplug_host` is the name under which edge nodes know us, empty to hear none. It is not served together with
+    `share`: what a node's messages mean hangs on all of them coming to one place, in order.
+    """
 
     address: BrokerAddress
     client_id: str = "lifeline-recorder"
     share: str = ""
     ca_file: str | None = None
+    sparkplug_host: str = ""
 
 
 class _AnotherVersion(Exception):
@@ -65,8 +71,12 @@ class _AnotherVersion(Exception):
 class Link:
     """Keeps one session with the broker until told to stop; `run` is the body of its thread."""
 
-    def __init__(self, settings: LinkSettings, clock: Clock) -> None:
+    def __init__(self, settings: LinkSettings, clock: Clock, decoders: Decoders | None = None) -> None:
         self._settings, self._clock = settings, clock
+        self._decoders = decoders if decoders is not None else Decoders()
+        self._topics: tuple[str, ...] = ()  # subscribed to
+        host = settings.sparkplug_host if not settings.share else ""
+        self._host_word = HostWord(host) if host else None
         self._reader, self._waker = socket.socketpair()
         for end in (self._reader, self._waker):
             end.setblocking(False)
@@ -161,6 +171,8 @@ class Link:
         self._subscribed_s = None
         dropped = intake.drop_queued()
         intake.to_acknowledge()  # too late for that over this connection
+        if self._host_word is not None and not self._lost:
+            client.publish(self._host_word.topic, self._host_word.say(online=False), qos=1, retain=True)
         client.disconnect()
         client.loop_write()
         client.loop_misc()
@@ -188,6 +200,36 @@ class Link:
             if self._subscribed_s is None and stopwatch_s() - connected_s > 10:
                 raise OutsideError(f"broker {self._settings.address}: does not answer")
             self._probe(client)
+            self._speak(client)
+
+    def _speak(self, client: Client) -> None:
+        """Follow the city's mappings with subscriptions; tell edge nodes what they should hear."""
+        if self._subscribed_s is None:
+            return
+        if self._wanted() != self._topics:
+            gone = [self._prefix + topic for topic in self._topics if topic not in self._wanted()]
+            self._subscribe(client, [topic for topic in self._wanted() if topic not in self._topics])
+            if gone:
+                client.unsubscribe(gone)
+        for topic, payload in self._decoders.sparkplug.take_requests():
+            client.publish(topic, payload, qos=0)
+
+    @property
+    def _prefix(self) -> str:
+        return f"$share/{self._settings.share}/" if self._settings.share else ""
+
+    def _wanted(self) -> tuple[str, ...]:
+        nodes = (*SPARKPLUG_TOPICS, self._host_word.topic) if self._host_word is not None else ()
+        return (*nodes, *TOPICS, *(mapping.topic for mapping in self._decoders.mappings))
+
+    def _subscribe(self, client: Client, topics: list[str]) -> None:
+        self._topics = self._wanted()
+        if not topics:
+            return
+        if self._protocol == MQTTProtocolVersion.MQTTv5:
+            client.subscribe([(self._prefix + topic, SubscribeOptions(qos=1)) for topic in topics])
+        else:
+            client.subscribe([(self._prefix + topic, 1) for topic in topics])
 
     def _turn(self, client: Client, intake: Intake, *, reading: bool) -> None:
         """One wait for the network, and what follows from it."""
@@ -232,6 +274,9 @@ class Link:
             client.username_pw_set(address.username, address.password)
         if address.encrypted:
             client.tls_set(settings.ca_file)
+        if self._host_word is not None:  # the will carries the same time as the word that we are there
+            self._host_word.begin(self._clock.now_us())
+            client.will_set(self._host_word.topic, self._host_word.say(online=False), qos=1, retain=True)
         client.connect_timeout = 5.0
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
@@ -251,10 +296,7 @@ class Link:
                 return
             self._refused = reason.getName()
             return
-        prefix = f"$share/{self._settings.share}/" if self._settings.share else ""
-        client.subscribe([(prefix + topic, SubscribeOptions(qos=1)) for topic in _TOPICS]) if (
-            self._protocol == MQTTProtocolVersion.MQTTv5
-        ) else client.subscribe([(prefix + topic, 1) for topic in _TOPICS])
+        self._subscribe(client, list(self._wanted()))
 
     def _try_other_protocol(self) -> None:
         if self.connects:
@@ -263,11 +305,15 @@ class Link:
         self._protocol = MQTTProtocolVersion.MQTTv311 if version_5 else MQTTProtocolVersion.MQTTv5
 
     def _on_subscribe(
-        self, _client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
+        self, client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
         if any(reason.is_failure for reason in reasons):
             self._refused = f"subscription refused ({reasons[0].getName()}), try the broker's access rules"
             return
+        if self._subscribed_s is not None:  # to a mapping's topic, later
+            return
+        if self._host_word is not None:
+            client.publish(self._host_word.topic, self._host_word.say(online=True), qos=1, retain=True)
         self._subscribed_s = self._heard_s = stopwatch_s()
         self.listening_us = self._clock.now_us()
         self.connects += 1
@@ -294,8 +340,13 @@ class Link:
         if topic == PROBE_TOPIC:
             self._intake.put(Delivery(None, now_us, b"", incoming.mid, self._session, probe_us=self._probe_us(payload)))
             return
+        if self._host_word is not None and topic == self._host_word.topic:
+            if self._host_word.contradicted(payload):  # the will of an earlier connection came late
+                client.publish(topic, self._host_word.say(online=True), qos=1, retain=True)
+            self._intake.put(Delivery(None, now_us, b"", incoming.mid, self._session))
+            return
         self._heard_s = stopwatch_s()
-        message = decode(topic, payload)
+        message = self._decoders.decode(topic, payload, now_us)
         rows = max(1, message.published) if isinstance(message, ReadingsMessage) else 1
         self._intake.put(Delivery(message, now_us, payload, incoming.mid, self._session, rows))
 

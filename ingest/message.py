@@ -35,7 +35,7 @@ class Refusal:
     gateway: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReadingsMessage:
     """The readings of one message, as equally long columns in the order they were sent.
 
@@ -48,6 +48,8 @@ class ReadingsMessage:
         register's; flag 1, 2, 3, 4 or 9 (2 when not given).
     refused
         What was left out, with its reason.
+    beside
+        What the message says of its gateway besides (a birth says that it is there), None mostly.
     """
 
     topic: str
@@ -61,6 +63,7 @@ class ReadingsMessage:
     unit: list[str | None] = field(default_factory=list)
     flag: list[int] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
+    beside: StatusMessage | None = None
 
     @property
     def published(self) -> int:

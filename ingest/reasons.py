@@ -8,13 +8,16 @@ too_big             message   the payload is over 1 MiB
 too_deep            message   the JSON is nested too deeply
 too_many            message   more readings than one message may hold
 bad_json            message   not JSON in UTF-8
-bad_message         message   JSON, but not an object with `readings` or `series`; or a status without `online`
+bad_cbor            message   neither a JSON array nor CBOR (SenML)
+bad_protobuf        message   not a Sparkplug B payload
+bad_message         message   readable, but not what the topic promises: no `readings` or `series`, no SenML pack, …
 bad_field           field     an optional field of the message (`seq`, `sent_at`, …) is wrong; the rest is taken
 bad_reading         reading   not an object, or no sensor name, or a series without its values
 bad_value           reading   the value is not a finite number: NaN, infinity, a string, nothing
 bad_time            reading   the time is neither RFC 3339 with an offset nor whole Unix milliseconds
 bad_unit            reading   the unit is unknown, or measures something else than the sensor does
 bad_flag            reading   the quality flag is not 1, 2, 3, 4 or 9
+unknown_alias       reading   a Sparkplug metric by a number that no birth explains; the birth has been asked for
 unknown_gateway     message   the register has no such gateway
 wrong_district      message   the gateway publishes under another district than its own
 unknown_sensor      reading   the register has no such sensor
@@ -42,6 +45,8 @@ class Reason(StrEnum):
     TOO_DEEP = "too_deep"
     TOO_MANY = "too_many"
     BAD_JSON = "bad_json"
+    BAD_CBOR = "bad_cbor"
+    BAD_PROTOBUF = "bad_protobuf"
     BAD_MESSAGE = "bad_message"
     BAD_FIELD = "bad_field"
     BAD_READING = "bad_reading"
@@ -49,6 +54,7 @@ class Reason(StrEnum):
     BAD_TIME = "bad_time"
     BAD_UNIT = "bad_unit"
     BAD_FLAG = "bad_flag"
+    UNKNOWN_ALIAS = "unknown_alias"
     UNKNOWN_GATEWAY = "unknown_gateway"
     WRONG_DISTRICT = "wrong_district"
     UNKNOWN_SENSOR = "unknown_sensor"

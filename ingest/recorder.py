@@ -18,10 +18,12 @@ import psycopg
 from city.broker_address import BrokerAddress
 from city.clock import Clock, SystemClock, from_us, stopwatch_s
 from city.errors import LifelineError, OutsideError
+from city.mapping import load_mappings
+from ingest.decoders import Decoders
 from ingest.intake import Delivery, Intake
 from ingest.link import Link, LinkSettings
 from ingest.writer import BatchWriter
-from store import roles
+from store import bundle, roles
 from store.connection import Connection, connect
 
 log = logging.getLogger(__name__)
@@ -52,6 +54,8 @@ class RecorderSettings:
         Name of a shared subscription, empty for none (needs an MQTT 5 broker and a `client_id` for each recorder).
     ca_file
         Certificates to trust for mqtts, None for the system's.
+    sparkplug_host
+        The name under which Sparkplug edge nodes know us; empty to hear none. Not served with `share`.
     """
 
     database_url: str
@@ -60,6 +64,7 @@ class RecorderSettings:
     client_id: str = "lifeline-recorder"
     share: str = ""
     ca_file: str | None = None
+    sparkplug_host: str = "lifeline"
 
 
 def run_recorder(settings: RecorderSettings, stop: threading.Event) -> None:
@@ -79,8 +84,12 @@ class _Recorder:
     def __init__(self, settings: RecorderSettings) -> None:
         self._settings = settings
         address = BrokerAddress.of(settings.mqtt_url)
-        link_settings = LinkSettings(address, settings.client_id, settings.share, settings.ca_file)
-        self._link = Link(link_settings, settings.clock)
+        link_settings = LinkSettings(
+            address, settings.client_id, settings.share, settings.ca_file, settings.sparkplug_host
+        )
+        self._decoders = Decoders()
+        self._mapped: str | None = None  # the city folder whose mappings are in use
+        self._link = Link(link_settings, settings.clock, self._decoders)
         self._intake = Intake(_MAX_ROWS, _MAX_BYTES, self._link.wake)
         self._conn: Connection | None = None
         self._writer: BatchWriter | None = None
@@ -140,6 +149,7 @@ class _Recorder:
         told = False
         while not stop.is_set():
             if self._writer is not None and self._writer.ready():
+                self._follow_mappings()
                 return True
             if not told:
                 log.info("waiting for a city folder", extra={"action": "await_city"})
@@ -164,6 +174,15 @@ class _Recorder:
         if self._broken is None:
             self._await_acknowledged(drain_until_s or 0.0)
             self._beat()
+
+    def _follow_mappings(self) -> None:
+        """Use the mappings of the city folder in force; a faulty one never came into force."""
+        if self._conn is None or bundle.current_hash(self._conn) == self._mapped:
+            return
+        found = bundle.current(self._conn)
+        if found is not None:
+            self._mapped, files = found
+            self._decoders.mappings = tuple(load_mappings(files)[0])
 
     def _drained(self) -> bool:
         return self._intake.idle or (self._intake.rows == 0 and not self._link.connected)
@@ -228,6 +247,7 @@ class _Recorder:
             if self._conn is None:
                 self._open()
             if self._conn is not None:
+                self._follow_mappings()
                 roles.beat(self._conn, ROLE, os.getpid(), heard, detail)
         except (psycopg.Error, LifelineError) as error:
             if not self._beats_failed:

@@ -138,6 +138,8 @@ class BatchWriter:
         for delivery in deliveries:
             message, received_us = delivery.message, delivery.received_us
             if isinstance(message, ReadingsMessage):
+                if message.beside is not None:
+                    self._status(message.beside, received_us, delivery.payload, admission, batch)
                 arrivals.append(Arrival(message, received_us, delivery.payload))
             elif isinstance(message, StatusMessage):
                 self._status(message, received_us, delivery.payload, admission, batch)

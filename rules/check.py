@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from city.errors import Fault, FaultyInput
 from city.load import load_city_faults
+from city.mapping import load_mappings
 from city.model import City
 from city.yamlfile import read
 from rules.book import Book
@@ -30,7 +31,8 @@ def load_files(files: Mapping[str, str]) -> Checked:
     escalation, more = load_escalation(files, city)
     chains = escalation.chains if escalation else _named_chains(files)
     book, others = load_book(files, city, chains, whole=not faults)
-    every = [*faults, *more, *others]
+    _, unmapped = load_mappings(files)
+    every = [*faults, *more, *others, *unmapped]
     if every or escalation is None or book is None:
         raise FaultyInput(every)
     return Checked(city, book, escalation)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 
+from city.gatewaykeys import GATEWAY, SOURCES
 from city.load import CITY
+from city.mapping import FLAG, MAPPING
 from rules.desk.escalationkeys import CHANNELS, ESCALATION
 from rules.language.grammar import CALENDAR_FILE, FILE
 from rules.language.schema import Schema, condition_defs, document, mapping
@@ -39,12 +41,37 @@ def _city() -> Schema:
     return document("City", "The city itself: its name, clock, languages and districts.", mapping(CITY))
 
 
+def _gateway() -> Schema:
+    kinds = [
+        {"if": {"properties": {"type": {"const": name}}, "required": ["type"]},
+         "then": mapping(keys, {"type": {"const": name}})} for name, keys in SOURCES.items()
+    ]  # fmt: skip
+    source = {"type": "object", "properties": {"type": {"enum": list(SOURCES), "description": "What kind it is."}},
+              "required": ["type", "id"], "allOf": kinds}  # fmt: skip
+    own: Mapping[str, Schema] = {
+        "version": {"const": 1},
+        "sources": {"type": "array", "items": source, "minItems": 1},
+    }
+    says = "A gateway agent: who it is, where readings wait and go, and where they come from."
+    return document("Gateway agent", says, mapping(GATEWAY, own))
+
+
+def _mapping() -> Schema:
+    flags = {"type": "object", "additionalProperties": {"enum": [1, 2, 3, 4, 9]}, "minProperties": 1}
+    names = {"type": "object", "additionalProperties": {"type": "string"}}
+    flag = mapping(FLAG, {"map": flags})
+    says = "How a vendor's JSON messages become readings."
+    return document("Mapping", says, mapping(MAPPING, {"version": {"const": 1}, "flag": flag, "names": names}))
+
+
 SCHEMAS: Mapping[str, Callable[[], Schema]] = {
     "tests": tests_schema,
     "rules": _rules,
     "escalation": _escalation,
     "calendar": _calendar,
     "city": _city,
+    "mapping": _mapping,
+    "gateway": _gateway,
 }
 
 

@@ -19,6 +19,8 @@ PATTERNS = {
     "escalation": "escalation.yaml",
     "calendar": "calendar.yaml",
     "city": "city.yaml",
+    "mapping": "mappings/*.yaml",
+    "gateway": "gateway.yaml",
 }
 
 

@@ -23,7 +23,7 @@ from city.clock import to_us
 from city.errors import InputError
 from city.load import load_city
 from city.reading import Readings
-from ingest.decode import decode
+from ingest.decoders import decode
 from ingest.message import ReadingsMessage
 from rules.check import check_files
 from store.connection import connect

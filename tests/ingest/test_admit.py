@@ -17,7 +17,7 @@ from city.levels import Flag
 from city.load import load_city
 from city.model import City
 from ingest.admit import Admission, Admitted
-from ingest.decode import decode
+from ingest.decoders import decode
 from ingest.message import Arrival, ReadingsMessage
 from ingest.reasons import Reason
 

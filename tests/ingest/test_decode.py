@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from city.clock import to_us
-from ingest.decode import MAX_PAYLOAD, MAX_READINGS, decode
+from ingest.decoders import MAX_PAYLOAD, MAX_READINGS, decode
 from ingest.message import ReadingsMessage, Refusal, StatusMessage
 from ingest.reasons import Reason
 
