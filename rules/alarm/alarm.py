@@ -161,13 +161,19 @@ class Alarm:
             setattr(self, name, getattr(old, name))
         self.peak_level = max(self.peak_level, self.lost_peak)
 
-    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
-        fill(self, state[1])
+    def __setstate__(self, state: tuple[Any, Any]) -> None:
+        fill(self, by_name(state))
 
 
 _PEOPLES = (
     "acknowledged", "incident", "late", "hold", "hold_reason", "held_level", "free_level", "reset_us", "lost_peak",
 )  # fmt: skip
+
+
+def by_name(state: tuple[Any, Any]) -> Mapping[str, Any]:
+    """The attributes in a pickled state: either (names, values), or (None, values by name)."""
+    names, values = state
+    return values if names is None else dict(zip(names, values, strict=True))
 
 
 def fill(made: object, given: Mapping[str, Any]) -> None:

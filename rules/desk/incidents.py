@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from city.geo import Place
 from city.levels import Level
-from rules.alarm.alarm import Alarm, Condition, Hold, Move, Moved, fill, happen
+from rules.alarm.alarm import Alarm, Condition, Hold, Move, Moved, by_name, fill, happen
 from rules.desk.roster import Chain
 from rules.effects import IncidentSet
 from rules.inputs import CommandIn, CommandKind
@@ -90,8 +90,8 @@ class Incident:
     owes_clear: bool = False
     released: dict[str, Hold] = field(default_factory=dict)
 
-    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
-        fill(self, state[1])
+    def __setstate__(self, state: tuple[Any, Any]) -> None:
+        fill(self, by_name(state))
 
     @property
     def open(self) -> bool:
