@@ -31,14 +31,14 @@ class Numbering:
         jump = seq - self.last
         if jump == 1:
             return Numbering(seq, self.gaps), 0
+        for at, (low, high) in enumerate(self.gaps):  # first: a late number 1 is no new beginning
+            if low <= seq <= high:
+                rest = tuple(part for part in ((low, seq - 1), (seq + 1, high)) if part[0] <= part[1])
+                return Numbering(self.last, (*self.gaps[:at], *rest, *self.gaps[at + 1 :])), -1
         if abs(jump) > _MAX_JUMP or (seq <= 1 and self.last >= 100):
             return Numbering(seq), 0
         if jump > 1:
             return Numbering(seq, (*self.gaps, (self.last + 1, seq - 1))[-_MAX_GAPS:]), jump - 1
-        for at, (low, high) in enumerate(self.gaps):
-            if low <= seq <= high:
-                rest = tuple(part for part in ((low, seq - 1), (seq + 1, high)) if part[0] <= part[1])
-                return Numbering(self.last, (*self.gaps[:at], *rest, *self.gaps[at + 1 :])), -1
         return self, 0
 
 
