@@ -65,5 +65,6 @@ def test_a_demonstration_plays_stops_cleanly_and_goes_on(data: Path, capsys: pyt
     assert (again.database, again.mqtt, again.http) == (found.database, found.mqtt, found.http)
     third.communicate(timeout=60)
     went_on_us = json.loads((data / "clock").read_text())["city_us"]
-    assert stood_us < went_on_us < stood_us + 90 * 60_000_000, "city time goes on where it stood"  # at 60 times wall time
+    # Ninety city minutes are a minute and a half of starting: a busy machine may need it.
+    assert stood_us < went_on_us < stood_us + 90 * 60_000_000, "city time goes on where it stood"
     assert json.loads((data / "demo.json").read_text())["start_us"] == start_us
