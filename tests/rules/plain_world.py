@@ -186,6 +186,15 @@ def sum_near(others: tuple[str, ...], window: int, limit: float) -> Asked:
     return asks
 
 
+def sum_own(window: int, limit: float) -> Asked:
+    """The sensor's own readings add up to the limit within the window."""
+
+    def asks(world: World, sensor: str, at: int, deadband: float) -> Truth:
+        return sum(value for _, value in world.usable(sensor, at - window, at)) >= limit - deadband
+
+    return asks
+
+
 def rises(by: float, window: int) -> Asked:
     """The median of all slopes, times the time covered, never more than the range, is at least `by`."""
 

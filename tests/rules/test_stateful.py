@@ -20,10 +20,12 @@ from tests.rules.plain_world import (
     above,
     both,
     count_of,
+    followed,
     level_now,
     occurrences,
     rises,
     sum_near,
+    sum_own,
 )
 from tests.rules.plain_world import Rule as Plain
 from tests.rules.small_city import T0_US, city_files, desk_of
@@ -51,12 +53,27 @@ rules:
   - id: twice
     watch: {quantity: water_depth}
     ladder: {yellow: {above: 27 cm, count: 2, of: 3, within: 10m}}
+    latch: true
     clear_after: 0s
     stale_after: 5m
   - id: rising
     watch: {quantity: water_depth}
     ladder: {blue: {rising: 10 cm, within: 10m}}
     clear_after: 1m
+    stale_after: 5m
+  - id: after-rain
+    watch: {quantity: water_depth, sensors: [wl-1]}
+    ladder:
+      yellow:
+        sequence: [{near: {quantity: rainfall, within: 2 km}, sum: 10m, above: 30 mm}, {above: 24 cm}]
+        within: 30m
+        for: 1m
+    clear_after: 2m
+    stale_after: 5m
+  - id: much
+    watch: {quantity: water_depth, sensors: [wl-2]}
+    ladder: {yellow: {sum: 10m, above: 90 cm, deadband: 20 cm, for: 1m, on_gap: reset}}
+    clear_after: 2m
     stale_after: 5m
 """
 OTHER_BOOK = (
@@ -80,12 +97,21 @@ PLAIN = {
     ),
     "twice": Plain((Rung(Level.YELLOW, count_of(27.0, 2, 3, 600), 0, 0.0, "hold"),), 0, STALE),
     "rising": Plain((Rung(Level.BLUE, rises(10.0, 600), 0, 0.0, "hold"),), 60, STALE),
+    "after-rain": Plain(
+        (Rung(Level.YELLOW, followed(sum_near(("rain-1",), 600, 30.0), above(24.0), 1800), 60, 0.0, "hold"),),
+        120,
+        STALE,
+    ),
+    "much": Plain((Rung(Level.YELLOW, sum_own(600, 90.0), 60, 20.0, "reset"),), 120, STALE),
 }
 OTHER = {
     **PLAIN,
     "depth": Plain((Rung(Level.RED, above(30.0), 120, 5.0, "complete"), *PLAIN["depth"].rungs[1:]), 180, STALE),
 }
-WATCHED = {"depth": ("wl-1", "wl-2"), "wet": ("wl-1",), "twice": ("wl-1", "wl-2"), "rising": ("wl-1", "wl-2")}
+BOTH = ("wl-1", "wl-2")
+WATCHED = {
+    "depth": BOTH, "wet": ("wl-1",), "twice": BOTH, "rising": BOTH, "after-rain": ("wl-1",), "much": ("wl-2",),
+}  # fmt: skip
 DEPTHS = [0.0, 11.9, 12.0, 14.9, 15.0, 24.0, 26.9, 27.0, 35.0, 39.9, 40.0, 60.0]
 SENSORS = ["wl-1", "wl-2", "rain-1"]
 SKEW = 300  # the sensors' times stay that close, so that each is inside the others' reorder window
@@ -104,6 +130,7 @@ class Story(RuleBasedStateMachine):
         self.law: dict[str, Plain] = PLAIN
         self.past: dict[tuple[str, str], list[Spell]] = {}  # decided by books that were
         self.begun: dict[tuple[str, str], Beginning] = {}
+        self.resets: dict[str, int] = {}  # when a person reset an alarm
 
     @initialize()
     def begin(self) -> None:
@@ -219,10 +246,38 @@ class Story(RuleBasedStateMachine):
 
     @rule(kind=st.sampled_from(list(CommandKind)), at=st.integers(0, 100))
     def command(self, kind: CommandKind, at: int) -> None:
-        """What people say changes no alarm's level or instants (an incident closed over a standing alarm ends it)."""
+        """What people say changes no alarm's level or instants, not even closing its incident while it stands."""
         incidents = self.desk.incidents()
-        if incidents and kind is not CommandKind.CLOSE:
+        if incidents:
             self.desk.command(kind, incidents[at % len(incidents)].id, self.now, note="seen")
+
+    @rule(at=st.integers(0, 100))
+    def reset(self, at: int) -> None:
+        """A person lets an alarm go that is over and latched; while it stands, or was reset before, that is refused."""
+        alarms = self.desk.alarms("twice")
+        if alarms:
+            alarm = alarms[at % len(alarms)]
+            self.desk.hold(HoldKind.RESET, alarm.id, self.now)
+            fits = not alarm.stands and alarm.latched
+            assert self.desk.held()[-1][0] == ("reset" if fits else "refused_reset")
+            if fits:
+                self.resets[alarm.id] = self.now
+
+    @invariant()
+    def what_is_over_stays_latched_until_it_is_reset(self) -> None:
+        for alarm in self.desk.alarms("twice"):
+            over_s = _s(alarm.cleared_us)
+            reset_s = self.resets.get(alarm.id)
+            assert alarm.latched is (over_s is not None and (reset_s is None or over_s > reset_s)), alarm
+
+    @invariant()
+    def people_know_of_what_stands_and_can_end_what_is_over(self) -> None:
+        last = {incident.id: incident for incident in self.desk.incidents()}
+        for alarm in (alarm for name in WATCHED for alarm in self.desk.alarms(name)):
+            if alarm.tells:
+                assert alarm.incident in last, alarm
+            if alarm.state == "returned_unacknowledged":
+                assert last[alarm.incident].closed_us is None, alarm
 
     @invariant()
     def equals_the_plain_world(self) -> None:
