@@ -37,7 +37,7 @@ def read(data: Path) -> Endpoints | None:
     """The endpoints of the system that runs on this data folder, or None (a killed one's file is none)."""
     try:
         table = json.loads((data / FILE).read_text(encoding="utf-8"))
-    except (FileNotFoundError, PermissionError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None
     return Endpoints(**table) if DataLock.is_held(data) else None
 

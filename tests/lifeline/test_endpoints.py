@@ -51,6 +51,11 @@ def test_commands_find_a_running_demonstration_too_but_given_settings_win(tmp_pa
     lock.give_back()
 
 
+def test_a_stopped_demonstrations_own_files_are_no_systems(tmp_path: Path) -> None:
+    (tmp_path / "demo.json").write_text("{}")
+    assert endpoints.running(Settings(data=tmp_path)) is None
+
+
 def test_logs_are_bounded_and_their_end_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "role.log"
     path.write_bytes(b"x\n" * 2_000_000)
