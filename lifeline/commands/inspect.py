@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lifeline.commands.options import City, Data, DatabaseUrl, MqttUrl
+
+if TYPE_CHECKING:  # commands import what they need when they run
+    from store.migrate import Phase
 
 
 def doctor(data: Data = None, city: City = None, database_url: DatabaseUrl = None, mqtt_url: MqttUrl = None) -> None:
@@ -34,30 +37,36 @@ def migrate(
 ) -> None:
     """Bring the database's schema up to date (forward only)."""
     from city.errors import InputError
-    from lifeline import endpoints, settings
+    from lifeline import custody, settings
     from store import migrate as migration
-    from store.connection import connect
 
-    found = endpoints.with_running(settings.load(data=data, database_url=database_url))
     if phase is not None and phase not in list(migration.Phase):
         raise InputError(f"--phase: not one, got {phase!r}, try {' or '.join(migration.Phase)}")
     only = None if phase is None else migration.Phase(phase)
-    if plan:
-        with connect(found.database, application_name="lifeline migrate") as conn:
-            tier = migration.detect_tier(conn)
-            steps = [step for step in migration.plan(conn) if only in (None, step.phase)]
-            for step in steps:
-                size = migration.size_of(conn, step)
-                touched = f"changes {', '.join(step.changes)} ({size / 1e6:,.1f} MB)" if step.changes else "adds only"
-                typer.echo(
-                    f"would apply {step.name} [{step.phase}, {step.variant or f'all tiers, here {tier}'}]: {touched}"
-                )
-    else:
-        steps = migration.migrate(found.database, phase=only)
-        for step in steps:
-            typer.echo(f"applied {step.name}{f' ({step.variant})' if step.variant else ''}")
-    if not steps:
-        typer.echo("up to date")
+    with custody.database_of(settings.load(data=data, database_url=database_url)) as dsn:
+        if plan:
+            done = _planned(dsn, only)
+        else:
+            steps = migration.migrate(dsn, phase=only)
+            done = [f"applied {step.name}{f' ({step.variant})' if step.variant else ''}" for step in steps]
+    typer.echo("\n".join(done) or "up to date")
+
+
+def _planned(dsn: str, only: Phase | None) -> list[str]:
+    """What a migration would do, a line for each step."""
+    from store import migrate as migration
+    from store.connection import connect
+
+    told = []
+    with connect(dsn, application_name="lifeline migrate") as conn:
+        tier = migration.detect_tier(conn)
+        for step in [step for step in migration.plan(conn) if only in (None, step.phase)]:
+            size = migration.size_of(conn, step)
+            touched = f"changes {', '.join(step.changes)} ({size / 1e6:,.1f} MB)" if step.changes else "adds only"
+            told.append(
+                f"would apply {step.name} [{step.phase}, {step.variant or f'all tiers, here {tier}'}]: {touched}"
+            )
+    return told
 
 
 def version() -> None:
