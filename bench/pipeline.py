@@ -34,7 +34,7 @@ from store.connection import connect
 from store.roles import beats
 from store.testing import drop_database, fresh_database
 
-ROLES = ("recorder", "watcher", "notifier")  # the road from reading to notice; the API only shows it
+ROLES = ("recorder", "watcher", "notifier", "keeper")  # what works on readings; the API only shows them
 STEADY_SHARE = 0.3  # of the committed rate at full speed
 SETTLE_S = 120.0  # how long the roles may take to finish what was published
 COPY_RUNS = 3
