@@ -98,11 +98,13 @@ class Outbox:
     max_readings
         Bound of the queue in readings, above 0. About 60 bytes each: the default keeps 60 MB, a week of 100 sensors.
     max_bytes
-        Bound of the queue on disk, above 0; none when not given. The file is a few per cent larger, and its log 4 MB.
+        Bound of the queue on disk, above 0; none when not given. The file is a few per cent larger, its log some 1 MB.
     max_age_s
         Messages kept longer than this are dropped, above 0; none when not given.
     durable
         Whether `put` waits for the disk (synchronous FULL). False survives kill -9 but not a pulled plug.
+    first_seq
+        The first number of an outbox that has none yet.
     stopwatch
         Seconds that only go forward, for the age of messages.
 
@@ -120,6 +122,7 @@ class Outbox:
         max_bytes: int | None = None,
         max_age_s: float | None = None,
         durable: bool = True,
+        first_seq: int = 1,
         stopwatch: Callable[[], float] = stopwatch_s,
     ) -> None:
         for name, bound in (("max_readings", max_readings), ("max_bytes", max_bytes), ("max_age_s", max_age_s)):
@@ -133,6 +136,8 @@ class Outbox:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = self._open(path, durable)
+            if first_seq > 1 and not self.newest:
+                self._sql.execute("INSERT INTO sqlite_sequence VALUES ('messages', ?)", (first_seq - 1,))
             self._messages, self._readings, self._bytes = self._count()
             self._aged_us = int(self._sql.execute("SELECT coalesce(max(aged_us), 0) FROM messages").fetchone()[0])
         except OSError as error:
@@ -149,6 +154,7 @@ class Outbox:
             # One process owns the file: the counters below live in memory. The lock dies with the process.
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA wal_autocheckpoint = 250")  # the log stays near a megabyte
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             connection.executescript(_SCHEMA)
             if connection.execute("PRAGMA user_version").fetchone()[0] < 2:
@@ -233,10 +239,11 @@ class Outbox:
     def _age_us(self) -> int:
         return self._aged_us + round((self._stopwatch() - self._opened_s) * 1e6)
 
-    @property
-    def full(self) -> bool:
-        """Whether a bound of size is reached: what is put now drops something."""
-        return self._readings >= self.max_readings or (self.max_bytes is not None and self._bytes >= self.max_bytes)
+    def fits(self, messages: Sequence[Put]) -> bool:
+        """Whether these can be put without dropping anything."""
+        size = self._bytes + sum(len(each[0]) + _ROW_BYTES for each in messages)
+        readings = self._readings + sum(each[1] for each in messages)
+        return readings <= self.max_readings and (self.max_bytes is None or size <= self.max_bytes)
 
     def _make_room(self, sql: sqlite3.Connection, now_us: int) -> int:
         return self._drop(sql, now_us, losses.AGE, self._too_old(sql)) + self._drop(

@@ -13,7 +13,21 @@ import typer
 from typer.exceptions import TyperException
 
 from city.errors import LifelineError, OutsideError
-from lifeline.commands import access, bench, city, dashboards, demo, inspect, replay, rules, run, store
+from lifeline.commands import (
+    access,
+    bench,
+    city,
+    dashboards,
+    demo,
+    gateway,
+    inspect,
+    mapping,
+    quarantine,
+    replay,
+    rules,
+    run,
+    store,
+)
 
 app = typer.Typer(
     name="lifeline",
@@ -41,6 +55,9 @@ store.app.command("logins")(access.logins)
 app.add_typer(store.app, name="store")
 app.add_typer(bench.app, name="bench")
 app.add_typer(rules.app, name="rules")
+app.add_typer(gateway.app, name="gateway")
+app.add_typer(mapping.app, name="mapping")
+app.add_typer(quarantine.app, name="quarantine")
 app.command("version")(inspect.version)
 
 
