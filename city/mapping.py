@@ -28,15 +28,15 @@ OWN_TOPICS = ("lifeline/#", "spBv1.0/#")
 SHAPES = ("json", "thingsboard", "chirpstack")
 TIME: AnyMapping[str, Key] = {
     "path": Key(Kind.TEXT, "Where it stands: `$.…` from the message, `@.…` from the item.", required=True),
-    "format": Key(Kind.TEXT, "`iso` (default), `unix_s`, `unix_ms`, `unix_us`, or strptime's: `%d.%m.%Y %H:%M`."),
+    "format": Key(Kind.TEXT, "`iso` (default), `unix_s`, `unix_ms`, `unix_us`, or in the notation of strptime."),
     "zone": Key(Kind.TEXT, "The time zone of times that are written without an offset, such as Asia/Shanghai."),
 }
 VALUE: AnyMapping[str, Key] = {
     "path": Key(Kind.TEXT, "Where the value stands; with `.*` or `[*]` each found one is a reading.", required=True),
     "sensor": Key(Kind.TEXT, "The sensor's name: text with {key}, {@.…}, {$.…}, {topic.N} in it."),
-    "unit": Key(Kind.TEXT, "The unit of the values as sent, text with places as in `sensor`. [the register's]"),
-    "scale": Key(Kind.PLAIN, "Multiply by this first. [1]"),
-    "offset": Key(Kind.PLAIN, "Then add this, in `unit`. [0]"),
+    "unit": Key(Kind.TEXT, "The unit of the values as sent, text with places as in `sensor`. The default is the unit in the register."),
+    "scale": Key(Kind.PLAIN, "Multiply by this first. The default is 1."),
+    "offset": Key(Kind.PLAIN, "Then add this, in `unit`. The default is 0."),
 }
 FLAG: AnyMapping[str, Key] = {
     "path": Key(Kind.TEXT, "Where the quality mark stands.", required=True),
@@ -45,17 +45,17 @@ FLAG: AnyMapping[str, Key] = {
 MAPPING: AnyMapping[str, Key] = {
     "version": Key(Kind.COUNT, "Of this format: 1.", required=True),
     "topic": Key(Kind.TEXT, "The MQTT topic filter of the messages; + is one level, # the rest.", required=True),
-    "format": Key(Kind.WORD, "What the messages look like. [json]", words=SHAPES),
+    "format": Key(Kind.WORD, "What the messages look like. The default is json.", words=SHAPES),
     "gateway": Key(Kind.TEXT, "Which gateway speaks: text with {topic.N} or {$.…} in it.", required=True),
-    "district": Key(Kind.TEXT, "The gateway's district, text with such places. [as registered]"),
-    "each": Key(Kind.TEXT, "Path to the items that hold readings. [the whole message]"),
+    "district": Key(Kind.TEXT, "The gateway's district, text with such places. The default is the registered one."),
+    "each": Key(Kind.TEXT, "Path to the items that hold readings. The default is the whole message."),
     "time": Key(Kind.MAPPING, "When an item was measured.", keys=TIME),
     "sensor": Key(Kind.TEXT, "The sensor's name where a value has none of its own."),
     "values": Key(Kind.MAPPINGS, "The values in an item.", keys=VALUE),
     "flag": Key(Kind.MAPPING, "The quality of an item.", keys=FLAG),
     "names": Key(Kind.MAPPING, "Names as they come out: sensors as registered, where these differ."),
     "ignore": Key(Kind.WORDS, "Keys whose values are no readings: states, versions, counters."),
-    "numeric_text": Key(Kind.YES, 'Whether numbers may come as text: "16.2". [false]'),
+    "numeric_text": Key(Kind.YES, 'Whether numbers may come as text: "16.2".'),
 }
 _PLACE = re.compile(r"\{([^{}]*)\}")
 # What ThingsBoard and ChirpStack fix by themselves, as `format` and what a mapping may leave out.

@@ -200,7 +200,7 @@ class Admission:
                 number = int(batch.number[row])
                 reason = _LOOKUP_REASONS.get(number) or next(reason for reason, mask in reasons.items() if mask[row])
                 tally.add(reason, 1, lambda r=reason, i=row - first, a=arrival: self._tell(r, a, i))  # type: ignore[misc] # bound
-            tally.finish(arrival.payload)
+            tally.finish(_kept(arrival))
             refused[at] = tally.refused
         return refused
 
@@ -209,7 +209,7 @@ class Admission:
         message = arrival.message
         if (stranger := self.stranger(message.district, message.gateway)) is None:
             return []
-        return [Refused(*stranger, payload=arrival.payload, count=len(message.sensor))]
+        return [Refused(*stranger, payload=_kept(arrival), count=len(message.sensor))]
 
     def _tell(self, reason: Reason, arrival: Arrival, index: int) -> Refused:
         message = arrival.message
@@ -221,6 +221,20 @@ class Admission:
         content["flag"] = message.flag[index]
         # json, not msgspec: half a surrogate pair in a name is escaped, not an error.
         return Refused(reason, detail, name, moment_us, json.dumps(content).encode())
+
+
+def _kept(arrival: Arrival) -> bytes:
+    """The payload to keep of a refused message: as it came, or, where it means nothing alone, as it was understood."""
+    message = arrival.message
+    if not message.topic.startswith("spBv1.0/"):
+        return arrival.payload
+    rows = zip(message.sensor, message.time_us, message.value, message.unit, message.flag, strict=True)
+    readings = [
+        {"sensor": sensor, "time": from_us(time_us).isoformat(), "value": value, "flag": flag}
+        | ({"unit": unit} if unit is not None else {})
+        for sensor, time_us, value, unit, flag in rows
+    ]
+    return json.dumps({"readings": readings}).encode()
 
 
 class _Batch:

@@ -19,7 +19,7 @@ from city.clock import from_us, to_us
 from city.reading import Readings
 from ingest.admit import Admission, Admitted
 from ingest.message import Arrival, Refused
-from ingest.reasons import Reason
+from ingest.reasons import MENDABLE, Reason
 from store.connection import Connection
 from store.readings import ReadingWriter, Written
 from store.rejections import Rejection
@@ -128,7 +128,7 @@ def _told_before(conn: Connection, readings: Iterable[tuple[str, int]]) -> _Told
 def rejection(refused: Refused, topic: str, gateway: str, received_us: int) -> Rejection:
     """Turn a refusal into a row: long payloads are cut, with their size and hash kept in the detail."""
     payload, detail = refused.payload, refused.detail[:_KEPT_TEXT]
-    if len(payload) > _KEPT_PAYLOAD:
+    if len(payload) > _KEPT_PAYLOAD and refused.reason not in MENDABLE:  # what may be replayed is kept whole
         detail += f" (payload cut from {len(payload)} bytes, sha256 {hashlib.sha256(payload).hexdigest()})"
         payload = payload[:_KEPT_PAYLOAD]
     return Rejection(
