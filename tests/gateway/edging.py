@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -59,6 +60,10 @@ class Ear:
             while not condition():
                 self.heard.clear()
                 await self.heard.wait()
+
+    async def while_waiting(self, process: subprocess.Popen[bytes]) -> int:
+        """Go on listening until a process has ended; its exit code."""
+        return await asyncio.wait_for(asyncio.to_thread(process.wait), PATIENCE_S)
 
 
 @asynccontextmanager
