@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -52,11 +53,45 @@ def _run_all(found: Settings) -> None:
 
 
 def simulate(
-    seed: Annotated[int, typer.Option(help="Which city and story.")] = 7,
+    seed: Annotated[int, typer.Option(help="Which city and story, or which load.")] = 7,
+    sensors: Annotated[int | None, typer.Option(help="A load instead of the city: how many sensors.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Of the load: readings a second of all sensors.")] = None,
+    seconds: Annotated[float, typer.Option(help="Of the load: how long it lasts.")] = 60.0,
+    force: Annotated[bool, typer.Option("--force", help="Load a broker on another machine.")] = False,
     data: Data = None,
     mqtt_url: MqttUrl = None,
 ) -> None:
-    """Run only the simulated city's gateways against a broker (LIFELINE_MQTT_URL, or a running system's)."""
+    """Run only the simulated city's gateways against a broker (LIFELINE_MQTT_URL, or a running system's).
+
+    With --sensors, a steady load of that many sensors instead, for a bounded time.
+    """
+    if sensors is not None or rate is not None:
+        return _load(
+            1000 if sensors is None else sensors, 1000.0 if rate is None else rate, seconds, seed, force, data, mqtt_url
+        )
+    return _simulate_city(seed, data, mqtt_url)
+
+
+def _load(  # each is one option of the command
+    sensors: int, rate: float, seconds: float, seed: int, force: bool, data: Path | None, mqtt_url: str | None
+) -> None:
+    from city.clock import process_clock
+    from gateway.load import LoadSettings, run_load
+    from lifeline import endpoints, settings
+    from lifeline.roles import stop_on_signals
+
+    found = endpoints.with_running(settings.load(data=data, mqtt_url=mqtt_url))
+    stop = stop_on_signals()
+    report = run_load(LoadSettings(found.mqtt, process_clock(), sensors, rate, seconds, seed, force), stop)
+    typer.echo(
+        f"{report.confirmed:,} of {report.made:,} readings confirmed ({sensors:,} sensors, {report.gateways} gateways)"
+        f" in {report.seconds:.1f} s ({report.per_second:,.0f}/s), at most {report.behind_s:.2f} s behind"
+    )
+    if stop.interrupted:
+        raise typer.Exit(130)
+
+
+def _simulate_city(seed: int, data: Path | None, mqtt_url: str | None) -> None:
     from city.clock import process_clock
     from lifeline import endpoints, settings
     from lifeline.roles import run_role
