@@ -18,6 +18,7 @@ from store.connection import Connection
 from store.statements import statements
 
 _SQL = statements("readings")
+_MAKE_STAGE = (_SQL["make_stage"] + ";" + _SQL["empty_stage"]).encode()  # one way to the server instead of two
 _STAGED_BATCHES = 20
 _DAY_US = 86_400_000_000
 
@@ -62,9 +63,8 @@ class ReadingWriter:
         order, first = _first_of_each(readings)
         unique = readings.take(order[first])
         standing = self._put(unique) if len(unique) else (np.empty(0, np.bool_), np.empty(0), np.empty(0))
-        written = _spread(readings, order, first, standing)
-        self._keep_latest(readings.take(written.new))
-        return written
+        self._keep_latest(unique.take(standing[0]))
+        return _spread(readings, order, first, standing)
 
     def _put(self, unique: Readings) -> tuple[Mask, NDArray[np.float64], NDArray[np.float64]]:
         """Store rows without repeats among them: which are new, and the value and raw value that now stand."""
@@ -113,8 +113,7 @@ class ReadingWriter:
         return new, value, raw
 
     def _stage(self, rows: Readings) -> None:
-        self._conn.execute(_SQL["make_stage"])
-        self._conn.execute(_SQL["empty_stage"])
+        self._conn.execute(_MAKE_STAGE)
         data = copy_bytes(rows, np.arange(len(rows), dtype=np.int32))
         with self._conn.cursor() as cursor, cursor.copy(_SQL["copy_stage"]) as copy:
             copy.write(data)
@@ -126,12 +125,10 @@ class ReadingWriter:
         self._days |= days
 
     def _keep_latest(self, new: Readings) -> None:
+        """Keep the newest of each sensor; `new` is sorted by sensor and time."""
         if not len(new):
             return
-        order = np.lexsort((new.time_us, new.sensor_id))
-        ordered = new.sensor_id[order]
-        last = np.append(ordered[1:] != ordered[:-1], True)
-        newest = new.take(order[last])
+        newest = new.take(np.append(new.sensor_id[1:] != new.sensor_id[:-1], True))
         self._stage(newest)
         self._conn.execute(_SQL["lock_latest"])
         if self._conn.execute(_SQL["update_latest"]).rowcount < len(newest):

@@ -59,7 +59,8 @@ $$;
 -- with thousands of sensors that took a minute. So: by the BRIN on time, and a hash join.
 CREATE FUNCTION lifeline.refresh_bucket(width integer, at timestamptz) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
-SET enable_nestloop = off SET enable_indexscan = off SET enable_indexonlyscan = off SET random_page_cost = 1.1 AS $$
+SET enable_nestloop = off SET enable_indexscan = off SET enable_indexonlyscan = off SET enable_seqscan = off
+SET random_page_cost = 1.1 AS $$
 DECLARE
     target text := CASE width WHEN 5 THEN 'rollup_5m' WHEN 60 THEN 'rollup_1h' ELSE 'rollup_1d' END;
     source text := CASE width WHEN 60 THEN 'rollup_5m' WHEN 1440 THEN 'rollup_1h' END;
