@@ -76,6 +76,7 @@ class Keeper:
         try:
             while not wall.pause_s(0.2, self._stop):
                 with self._turn:
+                    rollups.tidy(self._conn, self._now - timedelta(days=2))  # as the keeper does every few seconds
                     for _ in rollups.keep_up(self._conn, self._now, wait_s=0.5):
                         if self._stop.is_set():
                             return
