@@ -1,51 +1,20 @@
-"""The rule books we ship are tested: every test passes, and every rule is seen to raise and seen to keep quiet."""
+"""A new city comes with rule tests, and the commands that run and list them say what there is."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from city.example import example_files
-from gateway.cityfolder import city_files
 from lifeline.cli import run_command
 from rules.book import Book
-from rules.trials.casefile import Folder, read_cases
-from rules.trials.cases import Outcome, play
-
-
-def demo_files() -> dict[str, str]:
-    return city_files(7, "http://127.0.0.1:8080/crew")
-
-
-CITIES = {"example": example_files, "demo": demo_files}
-
-
-def outcomes(files: Mapping[str, str]) -> list[Outcome]:
-    folder = Folder(files)
-    return [play(case) for name in folder.tests() for case in read_cases(folder, name)]
+from rules.trials.casefile import Folder
 
 
 def rules_of(book: Book) -> set[str]:
     return {key.partition("/")[0] for key in [*book.instances, *book.watches]}
-
-
-@pytest.mark.parametrize("city", CITIES)
-def test_every_shipped_rule_raises_and_nearly_raises_in_its_tests(city: str) -> None:
-    files = CITIES[city]()
-    found = outcomes(files)
-    assert [str(failure) for outcome in found for failure in outcome.failures] == []
-    raised = {alarm.rule for outcome in found for alarm in outcome.story.of()}
-    quiet = {
-        rule
-        for outcome in found
-        for rule in rules_of(outcome.case.books[0].book) - {alarm.rule for alarm in outcome.story.of()}
-    }
-    every = rules_of(Folder(files).checked.book)
-    assert every - raised == set()
-    assert every - quiet == set()
 
 
 def test_a_new_city_comes_with_tests_that_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,10 +22,10 @@ def test_a_new_city_comes_with_tests_that_run(tmp_path: Path, capsys: pytest.Cap
     assert run_command(["init", str(folder)]) == 0
     assert run_command(["check", str(folder)]) == 0
     capsys.readouterr()
-    assert run_command(["rules", "test", str(folder), "--only", "quiet week", "--verbose"]) == 0
+    assert run_command(["rules", "test", str(folder), "--only", "a quiet week in the underpass", "--verbose"]) == 0
     told = capsys.readouterr().out
     assert told.startswith("passed  rules/waterlogging.test.yaml:")
-    assert "1 tests in 5 files: 1 passed, 0 failed" in told
+    assert "1 tests in 7 files: 1 passed, 0 failed" in told
 
 
 def test_a_test_that_fails_fails_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
