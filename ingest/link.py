@@ -244,7 +244,7 @@ class Link:
         if self._reader in ready:
             self._reader.recv(4096)
         for delivery in intake.to_acknowledge():
-            if delivery.session == self._session:
+            if delivery.session == self._session and delivery.mid:  # what came with QoS 0 has no number
                 self._in_flight.discard(delivery.mid)
                 client.ack(delivery.mid, 1)
         if writable or client.want_write():

@@ -25,7 +25,7 @@ def mapping() -> None:
 
 
 @app.command("test")
-def test_mapping(
+def try_out(
     file: File,
     sample: Sample,
     topic: Annotated[
