@@ -31,6 +31,7 @@ _OWN: Final[Mapping[str, Callable[[Source, bytes], Message]]] = {
     "status": lifeline.status,
     "senml": senml.readings,
 }
+_SMALL: Final = MAX_READINGS  # bytes; a reading takes more than one
 _HINT = "lifeline/v1/{district}/{gateway}/readings, …/senml or …/status, or a mapping of the city for it"
 
 
@@ -66,17 +67,16 @@ class Decoders:
         Message
             Columns of readings with what was refused among them; a status; or a refusal of the whole message.
         """
-        district, gateway = place_of(topic)
         try:
             message = self._decode(topic, payload, received_us)
         except Bad as bad:
-            return Refusal(topic, bad.reason, bad.detail, district, gateway)
+            return Refusal(topic, bad.reason, bad.detail, *place_of(topic))
         except RecursionError:
-            return Refusal(topic, Reason.TOO_DEEP, "nested too deeply", district, gateway)
+            return Refusal(topic, Reason.TOO_DEEP, "nested too deeply", *place_of(topic))
         except Exception as error:  # noqa: BLE001 - a fault here must not let one message block all that follow
             detail = f"{type(error).__name__}: {short(error)}"
-            return Refusal(topic, Reason.DECODER_FAULT, detail, district, gateway)
-        if isinstance(message, ReadingsMessage) and message.published > MAX_READINGS:
+            return Refusal(topic, Reason.DECODER_FAULT, detail, *place_of(topic))
+        if len(payload) > _SMALL and isinstance(message, ReadingsMessage) and message.published > MAX_READINGS:
             detail = f"too many readings, got {message.published}, try at most {MAX_READINGS} a message"
             return Refusal(topic, Reason.TOO_MANY, detail, message.district, message.gateway)
         return message
