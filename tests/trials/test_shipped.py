@@ -25,7 +25,7 @@ def test_a_new_city_comes_with_tests_that_run(tmp_path: Path, capsys: pytest.Cap
     assert run_command(["rules", "test", str(folder), "--only", "a quiet week in the underpass", "--verbose"]) == 0
     told = capsys.readouterr().out
     assert told.startswith("passed  rules/waterlogging.test.yaml:")
-    assert "1 tests in 7 files: 1 passed, 0 failed" in told
+    assert "1 tests in 8 files: 1 passed, 0 failed" in told
 
 
 def test_a_test_that_fails_fails_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
