@@ -75,6 +75,7 @@ class Link:
         self._settings, self._clock = settings, clock
         self._decoders = decoders if decoders is not None else Decoders()
         self._topics: tuple[str, ...] = ()  # subscribed to
+        self._asked: list[str] = []  # in the last subscription
         host = settings.sparkplug_host if not settings.share else ""
         self._host_word = HostWord(host) if host else None
         self._reader, self._waker = socket.socketpair()
@@ -223,7 +224,7 @@ class Link:
         return (*nodes, *TOPICS, *(mapping.topic for mapping in self._decoders.mappings))
 
     def _subscribe(self, client: Client, topics: list[str]) -> None:
-        self._topics = self._wanted()
+        self._topics, self._asked = self._wanted(), topics
         if not topics:
             return
         if self._protocol == MQTTProtocolVersion.MQTTv5:
@@ -307,9 +308,14 @@ class Link:
     def _on_subscribe(
         self, client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
-        if any(reason.is_failure for reason in reasons):
-            self._refused = f"subscription refused ({reasons[0].getName()}), try the broker's access rules"
+        denied = {
+            topic: reason.getName() for topic, reason in zip(self._asked, reasons, strict=False) if reason.is_failure
+        }
+        if own := [reason for topic, reason in denied.items() if topic in TOPICS]:
+            self._refused = f"subscription refused ({own[0]}), try the broker's access rules"
             return
+        if denied:  # nobody may speak these here; what is ours goes on
+            log.warning("not allowed to hear %s", ", ".join(denied), extra={"action": "subscription_refused"})
         if self._subscribed_s is not None:  # to a mapping's topic, later
             return
         if self._host_word is not None:
