@@ -208,8 +208,13 @@ class Edge:
 
     async def _start(self) -> None:
         pushed = self.config.folder / PUSHED
-        if self.config.accept_push and pushed.exists() and pushed.stat().st_mtime >= self.path.stat().st_mtime:
-            await self._swap_text(pushed.read_text(encoding="utf-8"), "pushed")
+        try:
+            newer = self.config.accept_push and pushed.stat().st_mtime >= self.path.stat().st_mtime
+            text = pushed.read_text(encoding="utf-8", errors="replace") if newer else ""
+        except OSError:  # none was pushed, or it cannot be read: it is retained at the broker as well
+            text = ""
+        if text:
+            await self._swap_text(text, "pushed")
         if not self.keepers:
             await self._swap(self.config)
 

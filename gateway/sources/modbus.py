@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import struct
 from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -16,6 +17,8 @@ from gateway.config import ModbusConfig, Register
 from gateway.envelope import Row
 from gateway.sources.rows import Found
 from gateway.sources.source import SourceFailed, Surroundings, Take
+
+logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # what it complains of is told once, by the status and our log
 
 _FORMATS = {
     "int16": ">h", "uint16": ">H", "int32": ">i", "uint32": ">I", "int64": ">q", "uint64": ">Q",

@@ -48,6 +48,7 @@ class Ear:
     def __init__(self) -> None:
         self.readings: list[dict[str, Any]] = []
         self.seqs: list[int] = []
+        self.messages: list[tuple[int, list[float]]] = []  # numbers, and the values in each
         self.live: list[float] = []  # values of the sensor `live`
         self.status: dict[str, Any] = {}
         self.heard = asyncio.Event()
@@ -80,6 +81,7 @@ async def listening(broker: str, name: str = "gw-1") -> AsyncIterator[Ear]:
             else:
                 ear.seqs.append(said["seq"])
                 ear.readings += said["readings"]
+                ear.messages.append((said["seq"], [each["value"] for each in said["readings"]]))
                 ear.live += [each["value"] for each in said["readings"] if each["sensor"] == "live"]
             ear.heard.set()
 

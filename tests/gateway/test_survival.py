@@ -15,7 +15,7 @@ import pytest
 from city.errors import OutsideError
 from gateway.envelope import body
 from gateway.outbox import Outbox
-from tests.gateway.edging import listening
+from tests.gateway.edging import listening, write_config
 
 START_US = 1_782_892_800_000_000
 
@@ -139,6 +139,30 @@ async def test_a_kill_between_any_two_steps_loses_nothing(broker: str, tmp_path:
     assert len(ear.seqs) - len(set(ear.seqs)) <= 8 * len(STEPS)  # repeats: at most what was under way at a kill
     numbers = {each["time"]: each["value"] for each in ear.readings}
     assert numbers == {(START_US + n * 1_000_000) // 1000: float(n) for n in range(total)}
+
+
+async def test_a_killed_agent_takes_every_line_of_a_file_exactly_once(broker: str, tmp_path: Path) -> None:
+    total = 6000
+    source = "  - {id: f, type: file, path: f.jsonl, every: 10ms, time: {column: t, format: unix_s},"
+    path = write_config(tmp_path, broker, source + " values: [{column: v, sensor: s}]}\n", "filed")
+    command = [sys.executable, "-m", "lifeline", "gateway", "run", "--config", str(path)]
+    by_seq: dict[int, list[float]] = {}
+    async with listening(broker, "filed") as ear:
+        for part in range(3):
+            with (tmp_path / "f.jsonl").open("a") as out:
+                lines = range(part * total // 3, (part + 1) * total // 3)
+                out.writelines(f'{{"t": {1_782_892_800 + n}, "v": {n}}}\n' for n in lines)
+            process = subprocess.Popen(command, stderr=subprocess.DEVNULL)  # noqa: S603, ASYNC220 - our own words
+            await ear.until(lambda part=part: len(set(ear.values("s"))) > part * total // 3)
+            process.kill()
+            assert await ear.while_waiting(process) == -signal.SIGKILL
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)  # noqa: S603, ASYNC220 - our own words
+        await ear.until(lambda: len(set(ear.values("s"))) == total)
+        process.terminate()
+        assert await ear.while_waiting(process) == 0
+        for seq, values in ear.messages:
+            assert by_seq.setdefault(seq, values) == values  # what comes again is the same message
+    assert sorted(value for values in by_seq.values() for value in values) == list(range(total))
 
 
 class Watch:
