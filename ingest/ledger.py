@@ -16,7 +16,7 @@ from store.statements import statements
 
 _SQL = statements("ledger", package="ingest")
 _MAX_GAPS = 1000  # ranges kept for a gateway; what falls out stays missing for good
-_MAX_JUMP = 10_000  # a numbering that jumps further began anew
+_MAX_JUMP = 1_000_000  # a numbering that jumps further began anew; an outage's backlog may wait behind live messages
 
 
 @dataclass(frozen=True, slots=True)
