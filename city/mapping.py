@@ -34,7 +34,7 @@ TIME: AnyMapping[str, Key] = {
 VALUE: AnyMapping[str, Key] = {
     "path": Key(Kind.TEXT, "Where the value stands; with `.*` or `[*]` each found one is a reading.", required=True),
     "sensor": Key(Kind.TEXT, "The sensor's name: text with {key}, {@.…}, {$.…}, {topic.N} in it."),
-    "unit": Key(Kind.TEXT, "The unit of the values as sent, text with places as in `sensor`. The default is the unit in the register."),
+    "unit": Key(Kind.TEXT, "The unit of the values as sent, text as in `sensor`. The default is the register's unit."),
     "scale": Key(Kind.PLAIN, "Multiply by this first. The default is 1."),
     "offset": Key(Kind.PLAIN, "Then add this, in `unit`. The default is 0."),
 }
