@@ -156,8 +156,9 @@ async def test_a_killed_agent_takes_every_line_of_a_file_exactly_once(broker: st
             await ear.until(lambda part=part: len(set(ear.values("s"))) > part * total // 3)
             process.kill()
             assert await ear.while_waiting(process) == -signal.SIGKILL
+        ear.status = {}
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)  # noqa: S603, ASYNC220 - our own words
-        await ear.until(lambda: len(set(ear.values("s"))) == total)
+        await ear.until(lambda: len(set(ear.values("s"))) == total and ear.status.get("online") is True)
         process.terminate()
         assert await ear.while_waiting(process) == 0
         for seq, values in ear.messages:
