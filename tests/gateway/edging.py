@@ -52,6 +52,7 @@ class Ear:
         self.live: list[float] = []  # values of the sensor `live`
         self.status: dict[str, Any] = {}
         self.heard = asyncio.Event()
+        self.listening: asyncio.Task[None] | None = None
 
     def values(self, sensor: str) -> list[float]:
         return [each["value"] for each in self.readings if each["sensor"] == sensor]
@@ -59,6 +60,8 @@ class Ear:
     async def until(self, condition: Any) -> None:  # noqa: ANN401 - a function of nothing
         async with asyncio.timeout(PATIENCE_S):
             while not condition():
+                if self.listening is not None and self.listening.done():
+                    self.listening.result()  # the connection broke: say so instead of waiting in vain
                 self.heard.clear()
                 await self.heard.wait()
 
@@ -88,7 +91,8 @@ async def listening(broker: str, name: str = "gw-1") -> AsyncIterator[Ear]:
     async with client:
         await client.subscribe(f"lifeline/v1/edge/{name}/readings", qos=1)
         await client.subscribe(f"lifeline/v1/edge/{name}/status", qos=1)
-        task = asyncio.create_task(hear())
+        task = ear.listening = asyncio.create_task(hear())
+        task.add_done_callback(lambda _: ear.heard.set())
         try:
             yield ear
         finally:
