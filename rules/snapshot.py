@@ -17,6 +17,7 @@ import pickle
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from enum import Enum
 from operator import attrgetter
 from typing import Any
 
@@ -95,8 +96,19 @@ def _namer(kind: type) -> Callable[[Any], tuple[Any, ...]]:
     return lambda value: (copyreg.__newobj__, (kind,), (names, get(value)))  # type: ignore[attr-defined]  # pickle's own
 
 
+def _by_value(kind: type[Enum]) -> Callable[[Enum], tuple[type[Enum], tuple[Any]]]:
+    """A member as a call of its type with its value: Python 3.11's first releases write a look-up by name instead."""
+    return lambda member: (kind, (member.value,))
+
+
+def _enumerations() -> set[type[Enum]]:
+    named = (kind for module in _VALUES for kind in vars(importlib.import_module(module)).values())
+    return {kind for kind in named if isinstance(kind, type) and issubclass(kind, Enum) and kind.__module__ in _VALUES}
+
+
 _TYPES = _plain_types()
 _REDUCERS: Mapping[type, Callable[[Any], Any]] = {
+    **{kind: _by_value(kind) for kind in _enumerations()},
     **{kind: _reducer(kind, names) for kind, names in _TYPES.items()},
     **{kind: _namer(kind) for kind in (Alarm, Incident)},
 }
