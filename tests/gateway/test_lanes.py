@@ -70,10 +70,8 @@ def test_what_is_under_way_is_never_dropped(tmp_path: Path) -> None:
         assert outbox.dropped()[0].first_seq == 5
 
 
-async def test_live_readings_never_wait_behind_200000_of_backlog_and_each_comes_once(
-    broker: str, tmp_path: Path
-) -> None:
-    backlog, rate, live = 200_000, 100_000.0, 60
+async def test_live_readings_never_wait_behind_a_backlog_and_each_comes_once(broker: str, tmp_path: Path) -> None:
+    backlog, rate, live = 40_000, 20_000.0, 60
     clock, wall = SystemClock(), SystemClock()
     outbox = Outbox(tmp_path / "a.outbox")
     outbox.put([message(n, 100) for n in range(backlog // 100)], now_us=0)
