@@ -35,6 +35,7 @@ from gateway.waiting import first_of, unless_stopped
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _MOST_LOSSES = 200  # sensors whose losses a status names; the others are summed up
+_LOOK_AGAIN_S = 0.001
 _MOST_INBOX = 16  # messages of subscribed topics that wait to be handled
 _Failure = (aiomqtt.MqttError, OSError, TimeoutError, OutsideError)  # the line, or the disk under the outbox
 
@@ -268,7 +269,9 @@ class Agent:
                         self._idle.set()
                     await self._more.wait()
                     continue
-                await self._confirm(await self._wait(under_way, lanes.pause_s()))
+                # With nothing under way the backlog waits for its rate; its time may be up by now: look again soon.
+                pause_s = lanes.pause_s() if under_way else max(lanes.pause_s(), _LOOK_AGAIN_S)
+                await self._confirm(await self._wait(under_way, pause_s))
         finally:
             for task in under_way:
                 task.cancel()
