@@ -274,7 +274,10 @@ def _sane(request: Request) -> None:
 
 def _settings(request: Request) -> Settings:
     folder = None if request.mapping is not None else request.data
-    return with_running(load(data=folder, city=request.city, database_url=request.database_url))
+    found = with_running(load(data=folder, city=request.city, database_url=request.database_url))
+    if request.mapping is None and found.database_url is None:
+        raise InputError("backtest: no running system or database known, try --database-url, or --data FILE --mapping M")
+    return found
 
 
 def _base(request: Request, settings: Settings) -> Files:
