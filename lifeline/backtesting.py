@@ -276,7 +276,9 @@ def _settings(request: Request) -> Settings:
     folder = None if request.mapping is not None else request.data
     found = with_running(load(data=folder, city=request.city, database_url=request.database_url))
     if request.mapping is None and found.database_url is None:
-        raise InputError("backtest: no running system or database known, try --database-url, or --data FILE --mapping M")
+        raise InputError(
+            "backtest: no running system or database known, try --database-url, or --data FILE --mapping M"
+        )
     return found
 
 
