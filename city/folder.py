@@ -53,6 +53,24 @@ def read_folder(folder: Path | str) -> dict[str, str]:
     return texts
 
 
+def read_text(path: Path, what: str) -> str:
+    """One file that stands by itself. `what`: how messages call it.
+
+    Raises
+    ------
+    InputError
+        It is not there.
+    OutsideError
+        It cannot be read, or not as UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise InputError(f"{what} {path}: no such file, try another path") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise OutsideError(f"{what} {path}: {error}, try another file") from error
+
+
 def _files(root: Path) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
         raise error

@@ -44,7 +44,7 @@ class Written:
             It is no time, or none that a calendar has; the message says what it was.
         """
         if self.format in UNIX:
-            number = _number(raw)
+            number = as_number(raw)
             if number is None or not math.isfinite(number):
                 raise ValueError(f"not a number: {str(raw)[:60]!r}")
             return _sane(round(number * UNIX[self.format]), raw), False
@@ -66,7 +66,8 @@ class Written:
         return datetime.strptime(str(raw).strip(), self.format)  # noqa: DTZ007 - the zone is put to it by the caller
 
 
-def _number(raw: object) -> float | None:
+def as_number(raw: object) -> float | None:
+    """A number as others write it, also as text; None when it is none."""
     if isinstance(raw, bool) or not isinstance(raw, int | float | str):
         return None
     try:

@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 from city import gatewaykeys as known
 from city.broker_address import BrokerAddress
 from city.duration import parse_s
-from city.errors import Fault, FaultyInput, InputError, OutsideError
+from city.errors import Fault, FaultyInput, InputError
+from city.folder import read_text
 from city.keys import Key, Kind, optional, required
 from city.positions import Positions, check_keys, nearest_or_all, show
 from city.units import parse as parse_unit
@@ -40,13 +41,7 @@ _LEAST_S = 0.01
 
 def read_config(path: Path) -> GatewayConfig:
     """The configuration in a file (FaultyInput with every fault; OutsideError when it cannot be read)."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise InputError(f"gateway {path}: no such file, try another path") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise OutsideError(f"gateway {path}: {error}, try another file") from error
-    return load_config(text, path.name, path.parent)
+    return load_config(read_text(path, "gateway"), path.name, path.parent)
 
 
 def load_config(text: str, file: str, folder: Path) -> GatewayConfig:

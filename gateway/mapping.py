@@ -32,7 +32,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from city.errors import Fault, FaultyInput, InputError, OutsideError
+from city.errors import Fault, FaultyInput, InputError
+from city.folder import read_text
 from city.units import parse as parse_unit
 from city.yamlfile import Positions, check_keys, parse, show
 
@@ -122,13 +123,7 @@ class Mapping:
 
 def read_mapping(path: Path) -> Mapping:
     """The mapping in a file (FaultyInput with every fault, OutsideError when it cannot be read)."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise InputError(f"mapping {path}: no such file, try another path") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise OutsideError(f"mapping {path}: {error}, try another file") from error
-    return load_mapping(text, path.name)
+    return load_mapping(read_text(path, "mapping"), path.name)
 
 
 def load_mapping(text: str, file: str) -> Mapping:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from city.errors import InputError
-from city.written import NoZoneError, Written
+from city.written import NoZoneError, Written, as_number
 from gateway.mapping import Mapping, Profile, Template, TimeColumn, Value
 
 
@@ -66,7 +66,7 @@ class Translator:
     def __init__(self, mapping: Mapping) -> None:
         self._mapping = mapping
         self._time = _time_reader(mapping.time)
-        self._missing_numbers = frozenset(n for text in mapping.missing if (n := _number(text)) is not None)
+        self._missing_numbers = frozenset(n for text in mapping.missing if (n := as_number(text)) is not None)
         self.missing = self.ambiguous = 0
 
     def readings(self, cells: AnyMapping[str, object]) -> Iterator[Reading | Refused]:
@@ -122,7 +122,7 @@ class Translator:
 
     def _check_plausible(self, row: AnyMapping[str, object]) -> None:
         for column, (low, high) in self._mapping.plausible.items():
-            number = _number(self._cell(row, column))
+            number = as_number(self._cell(row, column))
             if number is not None and not low <= number <= high:
                 raise Refused(Why.IMPLAUSIBLE, f"{column} is {number:g}, outside {low:g} to {high:g}")
 
@@ -146,7 +146,7 @@ class Translator:
         """A number, None when it is marked as missing."""
         if raw is None or (isinstance(raw, str) and raw.strip().lower() in self._mapping.missing):
             return None
-        number = _number(raw)
+        number = as_number(raw)
         if number is not None and (number in self._missing_numbers or math.isnan(number)):
             return None
         if number is None or math.isinf(number):
@@ -196,7 +196,7 @@ class Translator:
 
 
 def _offset_us(raw: object) -> int:
-    offset_s = _number(raw)
+    offset_s = as_number(raw)
     if offset_s is None or not 0 <= offset_s <= _MOST_OFFSET_S:
         raise Refused(Why.BAD_TIME, f"an offset of {str(raw)[:60]} s")
     return round(offset_s * 1e6)
@@ -210,15 +210,6 @@ def _array(raw: object, column: str) -> list[object]:
     if not isinstance(found, list):
         raise Refused(Why.BAD_PROFILE, f"{column} is not a JSON array")
     return found
-
-
-def _number(raw: object) -> float | None:
-    if isinstance(raw, bool) or not isinstance(raw, int | float | str):
-        return None
-    try:
-        return float(raw)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _time_reader(column: TimeColumn) -> Callable[[object], tuple[int, bool]]:

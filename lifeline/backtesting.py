@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from city.errors import InputError, OutsideError
-from city.folder import bundle_hash, read_folder
+from city.folder import bundle_hash, read_folder, read_text
 from gateway.floodnet import floodnet_mapping
 from gateway.mapping import read_mapping
 from lifeline.endpoints import with_running
@@ -51,7 +51,7 @@ def files_of(path: Path, base: Files) -> Files:
         There is no such path, or no rules in it.
     """
     if path.is_file():
-        return {**base, f"rules/{path.name}": path.read_text(encoding="utf-8")}
+        return {**base, f"rules/{path.name}": read_text(path, "rules")}
     files = read_folder(path)
     if "city.yaml" in files:
         return files

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 from rich.table import Table
 
@@ -15,20 +14,14 @@ from city.clock import from_us
 from city.levels import COLOURS
 from city.words import say
 from lifeline import backtestplots
+from lifeline.templating import MARKS, environment
 from rules.notify.display import span as length
 from rules.statistics import Load
 from rules.trials.backtest import Occurrence
 from rules.trials.report import Change, Report
 from rules.trials.scores import Score
 
-_ENVIRONMENT = Environment(
-    loader=PackageLoader("lifeline"),
-    autoescape=select_autoescape(default=True, default_for_string=True),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_MARKS = {"red": "▮▮▮▮", "orange": "▮▮▮", "yellow": "▮▮", "blue": "▮"}
+_ENVIRONMENT = environment("lifeline")
 _TARGETS = ("≤ 1", "≤ 10", "< 1 %", "< 5 %", "0", "0", "< 5", "")
 _MOST_MISSED = 50
 
@@ -40,7 +33,7 @@ def page(report: Report, language: str) -> str:
         return say(f"backtest.{key}", language, **values)
 
     def level(name: str) -> Markup:
-        mark = Markup('<span class="mark {}">{}</span> ').format(name, _MARKS.get(name, ""))
+        mark = Markup('<span class="mark {}">{}</span> ').format(name, MARKS.get(name, ""))
         return mark + escape(say(f"levels.{name}", language))
 
     changes, shape = report.changes(), report.shape()

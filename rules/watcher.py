@@ -30,9 +30,9 @@ from rules.check import load_files
 from rules.effects import AlarmSet, Effect
 from rules.engine import Engine
 from rules.inputs import BundleIn, Input, ReadingsIn, TickIn, said
-from rules.keeper import Keeper
 from rules.persist import persist
 from rules.rebuild import can_replay, in_force, rebuild
+from rules.snapshotwriter import SnapshotWriter
 from store import bundle, health, journal, register, roles
 from store.connection import Connection, connect
 from store.statements import statements
@@ -80,7 +80,7 @@ def run_watcher(settings: WatcherSettings, stop: threading.Event) -> None:
             if poison[row] > 1 and row == 0:
                 raise
         if following is not None:
-            following.keeper.leave()
+            following.writer.leave()
         wait_s = 0.2 if following is not None and following.restored else min(wait_s * 2, 5.0)
         stop.wait(wait_s)
 
@@ -120,11 +120,11 @@ class _Following:
     refused: str = ""
     snapshot_s: float = 0.0  # for how long the last one kept us
     engine: Engine = field(default_factory=lambda: Engine(create))
-    keeper: Keeper = field(init=False)
+    writer: SnapshotWriter = field(init=False)
     marks: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.keeper = Keeper(self.settings.database_url, self.settings.clock, FOLLOWER)
+        self.writer = SnapshotWriter(self.settings.database_url, self.settings.clock, FOLLOWER)
 
     def run(self, stop: threading.Event) -> None:
         while not self._alone():  # another watcher holds the place: touch nothing until it is gone
@@ -140,9 +140,9 @@ class _Following:
             elif self._every("look", _LOOK_EVERY_S):
                 self._look()
             self._beat()
-            if self.keeper.done:
+            if self.writer.done:
                 self._kept()
-            if not self.keeper.busy and self._every("snapshot", self._snapshot_every_s):
+            if not self.writer.busy and self._every("snapshot", self._snapshot_every_s):
                 self._snapshot()
             if not entries:
                 journal.wait(self.news, _LOOK_EVERY_S)
@@ -285,10 +285,10 @@ class _Following:
     def _snapshot(self) -> None:
         if self.seq == 0 or self.seq < self.checkpoint:
             return
-        self.keeper.wait()  # it still reads the last copy
+        self.writer.wait()  # it still reads the last copy
         began_s = stopwatch_s()
         blocks = snapshot.freeze(self.engine.state)
-        self.keeper.save(journal.Snapshot(self.seq, self.bundle, b""), blocks)
+        self.writer.save(journal.Snapshot(self.seq, self.bundle, b""), blocks)
         self.snapshot_s = stopwatch_s() - began_s
 
     def _kept(self) -> None:
@@ -296,12 +296,12 @@ class _Following:
 
         By the connection that holds the place, so that nobody who has taken it over meanwhile misses a row.
         """
-        self.keeper.wait()
+        self.writer.wait()
         journal.trim(self.news)
 
     @property
     def _snapshot_every_s(self) -> float:
-        return max(_SNAPSHOT_EVERY_S, _SNAPSHOT_COSTS * self.snapshot_s, _WRITING_COSTS * self.keeper.took_s)
+        return max(_SNAPSHOT_EVERY_S, _SNAPSHOT_COSTS * self.snapshot_s, _WRITING_COSTS * self.writer.took_s)
 
     def _beat(self) -> None:
         if not self._every("beat", _BEAT_EVERY_S):

@@ -15,7 +15,6 @@ from ingest.reasons import Reason
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 INTEGERS: Final = {1: 8, 2: 16, 3: 32, 4: 64}  # signed data types and their bits: sent as unsigned
-UNSIGNED: Final = frozenset((5, 6, 7, 8))
 FLOAT, DOUBLE, BOOLEAN, STRING = 9, 10, 11, 12
 _MASK = (1 << 64) - 1
 

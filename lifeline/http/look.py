@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -15,17 +14,11 @@ from city.levels import Flag
 from city.quantity import QUANTITIES
 from city.words import languages, say
 from lifeline.http.data import Row
+from lifeline.templating import MARKS, environment
 from rules.notify.display import at, number, say_test, span
 from rules.notify.zone import Home
 
-MARKS = {"red": "▮▮▮▮", "orange": "▮▮▮", "yellow": "▮▮", "blue": "▮", "none": ""}
-_environment = Environment(
-    loader=PackageLoader("lifeline.http"),
-    autoescape=select_autoescape(default=True, default_for_string=True),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+_environment = environment("lifeline.http")
 
 
 def quantity(name: str, language: str) -> str:

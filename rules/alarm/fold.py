@@ -147,7 +147,7 @@ class Fold:
                 moves += self._back(sample.time_us)
                 if not (self.state.idle and instance.quiet(sample.value)):
                     turns = self._sample(instance, self.state, Moment(sample, track, tracks))
-                    moves += self._revise(instance, now_us) if turns else []
+                    moves += self._revise(instance, now_us, "later data") if turns else []
             self.evaluated_us = sample.time_us
             if sample.time_us - self.checks[-1].at_us >= CHECK_EVERY_US:
                 peak = self.alarm.peak_level if self.alarm else Level.NONE
@@ -162,7 +162,7 @@ class Fold:
         if turns:
             self.proof = (_last_usable_us(instance, tracks[instance.sensor.id]), heard.until_us)
             self.turns += turns
-        moves = self._revise(instance, now_us) if turns else []
+        moves = self._revise(instance, now_us, "silence") if turns else []
         alarm, after_s = self.alarm, f"{(heard.until_us - heard.last_us) / 1e6:.0f} s"
         if alarm is not None and not self.unknown:
             self.unknown = True
@@ -228,10 +228,10 @@ class Fold:
         del self.checks[at + 1 :]
         del self.turns[self.checks[at].turns :]
         self.state = self._replay(instance, tracks)
-        return self._revise(instance, now_us)
+        return self._revise(instance, now_us, "late data")
 
-    def _revise(self, instance: Instance, now_us: int) -> list[Moved]:
-        """Compare what the turns say with the story told; tell only what is different."""
+    def _revise(self, instance: Instance, now_us: int, why: str) -> list[Moved]:
+        """Compare what the turns say with the story told; tell only what is different. `why`: what showed it."""
         steps = steps_of(self.checks[0].state.standing, self.turns)
         same = 0
         while same < min(len(self.story), len(steps)) and _same(self.story[same].step, steps[same]):
@@ -252,13 +252,13 @@ class Fold:
             again = ""
             if step.from_level is Level.NONE:
                 again = unmoved.get(step.at_us) or (pool.pop(0) if pool else "")
-            moves.append(self._once_more(self._tell(instance, step, now_us, again), before))
+            moves.append(self._once_more(self._tell(instance, step, now_us, again), before, why))
         for name in pool:
             alarm = self.recent[name]
-            moves.append(happen(alarm, Move.RETRACTED, alarm.raised_us, "late data show that it never was"))
+            moves.append(happen(alarm, Move.RETRACTED, alarm.raised_us, f"{why} show that it never was"))
         stands = self.alarm
         if stands is not None and all(moved.alarm is not stands for moved in moves):
-            reason = "late data: it stands on, a later step did not happen"
+            reason = f"{why}: it stands on, a later step did not happen"
             moves.append(_from(happen(stands, Move.REVISED, now_us, reason), before[stands.id]))
         if stands is not None and stands.id == blind:
             self._still_blind(stands, before[blind].lost)
@@ -282,13 +282,13 @@ class Fold:
             self.alarm.level, self.alarm.cleared_us, self.alarm.condition = level, None, Condition.ACTIVE
             self.alarm.peak_level, self.alarm.latched = max(peak, level, self.alarm.lost_peak), False
 
-    def _once_more(self, moved: Moved, before: Mapping[str, Alarm]) -> Moved:
+    def _once_more(self, moved: Moved, before: Mapping[str, Alarm], why: str) -> Moved:
         """An alarm raised anew under its old id was revised, and keeps what people did with it."""
         old, alarm = before.get(moved.alarm.id), moved.alarm
         if moved.move is not Move.RAISED or old is None:
             return moved
         alarm.keep(old)
-        return _from(replace(moved, move=Move.REVISED, reason=f"late data: {moved.reason}"), old)
+        return _from(replace(moved, move=Move.REVISED, reason=f"{why}: {moved.reason}"), old)
 
     def over(self, before_us: int) -> bool:
         """Whether it has nothing to remember: idle since before an event time, and nothing stands.
@@ -321,10 +321,6 @@ class Fold:
         """Whether all turns from a place on come after all before it in event time too."""
         until_us = max((turn.at_us for turn in self.turns[:turns]), default=-1)
         return all(turn.at_us > until_us for turn in self.turns[turns:])
-
-    def needs_from_us(self, instance: Instance) -> int:
-        """From which event time on the tracks it looks at must be kept, for it to be able to refold."""
-        return self.checks[0].at_us - instance.reach_us
 
     def _replay(self, instance: Instance, tracks: Mapping[str, Track]) -> LadderState:
         """Go over the track again from the newest check point, making those after it anew; the state at its end."""

@@ -16,7 +16,7 @@ from store.connection import connect
 
 
 @dataclass
-class Keeper:
+class SnapshotWriter:
     """Keeps one follower's snapshots, one at a time.
 
     Attributes
