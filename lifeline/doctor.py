@@ -18,7 +18,7 @@ from city.errors import FaultyInput, InputError, LifelineError, OutsideError
 from lifeline.endpoints import running
 from lifeline.settings import Settings
 from rules.book import Book
-from rules.desk.roster import Escalation
+from rules.desk.plan import Escalation
 from store import bundle, migrate, roles, vitals
 from store.connection import Connection, connect, describe
 from store.health import State, graded, judge

@@ -12,7 +12,7 @@ from city.model import City
 from city.yamlfile import read
 from rules.book import Book
 from rules.desk.escalationfile import load_escalation
-from rules.desk.roster import Escalation
+from rules.desk.plan import Escalation
 from rules.language.bookfile import load_book
 
 

@@ -19,7 +19,7 @@ from rules.alarm.inhibition import Inhibition
 from rules.alarm.silence import Vigil, heard_again, raise_silence
 from rules.book import REORDER_US, Book, Instance, Rule, Watch
 from rules.desk.desk import Desk
-from rules.desk.roster import Escalation
+from rules.desk.plan import Escalation
 from rules.desk.shelving import decide, endings
 from rules.desk.stamp import Stamp
 from rules.effects import AlarmEvent, AlarmSet, Effect, FindingMade

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from city.levels import Level
 from city.reading import Readings, Sample
 from rules.book import Book
-from rules.desk.roster import Escalation
+from rules.desk.plan import Escalation
 
 
 class ReadingsIn:
@@ -81,14 +81,17 @@ class TickIn:
 
 
 class CommandKind(StrEnum):
-    """What a person can say about an incident."""
+    """What a person can say about an incident. `dispatch`: somebody is on the way; `cannot_go`: not who was asked."""
 
     ACKNOWLEDGE = "acknowledge"
     CONFIRM = "confirm"
     FALSE_ALARM = "false_alarm"
+    ANALYSE = "analyse"
     DISPATCH = "dispatch"
+    CANNOT_GO = "cannot_go"
     ON_SITE = "on_site"
     REPORT = "report"
+    NOTE = "note"
     CLOSE = "close"
 
 
@@ -118,6 +121,10 @@ class CommandIn:
         When a hold ends (None: not said), and whether it ends as soon as the condition is normal.
     level
         Up to which level to shelve; None: the level at which the alarm stands.
+    person
+        Who of `escalation.yaml` speaks, when that is known; `actor` is what people call them.
+    expected
+        The incident's version that the person saw: refused when it has moved on. None: whatever it is by now.
     """
 
     id: str
@@ -130,6 +137,8 @@ class CommandIn:
     until_us: int | None = None
     one_shot: bool = False
     level: Level | None = None
+    person: str = ""
+    expected: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +167,12 @@ def said(kind: str, payload: bytes) -> StatusIn | TickIn | CommandIn:
 
 def command_of(data: Mapping[str, Any]) -> CommandIn:
     """A command from its journal row, old or new (ValueError when its kind, level or time is none)."""
-    word, level, until_us = str(data["kind"]), data.get("level"), data.get("until_us")
+    word, level, until_us, expected = str(data["kind"]), data.get("level"), data.get("until_us"), data.get("expected")
     kind = HoldKind(word) if word in set(HoldKind) else CommandKind(word)
     actor, note, via, target = (str(data.get(key, "")) for key in ("actor", "note", "via", "target"))
     return CommandIn(
         str(data["id"]), str(data.get("incident", "")), kind, actor, note, via, target,
         None if until_us is None else int(until_us), data.get("one_shot") is True,
-        None if level is None else Level.of(str(level)),
+        None if level is None else Level.of(str(level)), str(data.get("person", "")),
+        None if expected is None else int(expected),
     )  # fmt: skip

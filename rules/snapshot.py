@@ -41,9 +41,10 @@ _VALUES = frozenset(  # modules whose types are values and do nothing when they 
     {
         "city.geo", "city.levels", "city.reading", "detectors.protocol", "rules.alarm.alarm", "rules.alarm.fold",
         "rules.alarm.holds", "rules.alarm.ladder", "rules.alarm.silence", "rules.alarm.track", "rules.conditions.truth",
-        "rules.desk.incidents", "rules.desk.roster", "rules.state",
+        "rules.desk.incidents", "rules.desk.plan", "rules.desk.roster", "rules.state",
     }
 )  # fmt: skip
+_MOVED = {("rules.desk.roster", name): "rules.desk.plan" for name in ("Chain", "ChainStep")}  # where older ones name it
 _BUILTINS = {
     ("builtins", "set"),
     ("builtins", "frozenset"),
@@ -60,6 +61,7 @@ class _Narrow(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401 - pickle's own signature
         if (module, name) in _BUILTINS:
             return super().find_class(module, name)
+        module = _MOVED.get((module, name), module)
         if module in _VALUES:
             found = super().find_class(module, name)
             if isinstance(found, type):

@@ -138,7 +138,7 @@ def fits(kind: CommandKind, incident: Row) -> bool:
         return False
     if kind is CommandKind.ACKNOWLEDGE:
         return not incident["acknowledged"]
-    return incident["stage"] in STAGES[kind][0]
+    return kind not in STAGES or incident["stage"] in STAGES[kind][0]
 
 
 def needs_note(kind: CommandKind, incident: Row) -> bool:

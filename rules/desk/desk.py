@@ -17,9 +17,9 @@ from city.geo import Place
 from city.levels import Level
 from city.model import City
 from rules.alarm.alarm import UP, Alarm, Hold, Move, Moved
-from rules.desk.incidents import STAGES, UNDER_WAY, Due, Incident, Nearby, close_alarms, refusal
+from rules.desk.incidents import ONLY_SAID, STAGES, UNDER_WAY, Due, Incident, Nearby, close_alarms, refusal
 from rules.desk.notices import notice
-from rules.desk.roster import Chain, ChainStep, Escalation
+from rules.desk.plan import Chain, ChainStep, Escalation
 from rules.desk.stamp import Stamp
 from rules.effects import AlarmSet, Effect, EscalationSet, IncidentEvent
 from rules.inputs import CommandIn, CommandKind
@@ -84,7 +84,9 @@ class Desk:
         note = f"{command.note} (by {command.via})" if command.note else f"by {command.via}"
         effects: list[Effect] = [self._event(incident, stamp, command.kind, command.actor, note)]
         moves: list[Moved] = []
-        if command.kind is not CommandKind.ACKNOWLEDGE:
+        if command.kind in ONLY_SAID:
+            return effects, moves
+        if command.kind in STAGES:
             incident.stage = STAGES[command.kind][1]
         if command.kind is CommandKind.CLOSE:
             incident.closed_us = stamp.now_us
@@ -123,7 +125,8 @@ class Desk:
         return effects
 
     def _expiry_us(self, incident: Incident) -> int | None:
-        hold_us = self.escalation.acknowledgement_expires_us.get(incident.level)
+        clocks = self.escalation.clocks.get(incident.level)
+        hold_us = clocks.expires_us if clocks else None
         if not incident.open or not incident.acknowledged or hold_us is None or incident.stage in UNDER_WAY:
             return None
         return incident.acknowledged_us + hold_us

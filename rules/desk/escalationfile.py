@@ -31,7 +31,8 @@ from rules.desk.escalationkeys import (
     SMTP,
     STEP,
 )
-from rules.desk.roster import DAYS, Chain, ChainStep, Escalation, Person, Roster, Shift
+from rules.desk.plan import Chain, ChainStep, Clocks, Escalation, Person
+from rules.desk.roster import DAYS, Roster, Shift
 from rules.language.reader import Reader
 
 FILE = "escalation.yaml"
@@ -62,7 +63,7 @@ def _read_file(written: Read, city: City) -> tuple[Escalation | None, list[Fault
         groups={n: _group(reader, d, p) for n, d, p in _items(reader, data, "groups", list)},
         channels={n: _channel(reader, d, p) for n, d, p in _items(reader, data, "channels")},
         chains={n: _chain(reader, data, n, d, p) for n, d, p in _items(reader, data, "chains")},
-        acknowledgement_expires_us=_clocks(reader, data),
+        clocks=_clocks(reader, data),
     )
     _check_targets(reader, found, data)
     return found, reader.faults
@@ -220,14 +221,14 @@ def _step(reader: Reader, whole: Mapping[str, object], data: object, path: Path)
     )  # fmt: skip
 
 
-def _clocks(reader: Reader, data: Mapping[str, object]) -> dict[Level, int]:
+def _clocks(reader: Reader, data: Mapping[str, object]) -> dict[Level, Clocks]:
     expires = {}
     for name, clock, path in _items(reader, data, "clocks"):
         if name not in {colour.word for colour in COLOURS}:
             reader.faults.append(reader.positions.key_fault(path, "not a level", show(name), "red"))
             continue
         reader.check(clock, CLOCK, path)
-        expires[Level.of(name)] = reader.duration_us(clock, "acknowledgement_expires", path)
+        expires[Level.of(name)] = Clocks(expires_us=reader.duration_us(clock, "acknowledgement_expires", path))
     return expires
 
 

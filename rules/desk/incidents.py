@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from city.geo import Place
 from city.levels import Level
 from rules.alarm.alarm import Alarm, Condition, Hold, Move, Moved, by_name, fill, happen
-from rules.desk.roster import Chain
+from rules.desk.plan import Chain
 from rules.effects import IncidentSet
 from rules.inputs import CommandIn, CommandKind
 
@@ -29,15 +29,17 @@ GROUP_US = 60 * 60 * 1_000_000
 STAGES: Mapping[CommandKind, tuple[frozenset[str], str]] = {
     CommandKind.CONFIRM: (frozenset({"raised"}), "confirmed"),
     CommandKind.FALSE_ALARM: (frozenset({"raised", "confirmed"}), "false_alarm"),
-    CommandKind.DISPATCH: (frozenset({"raised", "confirmed"}), "dispatched"),
-    CommandKind.ON_SITE: (frozenset({"raised", "confirmed", "dispatched"}), "on_site"),
+    CommandKind.ANALYSE: (frozenset({"raised", "confirmed"}), "analysed"),
+    CommandKind.DISPATCH: (frozenset({"raised", "confirmed", "analysed"}), "dispatched"),
+    CommandKind.ON_SITE: (frozenset({"raised", "confirmed", "analysed", "dispatched"}), "on_site"),
     CommandKind.REPORT: (frozenset({"dispatched", "on_site"}), "reported"),
     CommandKind.CLOSE: (
-        frozenset({"raised", "confirmed", "false_alarm", "dispatched", "on_site", "reported"}),
+        frozenset({"raised", "confirmed", "false_alarm", "analysed", "dispatched", "on_site", "reported"}),
         "closed",
     ),
 }
-NEEDS_NOTE = frozenset({CommandKind.FALSE_ALARM, CommandKind.REPORT})
+NEEDS_NOTE = frozenset({CommandKind.FALSE_ALARM, CommandKind.REPORT, CommandKind.CANNOT_GO, CommandKind.NOTE})
+ONLY_SAID = frozenset({CommandKind.CANNOT_GO, CommandKind.NOTE})  # nobody has taken it on by that
 UNDER_WAY = frozenset({"dispatched", "on_site", "reported", "closed"})
 
 
@@ -191,7 +193,7 @@ def refusal(incident: Incident | None, command: CommandIn) -> str:
         return "the incident is closed"
     if command.kind in NEEDS_NOTE and not command.note.strip():
         return f"{command.kind} needs a note"
-    if command.kind is CommandKind.ACKNOWLEDGE or not isinstance(command.kind, CommandKind):
+    if not isinstance(command.kind, CommandKind) or command.kind not in STAGES:
         return ""
     stages, _ = STAGES[command.kind]
     if incident.stage not in stages:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from city.clock import from_us
 from city.words import say
 from rules.alarm.alarm import Alarm
-from rules.desk.roster import Person
+from rules.desk.plan import Person
 from rules.effects import NoticeQueued
 
 if TYPE_CHECKING:

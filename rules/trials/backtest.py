@@ -16,7 +16,7 @@ from city.clock import stopwatch_s
 from city.levels import Level
 from detectors.registry import create
 from rules.alarm.alarm import Alarm, Condition
-from rules.desk.roster import Escalation
+from rules.desk.plan import Escalation
 from rules.effects import AlarmEvent, AlarmSet, Effect, FindingMade
 from rules.engine import Engine
 from rules.inputs import BundleIn
