@@ -97,7 +97,7 @@ def _incidents(routes: APIRouter, data: Data, clock: Clock) -> None:
         _found(data, incident)
         password = request.app.state.password
         actor = (user(request.headers, password) if password else None) or given.actor
-        seq = commands.record(data, clock, incident, given.kind, actor, given.note, "api")
+        seq = commands.record(data, clock, commands.Said(actor, given.note, "api"), incident, given.kind)
         made = commands.outcome(data, incident, seq)
         return Recorded.model_validate(
             {"seq": seq, "state": made.state, "reason": made.reason, "incident": _found(data, incident)}

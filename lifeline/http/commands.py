@@ -13,6 +13,7 @@ import msgspec
 from city.clock import Clock, SystemClock, stopwatch_s, to_us
 from city.levels import Level
 from lifeline.http.data import WAIT_S, Data, Row
+from lifeline.http.who import Who
 from rules.desk.incidents import NEEDS_NOTE, STAGES
 from rules.inputs import CommandKind, HoldKind
 from store import journal
@@ -37,10 +38,31 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Who says it, and why."""
+    """Who says it, why, and from where.
+
+    Attributes
+    ----------
+    actor, note
+        Who says it (a person's id or an account's name), and what else; cut to their longest length.
+    via
+        `link`, `console` or `api`.
+    person
+        Who of `escalation.yaml` speaks; empty when nobody of it.
+    address, role
+        Where the request came from, and what its account may do (for the audit log).
+    """
 
     actor: str
     note: str
+    via: str
+    person: str = ""
+    address: str = ""
+    role: str = ""
+
+    @classmethod
+    def of(cls, who: Who, note: str, via: str) -> Said:
+        """What an account says."""
+        return cls(who.name, note, via, who.person, who.address, who.role.word)
 
 
 def nonce() -> str:
@@ -49,24 +71,25 @@ def nonce() -> str:
 
 
 def record(
-    data: Data, clock: Clock, incident: str, kind: CommandKind, actor: str, note: str, via: str, mark: str = ""
+    data: Data, clock: Clock, said: Said, incident: str, kind: CommandKind, mark: str = "", expected: int | None = None
 ) -> int:
     """Append a command and give the watcher up to 2 s to handle it; the number of its journal row.
 
     Parameters
     ----------
-    actor, note
-        Who says it (a person's id or name), and what else; cut to their longest length.
-    via
-        `link`, `console` or `api`.
     mark
         The form's nonce.
+    expected
+        The incident's version that the person saw; the engine refuses the command when it has moved on.
     """
-    return _append(data, clock, _command(clock, kind, actor, note, via, mark) | {"incident": incident})
+    command = _command(clock, said, kind, mark) | {"incident": incident}
+    if expected is not None:
+        command["expected"] = expected
+    return _append(data, clock, command)
 
 
 def record_hold(
-    data: Data, clock: Clock, kind: HoldKind, target: str, said: Said, *, via: str, until: datetime | None = None,
+    data: Data, clock: Clock, said: Said, kind: HoldKind, target: str, *, until: datetime | None = None,
     one_shot: bool = False, level: Level | None = None,
 ) -> int:  # fmt: skip
     """Append a command about an alarm or a sensor, as `record` does.
@@ -78,7 +101,7 @@ def record_hold(
     until, one_shot, level
         When a hold ends (aware), whether it ends with the condition, and up to which level it holds.
     """
-    command = _command(clock, kind, said.actor, said.note, via, "") | {"target": target, "one_shot": one_shot}
+    command = _command(clock, said, kind, "") | {"target": target, "one_shot": one_shot}
     if until is not None:
         command["until_us"] = to_us(until)
     if level is not None:
@@ -86,15 +109,16 @@ def record_hold(
     return _append(data, clock, command)
 
 
-def _command(clock: Clock, kind: StrEnum, actor: str, note: str, via: str, mark: str) -> dict[str, object]:
-    return {
-        "id": f"{via}-{kind}-{mark[:40] or nonce()}",
+def _command(clock: Clock, said: Said, kind: StrEnum, mark: str) -> dict[str, object]:
+    command: dict[str, object] = {
+        "id": f"{said.via}-{kind}-{mark[:40] or nonce()}",
         "kind": kind.value,
-        "actor": " ".join(actor.split())[:LONGEST_ACTOR],
-        "note": note.strip()[:LONGEST_NOTE],
-        "via": via,
+        "actor": " ".join(said.actor.split())[:LONGEST_ACTOR],
+        "note": said.note.strip()[:LONGEST_NOTE],
+        "via": said.via,
         "at_us": clock.now_us(),
     }
+    return command | ({"person": said.person} if said.person else {})
 
 
 def _append(data: Data, clock: Clock, command: Mapping[str, object]) -> int:

@@ -61,7 +61,8 @@ def router(data: Data, look: Look, clock: Clock, secret: bytes) -> APIRouter:
         said = _said(data, claims, kind, incident, note)
         query = f"?said={said}" if said else ""
         if not said:
-            seq = commands.record(data, clock, claims.incident, kind, claims.person, note, "link", mark)
+            speaks = commands.Said(claims.person, note, "link", person=claims.person)
+            seq = commands.record(data, clock, speaks, claims.incident, kind, mark)
             query = f"?seq={seq}"
         if request.query_params.get("lang"):
             query += f"&lang={language_for(request)}"

@@ -71,8 +71,8 @@ def router(data: Data, clock: Clock) -> APIRouter:
     def decided(request: Request, kind: str, target: str, given: _Said, **how: Any) -> Decided:  # noqa: ANN401 - passed on
         password = request.app.state.password
         actor = (user(request.headers, password) if password else None) or given.actor
-        said = commands.Said(actor, given.note)
-        seq = commands.record_hold(data, clock, HoldKind(kind), target, said, via="api", **how)
+        said = commands.Said(actor, given.note, "api")
+        seq = commands.record_hold(data, clock, said, HoldKind(kind), target, **how)
         made = commands.hold_outcome(data, seq)
         return Decided.model_validate({"seq": seq, "state": made.state, "reason": made.reason})
 

@@ -49,7 +49,7 @@ def router(data: Data, look: Look, clock: Clock) -> APIRouter:
     ) -> Response:
         if data.row("incident", incident=incident) is None:
             raise HTTPException(404, "no such incident")
-        seq = commands.record(data, clock, incident, kind, actor, note, "console", mark)
+        seq = commands.record(data, clock, commands.Said(actor, note, "console"), incident, kind, mark)
         language = language_for(request)
         return RedirectResponse(f"/incidents/{quote(incident, safe='')}?seq={seq}&lang={language}", status_code=303)
 
