@@ -18,9 +18,9 @@ from city.levels import Level
 from city.model import City
 from rules.alarm.alarm import UP, Alarm, Hold, Move, Moved
 from rules.desk.incidents import ONLY_SAID, STAGES, UNDER_WAY, Due, Incident, Nearby, close_alarms, refusal
-from rules.desk.notices import notice
 from rules.desk.plan import Chain, ChainStep, Escalation
 from rules.desk.stamp import Stamp
+from rules.desk.telling import Telling
 from rules.effects import AlarmSet, Effect, EscalationSet, IncidentEvent
 from rules.inputs import CommandIn, CommandKind
 
@@ -41,9 +41,11 @@ class Desk:
     escalation: Escalation
     where: Callable[[Alarm], Place]
     incidents: dict[str, Incident]
+    telling: Telling = field(init=False)
     _nearby: Nearby = field(init=False)
 
     def __post_init__(self) -> None:
+        self.telling = Telling(self.city, self.escalation)
         self._nearby = Nearby(self.incidents)
 
     def take(self, moves: list[Moved], stamp: Stamp) -> list[Effect]:
@@ -205,7 +207,7 @@ class Desk:
             if person in self.escalation.people:
                 target = self.escalation.people[person]
                 due = Due(incident.round, 0, 0, stamp.now_us)
-                effects.append(notice(self, incident, target, (channel,), via, "clear", due, stamp))
+                effects += self.telling.tell(incident, target, (channel,), via, "clear", due, stamp)
 
     def _unacknowledge(self, incident: Incident, effects: list[Effect]) -> None:
         incident.acknowledged, incident.released = False, {}
@@ -253,7 +255,7 @@ class Desk:
         for person in people:
             if person.id not in told_now:
                 told_now.add(person.id)
-                effects.append(notice(self, incident, person, step.via, via, kind, due, stamp))
+                effects += self.telling.tell(incident, person, step.via, via, kind, due, stamp)
                 incident.told[person.id] = (person.name.get("en", person.id), step.via[0], via)
                 incident.owes_clear = True
         effects.append(self._due(incident, due, "fired", reason))

@@ -7,13 +7,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from city.clock import from_us
+from city.model import City
 from city.words import say
 from rules.alarm.alarm import Alarm
-from rules.desk.plan import Person
+from rules.desk.plan import Escalation, Person
 from rules.effects import NoticeQueued
 
 if TYPE_CHECKING:
-    from rules.desk.desk import Desk
     from rules.desk.incidents import Due, Incident
     from rules.desk.stamp import Stamp
 
@@ -21,7 +21,8 @@ LATE_US = 60_000_000
 
 
 def notice(
-    desk: Desk,
+    city: City,
+    escalation: Escalation,
     incident: Incident,
     person: Person,
     channels: tuple[str, ...],
@@ -39,14 +40,16 @@ def notice(
     late = stamp.now_us - due.due_us > LATE_US
     return NoticeQueued(
         key, incident.id, kind, due.round, due.step, person.id, via, channels[0], incident.level,
-        content(desk, incident, person, channels, kind), late,
+        content(city, escalation, incident, person, channels, kind), late,
     )  # fmt: skip
 
 
-def content(desk: Desk, incident: Incident, person: Person, channels: tuple[str, ...], kind: str) -> dict[str, Any]:
+def content(
+    city: City, escalation: Escalation, incident: Incident, person: Person, channels: tuple[str, ...], kind: str
+) -> dict[str, Any]:
     """Facts, addresses and channel settings, all that a notifier needs."""
     language, alarm = person.language, incident.gravest()
-    told = facts(desk, incident, alarm, language)
+    told = facts(city, incident, alarm, language)
     word = say(f"levels.{alarm.peak_level.word if kind == 'clear' else alarm.level.word}", language)
     subject = f"[{word}] {incident.title.get(language) or next(iter(incident.title.values()))}"
     return {
@@ -56,15 +59,15 @@ def content(desk: Desk, incident: Incident, person: Person, channels: tuple[str,
         "incident": incident.id,
         "facts": told,
         "to": {**person.reach, "name": person.name.get(language) or person.id},
-        "settings": {name: dict(desk.escalation.channels.get(name, {})) for name in channels},
+        "settings": {name: dict(escalation.channels.get(name, {})) for name in channels},
         "fallback": list(channels[1:]),
     }
 
 
-def facts(desk: Desk, incident: Incident, alarm: Alarm, language: str) -> dict[str, Any]:
+def facts(city: City, incident: Incident, alarm: Alarm, language: str) -> dict[str, Any]:
     """What, where, since when, how much against what, how sure, what to do, who else was told."""
-    site = desk.city.sites.get(alarm.site)
-    district = desk.city.districts.get(alarm.district)
+    site = city.sites.get(alarm.site)
+    district = city.districts.get(alarm.district)
     first = alarm.evidence[0] if alarm.evidence else None
     return {
         "what": alarm.title.get(language) or alarm.rule,
@@ -75,7 +78,7 @@ def facts(desk: Desk, incident: Incident, alarm: Alarm, language: str) -> dict[s
         "lat": incident.place.lat,
         "since": from_us(alarm.raised_us).isoformat(),
         "cleared": from_us(alarm.cleared_us).isoformat() if alarm.cleared_us is not None else None,
-        "timezone": desk.city.timezone,
+        "timezone": city.timezone,
         "level": alarm.level.word,
         "peak_level": alarm.peak_level.word,
         "sensor": alarm.scope,
