@@ -33,7 +33,7 @@ _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 CHANGING = (
     "districts", "sites", "gateways", "sensors", "latest", "gateway_ledger", "bundles", "current_bundle", "followers",
     "snapshots", "snapshot_rest", "roles", "health", "clock", "incidents", "alarms", "escalations",
-    "notices", "shelves", "sizes",
+    "notices", "shelves", "sizes", "cap_messages",
 )  # fmt: skip
 PASSING = ("clock", "sizes", "snapshot_rest")  # rows that go when they are no longer true
 STATEMENT_TIMEOUT = "30s"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,12 +18,17 @@ from lifeline.http.who import Who
 from rules.desk.incidents import NEEDS_NOTE, STAGES
 from rules.inputs import CommandKind, HoldKind
 from store import journal
+from store.connection import Connection
+from store.statements import statements
+
+Beside = Callable[[Connection, str], None]
 
 WATCHER = "watcher"
 PATIENCE_S = 2.0
 LONGEST_NOTE = 1000
 LONGEST_ACTOR = 80
 _LOOK_EVERY_S = 0.05
+_SQL = statements("commands", package="lifeline.http")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +77,24 @@ def nonce() -> str:
 
 
 def record(
-    data: Data, clock: Clock, said: Said, incident: str, kind: CommandKind, mark: str = "", expected: int | None = None
-) -> int:
+    data: Data, clock: Clock, said: Said, incident: str, kind: CommandKind, mark: str = "", expected: int | None = None,
+    beside: Beside | None = None,
+) -> int:  # fmt: skip
     """Append a command and give the watcher up to 2 s to handle it; the number of its journal row.
 
     Parameters
     ----------
     mark
-        The form's nonce.
+        The form's nonce: the same form with the same words again is the same command, and its first row is the answer.
     expected
         The incident's version that the person saw; the engine refuses the command when it has moved on.
+    beside
+        Writes what belongs to the command (photos), in its transaction; given the connection and the command's id.
     """
     command = _command(clock, said, kind, mark) | {"incident": incident}
     if expected is not None:
         command["expected"] = expected
-    return _append(data, clock, command)
+    return _append(data, clock, command, mark, beside)
 
 
 def record_hold(
@@ -121,13 +130,35 @@ def _command(clock: Clock, said: Said, kind: StrEnum, mark: str) -> dict[str, ob
     return command | ({"person": said.person} if said.person else {})
 
 
-def _append(data: Data, clock: Clock, command: Mapping[str, object]) -> int:
+def _append(
+    data: Data, clock: Clock, command: Mapping[str, object], mark: str = "", beside: Beside | None = None
+) -> int:
+    form = _form(command) if mark else ""
     with data.connections.connection(timeout=WAIT_S) as conn, conn.transaction():
-        seq = journal.append(conn, "command", msgspec.json.encode(command), clock.now())
+        seq = _sent_before(conn, form) if form else None
+        if seq is None:
+            if beside is not None:
+                beside(conn, str(command["id"]))
+            seq = journal.append(conn, "command", msgspec.json.encode(command), clock.now())
+            if form:
+                conn.execute(_SQL["mark"], {"mark": form, "seq": seq})
     wall, began = SystemClock(), stopwatch_s()
     while not handled(data, seq) and stopwatch_s() - began < PATIENCE_S:
         wall.pause_s(_LOOK_EVERY_S)
     return seq
+
+
+def _form(command: Mapping[str, object]) -> str:
+    """What makes a form's second submission the same: its mark, who sent it, about what, and the words in it."""
+    said = "\0".join(str(command.get(key, "")) for key in ("id", "incident", "actor", "person", "note"))
+    return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+
+def _sent_before(conn: Connection, form: str) -> int | None:
+    """The journal row of the same form, sent before; waits for one that is being sent now."""
+    conn.execute(_SQL["lock_mark"], {"mark": form})
+    row = conn.execute(_SQL["marked"], {"mark": form}).fetchone()
+    return int(row[0]) if row else None
 
 
 def handled(data: Data, seq: int) -> bool:

@@ -33,7 +33,7 @@ WITHOUT_POLICY = {
 HISTORY = {
     "readings", "kept_readings", "rollup_5m", "rollup_1h", "rollup_1d", "dirty_buckets", "rejections", "journal",
     "hearing", "deafness", "findings", "incident_events", "alarm_events", "hold_events", "meta", "migrations",
-    "readers", "packed",
+    "readers", "packed", "attachments", "command_marks",
 }  # fmt: skip
 
 
@@ -94,6 +94,10 @@ _OF_EACH_DISTRICT = (
        now(), now(), 'li', 'x', 'page')""",
     "INSERT INTO lifeline.hold_events VALUES ('he' || %(n)s, now(), 'r/' || %(sensor)s, 'shelved', 'li', '', '')",
     "INSERT INTO lifeline.gateway_ledger (gateway, online) VALUES (%(gateway)s, true)",
+    """INSERT INTO lifeline.attachments VALUES (repeat('a', 63) || %(n)s, 'i' || %(n)s, 'li', now(), 'c', 'image/jpeg',
+       1, 1, 'x')""",
+    """INSERT INTO lifeline.cap_messages VALUES ('c' || %(n)s, 'i' || %(n)s, 'e' || %(n)s, 'Alert', 'Actual', 'draft', 4,
+       now(), NULL, '', '', '', '{}', '<alert/>')""",
 )
 
 
