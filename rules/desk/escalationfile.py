@@ -30,6 +30,7 @@ from rules.desk.escalationkeys import (
     SHIFT,
     SMTP,
     STEP,
+    WEEKLY,
 )
 from rules.desk.plan import Chain, ChainStep, Clocks, Escalation, Person
 from rules.desk.roster import DAYS, Roster, Shift
@@ -126,7 +127,7 @@ def _roster(reader: Reader, whole: Mapping[str, object], name: str, data: Mappin
     for at, shift in enumerate(shifts):
         here: Path = (*path, "shifts", at)
         reader.check(shift, SHIFT, here)
-        if not isinstance(shift, Mapping) or not all(key in shift for key in SHIFT):
+        if not isinstance(shift, Mapping) or not all(key in shift for key in WEEKLY):
             continue
         if not isinstance(people, Mapping) or not _names(people, shift["person"]):
             known = people if isinstance(people, Mapping) else ()

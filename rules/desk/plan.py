@@ -15,20 +15,25 @@ MINUTE_US = 60_000_000
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who can be told; `reach` has the addresses (`email`, `webhook`, `phone`)."""
+    """Somebody who can be told.
+
+    `reach` has the addresses (`email`, `webhook`, `phone`, `mqtt`, `apprise`); `account` is their name in the console.
+    """
 
     id: str
     name: Mapping[str, str]
     language: str
     reach: Mapping[str, str]
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ChainStep:
     """Tell `notify` through the first of `via` (the rest stand by) `after_us` after the round began.
 
-    `unless`: skipped when the incident has come so far by then (see `MET`). Repeats every `repeat_us` until `until`,
-    at most `times` times (0: no cap; a red incident never has one). `levels`: only these; empty means all.
+    `unless`: skipped when the incident has come so far by then (`acknowledged`, `confirmed`, `dispatched`, `on_site`).
+    Repeats every `repeat_us` until `until`, at most `times` times (0: no cap; a red incident never has one).
+    `levels`: only these; empty means all.
     """
 
     notify: str
