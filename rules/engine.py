@@ -16,6 +16,7 @@ from detectors.protocol import Detector
 from rules.alarm.alarm import Alarm, Move, Moved, happen
 from rules.alarm.fold import Fold, Heard
 from rules.alarm.inhibition import Inhibition
+from rules.alarm.platform import take_platform
 from rules.alarm.silence import Vigil, heard_again, raise_silence
 from rules.book import REORDER_US, Book, Instance, Rule, Watch
 from rules.desk.desk import Desk
@@ -23,7 +24,7 @@ from rules.desk.plan import Escalation
 from rules.desk.shelving import decide, endings
 from rules.desk.stamp import Stamp
 from rules.effects import AlarmEvent, AlarmSet, Effect, FindingMade
-from rules.inputs import BundleIn, CommandIn, HoldKind, Input, ReadingsIn, StatusIn, TickIn
+from rules.inputs import BundleIn, CommandIn, HoldKind, Input, PlatformIn, ReadingsIn, StatusIn, TickIn
 from rules.intake import Intake
 from rules.state import State
 
@@ -72,6 +73,8 @@ class Engine:
                 return [*map(FindingMade, findings), *self._effects(moves, stamp)]
             case StatusIn(gateway, online, _, received):
                 return self._effects(self._status(gateway, received) if online else [], stamp)
+            case PlatformIn():
+                return self._effects(take_platform(state.platform, entry, self._desk.escalation.platform), stamp)
             case TickIn(now, heard, listening):
                 state.hearing.listening_us = max(state.hearing.listening_us, listening)
                 effects = self._effects(self._tick(min(now, heard)), stamp)
@@ -240,6 +243,7 @@ class Engine:
         """Every alarm that something remembers (a snapshot of an older version lists none)."""
         yield from (fold.alarm for fold in self.state.folds.values() if fold.alarm is not None)
         yield from self.state.hearing.alarms.values()
+        yield from self.state.platform.values()
         for incident in self.state.incidents.values():
             yield from incident.alarms.values()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -142,6 +142,28 @@ class CommandIn:
 
 
 @dataclass(frozen=True, slots=True)
+class PlatformIn:
+    """A part of Lifeline itself fails, or works again.
+
+    Attributes
+    ----------
+    name, scope
+        Which part: `channel` and the channel's name; the alarm is `platform-<name>/<scope>`.
+    state
+        `fault` or `ok`.
+    detail
+        What is seen, for people.
+    """
+
+    name: str
+    scope: str
+    state: str
+    detail: str
+    at_us: int
+    level: Level = Level.ORANGE
+
+
+@dataclass(frozen=True, slots=True)
 class BundleIn:
     """The city folder changed: everything that follows is decided by this book."""
 
@@ -150,19 +172,28 @@ class BundleIn:
     escalation: Escalation
 
 
-Input = ReadingsIn | StatusIn | TickIn | CommandIn | BundleIn
+Input = ReadingsIn | StatusIn | TickIn | CommandIn | PlatformIn | BundleIn
 
 
-def said(kind: str, payload: bytes) -> StatusIn | TickIn | CommandIn:
-    """What a journal row of kind `status`, `tick` or `command` says."""
+def said(kind: str, payload: bytes) -> StatusIn | TickIn | CommandIn | PlatformIn:
+    """What a journal row of kind `status`, `tick`, `command` or `platform` says."""
     data = msgspec.json.decode(payload)
     match kind:
         case "tick":
             return TickIn(data["now_us"], data["heard_us"], data["listening_us"])
         case "status":
             return StatusIn(data["gateway"], data["online"], data["time_us"], data["received_us"])
+        case "platform":
+            level = Level.of(str(data.get("level", "orange")))
+            name, scope, state = str(data["name"]), str(data["scope"]), str(data["state"])
+            return PlatformIn(name, scope, state, str(data.get("detail", "")), int(data["at_us"]), level)
         case _:
             return command_of(data)
+
+
+def platform_row(said: PlatformIn) -> bytes:
+    """The payload of its journal row."""
+    return msgspec.json.encode({**asdict(said), "level": said.level.word})
 
 
 def command_of(data: Mapping[str, Any]) -> CommandIn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from detectors.protocol import Verdict
+from rules.alarm.alarm import Alarm
 from rules.alarm.fold import Fold
 from rules.alarm.holds import Holds
 from rules.alarm.silence import Hearing
@@ -15,7 +16,10 @@ from rules.desk.incidents import Incident
 
 @dataclass
 class State:
-    """`now_us` is the time of the last row. `folds`, by instance key: those that have something to remember."""
+    """`now_us` is the time of the last row. `folds`, by instance key: those that have something to remember.
+
+    `platform`: what stands of Lifeline itself, by key.
+    """
 
     tracks: Tracks = field(default_factory=lambda: Tracks(REORDER_US))
     folds: dict[str, Fold] = field(default_factory=dict)
@@ -23,5 +27,6 @@ class State:
     incidents: dict[str, Incident] = field(default_factory=dict)
     holds: Holds = field(default_factory=Holds)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
+    platform: dict[str, Alarm] = field(default_factory=dict)
     now_us: int = 0
     evaluated: int = 0

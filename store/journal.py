@@ -19,7 +19,7 @@ from store.connection import Connection
 from store.statements import statements
 
 _SQL = statements("journal")
-Kind = Literal["readings", "status", "tick", "command", "bundle"]
+Kind = Literal["readings", "status", "tick", "command", "bundle", "platform"]
 
 _PIECE_BYTES = 4 << 20  # of a snapshot in one row
 _MAGIC = b"LLR1"
