@@ -42,6 +42,8 @@ class Rule:
         Its alarms, once over, stay listed until a person resets them.
     inhibited_by
         (rule, same): held while an alarm of that rule stands in the same sensor, site, gateway, district or city.
+    drill
+        The exercise that it is run for; empty for the city's own.
     """
 
     id: str
@@ -55,6 +57,7 @@ class Rule:
     latch: bool = False
     inhibited_by: tuple[tuple[str, str], ...] = ()
     logic: str = ""
+    drill: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class Instance:
             title=words(self.rule.title, seen), raised_us=step.at_us, level=step.to_level, peak_level=step.to_level,
             late=now_us - step.at_us > late_us,
             evidence=step.evidence, guidance=words(self.rule.guidance, seen), escalate=self.rule.escalate,
-            latching=self.rule.latch, gateway=self.sensor.gateway,
+            latching=self.rule.latch, gateway=self.sensor.gateway, drill=self.rule.drill,
         )  # fmt: skip
 
 
@@ -139,8 +142,7 @@ class Watch:
             sensor=self.sensor.id if self.sensor else None, site=self.site, district=self.district, domain="platform",
             title=words(self.rule.title, seen), raised_us=raised_us, level=self.level, peak_level=self.level,
             late=False, guidance=words(self.rule.guidance, seen), escalate=self.rule.escalate, diagnostic=True,
-            latching=self.rule.latch,
-            gateway=self.gateway.id,
+            latching=self.rule.latch, gateway=self.gateway.id, drill=self.rule.drill,
         )  # fmt: skip
 
 

@@ -85,6 +85,7 @@ class IncidentSet:
     first_alarm: str
     chain: str
     chain_version: str
+    drill: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,7 @@ class NoticeQueued:
     level: Level
     content: Mapping[str, Any]
     late: bool
+    drill: str = ""
 
 
 @dataclass(frozen=True, slots=True)

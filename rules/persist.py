@@ -73,7 +73,7 @@ def _alarm(effect: AlarmSet, at: datetime) -> Mapping[str, Any]:
         "acknowledged": alarm.acknowledged, "hold": alarm.hold, "hold_reason": alarm.hold_reason,
         "latched": alarm.latched, "gateway": alarm.gateway, "raised_at": _time(alarm.raised_us),
         "cleared_at": _time(alarm.cleared_us), "late": alarm.late, "incident": alarm.incident or None,
-        "title": Jsonb(dict(alarm.title)),
+        "title": Jsonb(dict(alarm.title)), "drill": alarm.drill,
     }  # fmt: skip
 
 
@@ -110,6 +110,7 @@ def _incident(effect: IncidentSet, at: datetime) -> Mapping[str, Any]:
     return {
         **asdict(effect), "incident": effect.id, "title": Jsonb(dict(effect.title)),
         "opened_at": _time(effect.opened_us), "closed_at": _time(effect.closed_us),
+        "drill": effect.drill != "", "drill_id": effect.drill,
     }  # fmt: skip
 
 
@@ -122,7 +123,8 @@ def _escalation(effect: EscalationSet, at: datetime) -> Mapping[str, Any]:
 
 
 def _notice(effect: NoticeQueued, at: datetime) -> Mapping[str, Any]:
-    return {**asdict(effect), "notice": effect.id, "content": Jsonb(dict(effect.content)), "at": at}
+    drill = effect.drill != ""
+    return {**asdict(effect), "notice": effect.id, "content": Jsonb(dict(effect.content)), "at": at, "drill": drill}
 
 
 def _finding(effect: FindingMade, at: datetime) -> Mapping[str, Any]:

@@ -91,6 +91,8 @@ class Alarm:
         Whether it stands one level up because its sensor fell silent, and the highest level it had so.
     gateway
         Its sensor's gateway, or the gateway it is about.
+    drill
+        The exercise it belongs to; empty for a real one.
     """
 
     id: str
@@ -124,6 +126,7 @@ class Alarm:
     lost: bool = False
     lost_peak: Level = Level.NONE
     gateway: str = ""
+    drill: str = ""
 
     @property
     def stands(self) -> bool:
@@ -196,10 +199,14 @@ def state(condition: str, acknowledged: bool, hold: str, latched: bool) -> str:
     return "normal" if acknowledged or hold or condition == Condition.RETRACTED else "returned_unacknowledged"
 
 
-def alarm_id(rule: str, scope: str, raised_us: int) -> str:
-    """A short id, the same for the same occurrence whenever it is computed again from the journal."""
-    digest = hashlib.sha256(f"{rule}\0{scope}\0{raised_us}".encode()).digest()
-    return "A-" + base64.b32encode(digest[:7]).decode().rstrip("=")
+def alarm_id(rule: str, scope: str, raised_us: int, drill: str = "") -> str:
+    """A short id, the same for the same occurrence whenever it is computed again from the journal.
+
+    An exercise's begin with `AX-`, a real one's with `A-`.
+    """
+    name = f"{drill}\0{rule}" if drill else rule
+    digest = hashlib.sha256(f"{name}\0{scope}\0{raised_us}".encode()).digest()
+    return ("AX-" if drill else "A-") + base64.b32encode(digest[:7]).decode().rstrip("=")
 
 
 class Move(StrEnum):

@@ -220,7 +220,8 @@ class Fold:
 
     def _new_id(self, instance: Instance, raised_us: int) -> str:
         """An id that no alarm has, not even one that was raised at this instant before late data moved it."""
-        ids = (alarm_id(instance.rule.id, instance.sensor.id, raised_us + extra) for extra in count())
+        rule, scope = instance.rule, instance.sensor.id
+        ids = (alarm_id(rule.id, scope, raised_us + extra, rule.drill) for extra in count())
         return next(name for name in ids if name not in self.recent)
 
     def _refold(self, instance: Instance, tracks: Mapping[str, Track], from_us: int, now_us: int) -> list[Moved]:

@@ -127,7 +127,7 @@ def raise_silence(
     `standing`: the alarms that stand behind its gateway; those on sensors become the evidence of a silent gateway.
     """
     at_us = since_us + watch.after_us
-    alarm = watch.alarm(alarm_id(watch.rule.id, watch.scope, at_us), at_us)
+    alarm = watch.alarm(alarm_id(watch.rule.id, watch.scope, at_us, watch.rule.drill), at_us)
     hearing.alarms[watch.key] = alarm
     quantity = watch.sensor.quantity.id if watch.sensor else "messages"
     evidence = [Evidence(watch.scope, quantity, "", None, since_us, 0, watch.written, "true")]

@@ -146,7 +146,7 @@ class Desk:
             chain = self.escalation.chains.get(alarm.escalate)
             incident = Incident(
                 self._new_id(alarm), alarm.site, alarm.district, place, self._title(alarm), alarm.id, alarm.diagnostic,
-                alarm.raised_us, alarm.raised_us, chain,
+                alarm.raised_us, alarm.raised_us, chain, drill=alarm.drill,
             )  # fmt: skip
             self.incidents[incident.id] = incident
             self._nearby.note(incident)

@@ -67,6 +67,8 @@ class Incident:
         Whether somebody was told of something that has not been told to be over.
     released
         The alarms whose holds ended when the round began, and which: they have stood for longer.
+    drill
+        The exercise it belongs to; empty for a real one.
     """
 
     id: str
@@ -91,6 +93,7 @@ class Incident:
     told: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     owes_clear: bool = False
     released: dict[str, Hold] = field(default_factory=dict)
+    drill: str = ""
 
     def __setstate__(self, state: tuple[Any, Any]) -> None:
         fill(self, by_name(state))
@@ -122,7 +125,7 @@ class Incident:
         return IncidentSet(
             self.id, self.site, self.district, self.level, self.peak_level, self.stage, self.acknowledged,
             self.opened_us, self.closed_us, dict(self.title), self.first_alarm,
-            self.chain.id if self.chain else "", self.chain.version if self.chain else "",
+            self.chain.id if self.chain else "", self.chain.version if self.chain else "", self.drill,
         )  # fmt: skip
 
 

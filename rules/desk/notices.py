@@ -40,7 +40,7 @@ def notice(
     late = stamp.now_us - due.due_us > LATE_US
     return NoticeQueued(
         key, incident.id, kind, due.round, due.step, person.id, via, channels[0], incident.level,
-        content(city, escalation, incident, person, channels, kind), late,
+        content(city, escalation, incident, person, channels, kind), late, incident.drill,
     )  # fmt: skip
 
 
