@@ -1,7 +1,8 @@
-"""Who may see and write what: three group roles, settled after each migration, and log-ins made of them.
+"""Who may see and write what: four group roles, settled after each migration, and log-ins made of them.
 
 - `city_reader` sees the views of schema `city`, nothing else; a log-in may be held to some districts.
 - `city_writer` runs recorder, watcher, notifier, API and keeper: it appends, and cannot rewrite what happened.
+- `city_console` is what the API turns into while it reads for somebody: it sees what their districts let it see.
 - `city_views` owns the views and no table, so that the tables' row policies hold for whoever looks through a view.
 
 Roles belong to the whole server. Who migrates needs the right to make them (or to find them made).
@@ -26,16 +27,21 @@ from store.statements import statements
 log = logging.getLogger(__name__)
 
 _SQL = statements("grants")
-_GROUPS = ("city_views", "city_reader", "city_writer")
+CONSOLE = "city_console"
+_GROUPS = ("city_views", "city_reader", "city_writer", CONSOLE)
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 # Rows that say how things are now. Everything else is history: it can be added to.
 CHANGING = (
     "districts", "sites", "gateways", "sensors", "latest", "gateway_ledger", "bundles", "current_bundle", "followers",
     "snapshots", "snapshot_rest", "roles", "health", "clock", "incidents", "alarms", "escalations",
-    "notices", "shelves", "sizes", "cap_messages",
+    "notices", "shelves", "sizes", "incident_clocks", "cap_messages",
 )  # fmt: skip
-PASSING = ("clock", "sizes", "snapshot_rest")  # rows that go when they are no longer true
+# Tables without a policy by district that the API reads: about no district, or shown only beside a row that has one.
+OPEN = (
+    "roles", "health", "clock", "current_bundle", "bundles", "latest", "gateway_ledger", "readings", "kept_readings",
+)  # fmt: skip
+PASSING = ("clock", "sizes", "snapshot_rest", "sessions")  # rows that go when they are no longer true
 STATEMENT_TIMEOUT = "30s"
 
 
@@ -77,6 +83,7 @@ def _settle(conn: Connection, missing: Sequence[str]) -> None:
     conn.execute(_SQL["join_views"])
     conn.execute(_SQL["own_views"])
     conn.execute(_SQL["reader"])
+    conn.execute(_literal("console", open=list(OPEN)))
     conn.execute(_literal("writer", changing=list(CHANGING), passing=list(PASSING)))
 
 

@@ -1,6 +1,6 @@
 -- name: may_settle
 -- The group roles that are missing, whether this user may make roles, and whether it owns schema `city`.
-SELECT ARRAY(SELECT n FROM unnest(ARRAY['city_views', 'city_reader', 'city_writer']) AS n
+SELECT ARRAY(SELECT n FROM unnest(ARRAY['city_views', 'city_reader', 'city_writer', 'city_console']) AS n
              WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = n)),
        (SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user),
        (SELECT pg_has_role(current_user, nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'city'),
@@ -19,12 +19,19 @@ SELECT pg_advisory_xact_lock(7234017283807667205)
 DO $$ BEGIN CREATE ROLE {role} NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$
 
 -- name: join_views
--- The migrating user owns what the views' role owns, so that later migrations may change views.
-DO $$ BEGIN
-    IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
-       AND NOT pg_has_role(current_user, 'city_views', 'USAGE') THEN
-        EXECUTE format('GRANT city_views TO %I', current_user);
-    END IF;
+-- The migrating user owns what the views' role owns, so that later migrations may change views; and may read as the
+-- console does, as every writer may.
+DO $$
+DECLARE
+    joined text;
+BEGIN
+    FOREACH joined IN ARRAY ARRAY['city_views', 'city_console'] LOOP
+        IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+           AND NOT pg_has_role(current_user, joined, 'USAGE') THEN
+            EXECUTE format('GRANT %I TO %I', joined, current_user);
+        END IF;
+    END LOOP;
+    GRANT city_console TO city_writer;
 END $$
 
 -- name: own_views
@@ -49,6 +56,22 @@ END $$
 -- A reader sees schema `city`, nothing else.
 GRANT USAGE ON SCHEMA city TO city_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA city TO city_reader
+
+-- name: console
+-- The console reads views, tables that have a policy, and the few that need none; never accounts, keys or the log.
+DO $$
+DECLARE
+    found text;
+BEGIN
+    GRANT USAGE ON SCHEMA lifeline, city TO city_console;
+    GRANT SELECT ON ALL TABLES IN SCHEMA city TO city_console;
+    FOR found IN
+        SELECT relname FROM pg_class WHERE relnamespace = 'lifeline'::regnamespace AND relkind IN ('r', 'p')
+        AND NOT relispartition AND (relrowsecurity OR relname = ANY (%(open)s::text[]))
+    LOOP
+        EXECUTE format('GRANT SELECT ON lifeline.%%I TO city_console', found);
+    END LOOP;
+END $$
 
 -- name: writer
 -- A writer appends; it changes only rows that say how things are now. What is in no list can be appended to and read.
