@@ -36,6 +36,7 @@ CHANGING = (
     "districts", "sites", "gateways", "sensors", "latest", "gateway_ledger", "bundles", "current_bundle", "followers",
     "snapshots", "snapshot_rest", "roles", "health", "clock", "incidents", "alarms", "escalations",
     "notices", "shelves", "sizes", "incident_clocks", "cap_messages",
+    "accounts", "tokens", "sessions",
 )  # fmt: skip
 # Tables without a policy by district that the API reads: about no district, or shown only beside a row that has one.
 OPEN = (
