@@ -28,7 +28,7 @@ class Checked:
 def load_files(files: Mapping[str, str]) -> Checked:
     """The city, its book and its escalation from a folder's files; FaultyInput with every fault of all of them."""
     city, faults = load_city_faults(files)
-    escalation, more = load_escalation(files, city)
+    escalation, more = load_escalation(files, city, whole=not faults)
     chains = escalation.chains if escalation else _named_chains(files)
     book, others = load_book(files, city, chains, whole=not faults)
     _, unmapped = load_mappings(files)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from city.gatewaykeys import GATEWAY, SOURCES
 from city.load import CITY
 from city.mapping import FLAG, MAPPING
-from rules.desk.escalationkeys import CHANNELS, ESCALATION
+from rules.desk.escalationkeys import CHANNELS, ESCALATION, ROSTER, SHIFT, WEEKLY
 from rules.language.grammar import CALENDAR_FILE, FILE
 from rules.language.schema import Schema, condition_defs, document, mapping
 from rules.trials.caseschema import tests_schema
@@ -33,8 +33,11 @@ def _escalation() -> Schema:
     channel = {"type": "object", "properties": {"type": {"enum": list(CHANNELS), "description": "How it travels."}},
                "required": ["type"], "allOf": kinds}  # fmt: skip
     channels = {"type": "object", "additionalProperties": channel}
+    shift = {**mapping(SHIFT), "oneOf": [{"required": list(WEEKLY)}, {"required": ["ical"]}]}
+    roster = mapping(ROSTER, {"shifts": {"type": "array", "items": shift, "minItems": 1}})
+    rosters = {"type": "object", "additionalProperties": roster}
     says = "Who is told, through which channels, and what happens when nobody answers."
-    return document("Escalation", says, mapping(ESCALATION, {"channels": channels}))
+    return document("Escalation", says, mapping(ESCALATION, {"channels": channels, "rosters": rosters}))
 
 
 def _city() -> Schema:

@@ -1,158 +1,94 @@
-"""Reads `escalation.yaml`: people, rosters, groups, channels and chains; every fault at once, with file:line:column."""
+"""Reads `escalation.yaml`: people, groups, and the rest by its own readers; every fault at once, with its place."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections.abc import Mapping
-from datetime import time
-from typing import Any
-from zoneinfo import ZoneInfo
 
 from city.errors import Fault
-from city.identity import PLAIN_ID, id_problem, read_name
-from city.levels import COLOURS, Level
+from city.identity import read_name
 from city.model import City
 from city.positions import Path, nearest_or_all, show
 from city.words import languages
 from city.yamlfile import Read, read
-from rules.desk.escalationkeys import (
-    CHAIN,
-    CHANNELS,
-    CLOCK,
-    ESCALATION,
-    MET,
-    PERSON,
-    REACH,
-    REPEAT,
-    ROSTER,
-    SHIFT,
-    SMTP,
-    STEP,
-    WEEKLY,
-)
-from rules.desk.plan import Chain, ChainStep, Clocks, Escalation, Person
-from rules.desk.roster import DAYS, Roster, Shift
+from rules.desk.chainfile import read_chain
+from rules.desk.channelfile import read_channel
+from rules.desk.deskfile import read_clocks, read_desks, read_grouping, read_heartbeat, read_platform
+from rules.desk.escalationkeys import ESCALATION, PERSON, REACH
+from rules.desk.plan import Escalation, Person
+from rules.desk.rosterfile import RosterReader
+from rules.language.calendarfile import load_calendars
 from rules.language.reader import Reader
 
 FILE = "escalation.yaml"
-_HOUR = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00")
 
 
-def load_escalation(files: Mapping[str, str], city: City) -> tuple[Escalation | None, list[Fault]]:
-    """The escalation of a city folder; an empty one when the file is missing, None with the faults if there are any."""
+def load_escalation(
+    files: Mapping[str, str], city: City, *, whole: bool = True
+) -> tuple[Escalation | None, list[Fault]]:
+    """The escalation of a city folder; an empty one when the file is missing, None with the faults if there are any.
+
+    Parameters
+    ----------
+    files
+        The folder: the file itself, and the calendars (`calendar.yaml`, `*.ics`) it goes by.
+    city
+        Whose districts and domains it may name.
+    whole
+        The city has no faults of its own, so that a district which is not there is a fault.
+    """
     if FILE not in files:
         return Escalation(), []
     written = read(files[FILE], FILE)
     if not written.whole:
         return None, written.faults
-    found, faults = _read_file(written, city)
-    faults = [*written.faults, *written.positions.fresh(faults)]
+    calendars, _ = load_calendars(files, city.timezone)  # its faults are told where rules are read
+    reader = Reader(written.positions, city, [], whole=whole, calendars=calendars)
+    found = _read_file(reader, written, files)
+    faults = [*written.faults, *written.positions.fresh(reader.faults)]
     return (None, faults) if faults else (found, [])
 
 
-def _read_file(written: Read, city: City) -> tuple[Escalation | None, list[Fault]]:
-    data, positions = written.data, written.positions
-    reader = Reader(positions, city, [])
+def _read_file(reader: Reader, written: Read, files: Mapping[str, str]) -> Escalation | None:
+    data = written.data
     reader.check(data, ESCALATION, ())
     if not isinstance(data, Mapping):
-        return None, reader.faults
+        return None
+    people = {name: _person(reader, name, one, path) for name, one, path in reader.entries(data, "people")}
+    rosters = RosterReader(reader, files, people)
+    chains = {name: read_chain(reader, data, name, one, path) for name, one, path in reader.entries(data, "chains")}
     found = Escalation(
-        people={n: _person(reader, n, d, p) for n, d, p in _items(reader, data, "people")},
-        rosters={n: _roster(reader, data, n, d, p) for n, d, p in _items(reader, data, "rosters")},
-        groups={n: _group(reader, d, p) for n, d, p in _items(reader, data, "groups", list)},
-        channels={n: _channel(reader, d, p) for n, d, p in _items(reader, data, "channels")},
-        chains={n: _chain(reader, data, n, d, p) for n, d, p in _items(reader, data, "chains")},
-        clocks=_clocks(reader, data),
+        people=people,
+        rosters={name: rosters.read(name, one, path) for name, one, path in reader.entries(data, "rosters")},
+        groups={name: _group(reader, one, path) for name, one, path in reader.entries(data, "groups", list)},
+        channels={name: read_channel(reader, one, path) for name, one, path in reader.entries(data, "channels")},
+        chains=chains,
+        clocks=read_clocks(reader, data),
+        grouping=read_grouping(reader, data),
+        desks=read_desks(reader, data, chains),
+        platform=read_platform(reader, data, chains),
+        heartbeat=read_heartbeat(reader, data),
     )
     _check_targets(reader, found, data)
-    return found, reader.faults
-
-
-def _items(reader: Reader, data: Mapping[str, object], section: str, kind: type = dict) -> list[tuple[str, Any, Path]]:
-    """The well-formed entries of a section, with their paths."""
-    entries = data.get(section, {})
-    if not isinstance(entries, Mapping):
-        reader.fault((section,), f"{section}: expected a mapping", show(entries), "name: …")
-        return []
-    good = []
-    for name, entry in entries.items():
-        path: Path = (section, name)
-        if (problem := id_problem(name, PLAIN_ID)) is not None:
-            reader.faults.append(reader.positions.key_fault(path, problem[0], show(name), problem[1]))
-        if isinstance(entry, Mapping if kind is dict else kind):
-            good.append((str(name), entry, path))
-        else:
-            reader.fault(path, f"expected a {'list' if kind is list else 'mapping'}", show(entry))
-    return good
+    return found
 
 
 def _person(reader: Reader, name: str, data: Mapping[str, object], path: Path) -> Person:
     reader.check(data, PERSON, path)
     named = read_name(data.get("name", name), (*path, "name"), reader.positions, reader.faults).by_language
     language = reader.word(data, "language", path, languages, "en")
-    reach: dict[str, str] = {}
-    for key in REACH:
-        if key not in data:
-            continue
-        value = data[key]
-        if not isinstance(value, str) or not value.strip():
-            reader.fault((*path, key), f"{key}: expected text", show(value), "quotes around it")
-        elif key == "webhook" and not value.startswith(("http://", "https://")):
-            reader.fault((*path, key), "webhook: expected an http(s) address", show(value), "https://…")
-        elif key == "email" and "@" not in value:
-            reader.fault((*path, key), "email: expected an address", show(value), "name@example.org")
-        else:
-            reach[key] = value
-    if not reach:
+    given = {key: reader.text(data, key, path) for key in (*REACH, "account")}
+    problems = {
+        "webhook": (given["webhook"].startswith(("http://", "https://")), "an http(s) address", "https://…"),
+        "email": ("@" in given["email"], "an address", "name@example.org"),
+        "mqtt": (not set(given["mqtt"]) & set("+#\0"), "a part of a topic without + and #", "'crew/li'"),
+    }
+    for key, (fine, what, hint) in problems.items():
+        if given[key] and not fine:
+            reader.fault((*path, key), f"{key}: expected {what}", show(data[key]), hint)
+    reach = {key: given[key] for key in REACH if given[key]}
+    if not any(key in data for key in REACH):
         reader.fault(path, "cannot be reached at all", hint="an email or a webhook")
-    return Person(name, named, language, reach)
-
-
-def _roster(reader: Reader, whole: Mapping[str, object], name: str, data: Mapping[str, object], path: Path) -> Roster:
-    reader.check(data, ROSTER, path)
-    timezone = data.get("timezone", reader.city.timezone)
-    try:
-        ZoneInfo(str(timezone))
-    except (KeyError, ValueError, OSError):
-        reader.fault((*path, "timezone"), "no such time zone", show(timezone), "Asia/Shanghai")
-    people, shifts = whole.get("people"), data.get("shifts")
-    if not isinstance(shifts, list) or not shifts:
-        reader.fault(
-            (*path, "shifts"), "expected a list of shifts", show(shifts), "- {person: …, days: […], from: …, to: …}"
-        )
-        shifts = []
-    good = []
-    for at, shift in enumerate(shifts):
-        here: Path = (*path, "shifts", at)
-        reader.check(shift, SHIFT, here)
-        if not isinstance(shift, Mapping) or not all(key in shift for key in WEEKLY):
-            continue
-        if not isinstance(people, Mapping) or not _names(people, shift["person"]):
-            known = people if isinstance(people, Mapping) else ()
-            reader.fault(
-                (*here, "person"), "no such person", show(shift["person"]), nearest_or_all(str(shift["person"]), known)
-            )
-        days = shift["days"] if isinstance(shift["days"], list) else [shift["days"]]
-        for day in days:
-            if not isinstance(day, str) or day not in DAYS:
-                reader.fault((*here, "days"), "not a day", show(day), ", ".join(DAYS))
-        from_, to = (_hour(reader, shift[key], (*here, key)) for key in ("from", "to"))
-        good.append(Shift(str(shift["person"]), frozenset(map(str, days)), from_, to))
-    return Roster(name, str(timezone), tuple(good))
-
-
-def _names(known: Mapping[str, object], name: object) -> bool:
-    """Whether it is the name of something known (what is written there may be anything)."""
-    return isinstance(name, str) and name in known
-
-
-def _hour(reader: Reader, value: object, path: Path) -> time:
-    if not isinstance(value, str) or not _HOUR.fullmatch(value):
-        reader.fault(path, "not a time of day", show(value), '"08:00"')
-        return time(0)
-    return time(0) if value == "24:00" else time.fromisoformat(value)
+    return Person(name, named, language, reach, given["account"])
 
 
 def _group(reader: Reader, data: object, path: Path) -> tuple[str, ...]:
@@ -160,77 +96,6 @@ def _group(reader: Reader, data: object, path: Path) -> tuple[str, ...]:
     if not members:
         reader.fault(path, "a group needs somebody", hint="[person, …]")
     return tuple(map(str, members))
-
-
-def _channel(reader: Reader, data: Mapping[str, object], path: Path) -> Mapping[str, object]:
-    kind = reader.word(data, "type", path, tuple(CHANNELS), "")
-    if not kind:
-        reader.fault(path, "a channel needs its type", hint="type: " + " or ".join(CHANNELS))
-        return {}
-    reader.check(data, CHANNELS[kind], path)
-    reader.word(data, "tls", path, SMTP["tls"].words, "auto")
-    for key in ("secret_env", "password_env", "host", "from", "user", "ca_file"):
-        if key in data and not isinstance(data[key], str):
-            reader.fault((*path, key), f"{key}: expected text", show(data[key]), "quotes around it")
-    port = data.get("port", 587)
-    if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536:
-        reader.fault((*path, "port"), "port: expected a number up to 65535", show(port), "587")
-    return dict(data)
-
-
-def _chain(reader: Reader, whole: Mapping[str, object], name: str, data: Mapping[str, object], path: Path) -> Chain:
-    reader.check(data, CHAIN, path)
-    steps = data.get("steps")
-    if not isinstance(steps, list) or not steps:
-        reader.fault((*path, "steps"), "expected a list of steps", show(steps), "- {notify: roster/…, via: [webhook]}")
-        steps = []
-    version = hashlib.sha256(json.dumps(data, sort_keys=True, default=str).encode()).hexdigest()[:12]
-    good = [_step(reader, whole, step, (*path, "steps", at)) for at, step in enumerate(steps)]
-    return Chain(name, version, tuple(step for step in good if step), str(data.get("fallback", "")))
-
-
-def _step(reader: Reader, whole: Mapping[str, object], data: object, path: Path) -> ChainStep | None:
-    reader.check(data, STEP, path)
-    if not isinstance(data, Mapping):
-        return None
-    channels, via = whole.get("channels"), data.get("via")
-    known = channels if isinstance(channels, Mapping) else {}
-    if not isinstance(via, list) or not via:
-        reader.fault((*path, "via"), "via: expected a list of channels", show(via), "[webhook]")
-        via = []
-    for at, channel in enumerate(via):
-        if not _names(known, channel):
-            reader.fault((*path, "via", at), "no such channel", show(channel), nearest_or_all(str(channel), known))
-    levels = data.get("levels", [])
-    levels = levels if isinstance(levels, list) else [levels]
-    words = [colour.word for colour in COLOURS]
-    for level in levels:
-        if not isinstance(level, str) or level not in words:
-            reader.fault((*path, "levels"), "not a level", show(level), nearest_or_all(str(level), words))
-    chosen = frozenset(Level.of(level) for level in levels if isinstance(level, str) and level in words)
-    repeat, every_us, until = data.get("repeat"), 0, ""
-    if repeat is not None:
-        reader.check(repeat, REPEAT, (*path, "repeat"))
-        if isinstance(repeat, Mapping):
-            every_us = reader.duration_us(repeat, "every", (*path, "repeat"))
-            until = reader.word(repeat, "until", (*path, "repeat"), MET, "")
-            if "every" in repeat and every_us < 1_000_000:
-                reader.fault((*path, "repeat", "every"), "repeats at most once a second", show(repeat["every"]), "5m")
-    return ChainStep(
-        str(data.get("notify")), tuple(map(str, via)), reader.duration_us(data, "after", path),
-        reader.word(data, "unless", path, MET, ""), chosen, every_us, until,
-    )  # fmt: skip
-
-
-def _clocks(reader: Reader, data: Mapping[str, object]) -> dict[Level, Clocks]:
-    expires = {}
-    for name, clock, path in _items(reader, data, "clocks"):
-        if name not in {colour.word for colour in COLOURS}:
-            reader.faults.append(reader.positions.key_fault(path, "not a level", show(name), "red"))
-            continue
-        reader.check(clock, CLOCK, path)
-        expires[Level.of(name)] = Clocks(expires_us=reader.duration_us(clock, "acknowledgement_expires", path))
-    return expires
 
 
 def _check_targets(reader: Reader, found: Escalation, data: Mapping[str, object]) -> None:

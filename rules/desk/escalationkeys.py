@@ -46,6 +46,9 @@ ROSTER: Mapping[str, Key] = {
     "shifts": Key(Kind.MAPPINGS, "Who is on duty when.", required=True, keys=SHIFT),
     "overrides": Key(Kind.MAPPINGS, "Exceptions with a date, the last one first.", keys=OVERRIDE),
     "timezone": Key(Kind.TEXT, "Whose clock it goes by, an IANA time zone (the city's)."),
+    "gaps": Key(
+        Kind.WORD, "Whether hours without anybody are told of (reported) or meant.", words=("reported", "meant")
+    ),
 }
 _CA = Key(Kind.TEXT, "A file with the city's own certificate authority.")
 WEBHOOK: Mapping[str, Key] = {

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from city.duration import parse_s
 from city.errors import Fault, InputError
+from city.identity import PLAIN_ID, id_problem
 from city.model import City, Sensor
 from city.nearby import Nearby
 from city.positions import Path, Positions, check_keys, nearest_or_all, show
@@ -141,6 +143,37 @@ class Reader:
             self.fault((*path, key), f"{key}: expected a list", show(value), f"[{value}]")
             return None
         return [str(item) for item in value]
+
+    def entries(self, data: Mapping[str, object], section: str, kind: type = dict) -> list[tuple[str, Any, Path]]:
+        """The well-formed entries of a mapping of named mappings (or lists), with their paths."""
+        found = data.get(section, {})
+        if not isinstance(found, Mapping):
+            self.fault((section,), f"{section}: expected a mapping", show(found), "name: …")
+            return []
+        good = []
+        for name, entry in found.items():
+            path: Path = (section, name)
+            if (problem := id_problem(name, PLAIN_ID)) is not None:
+                self.faults.append(self.positions.key_fault(path, problem[0], show(name), problem[1]))
+            if isinstance(entry, Mapping if kind is dict else kind):
+                good.append((str(name), entry, path))
+            else:
+                self.fault(path, f"expected a {'list' if kind is list else 'mapping'}", show(entry))
+        return good
+
+    def text(self, data: Mapping[str, object], key: str, path: Path, hint: str = "quotes around it") -> str:
+        """A text under `key`; empty when there is none, with a fault when it is wrong."""
+        value = data.get(key)
+        if key in data and (not isinstance(value, str) or not value.strip()):
+            self.fault((*path, key), f"{key}: expected text", show(value), hint)
+        return value.strip() if isinstance(value, str) else ""
+
+    def known(self, value: object, path: Path, what: str, names: Collection[str]) -> bool:
+        """Whether it is the name of something known, with a fault when it is not (it may be anything)."""
+        if isinstance(value, str) and value in names:
+            return True
+        self.fault(path, f"no such {what}", show(value), nearest_or_all(str(value), names) or f"adding the {what}")
+        return False
 
     def quantity(self, data: Mapping[str, object], path: Path) -> Quantity | None:
         """The quantity under `quantity`; None with a fault when there is no such one."""

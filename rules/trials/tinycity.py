@@ -53,7 +53,7 @@ def tiny_city(
 
 def load_around(city: City, files: Mapping[str, str]) -> tuple[Checked | None, list[Fault]]:
     """Rules and escalation for a city that may lack what some of the rules watch."""
-    escalation, faults = load_escalation(files, city)
+    escalation, faults = load_escalation(files, city, whole=False)
     chains = escalation.chains if escalation else ()
     book, more = load_book(files, city, chains, whole=False)
     if not isinstance(book, Book) or escalation is None or faults or more:
