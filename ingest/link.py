@@ -28,7 +28,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from city.broker_address import BrokerAddress
 from city.clock import Clock, SystemClock, stopwatch_s
 from city.errors import OutsideError
-from ingest.decoders import TOPICS, Decoders
+from ingest.decoders import EXERCISES, TOPICS, Decoders
 from ingest.decoders.sparkplug import TOPICS as SPARKPLUG_TOPICS
 from ingest.hostword import HostWord
 from ingest.intake import Delivery, Intake
@@ -221,7 +221,7 @@ class Link:
 
     def _wanted(self) -> tuple[str, ...]:
         nodes = (*SPARKPLUG_TOPICS, self._host_word.topic) if self._host_word is not None else ()
-        return (*nodes, *TOPICS, *(mapping.topic for mapping in self._decoders.mappings))
+        return (*nodes, *TOPICS, EXERCISES, *(mapping.topic for mapping in self._decoders.mappings))
 
     def _subscribe(self, client: Client, topics: list[str]) -> None:
         self._topics, self._asked = self._wanted(), topics

@@ -50,6 +50,8 @@ class ReadingsMessage:
         What was left out, with its reason.
     beside
         What the message says of its gateway besides (a birth says that it is there), None mostly.
+    drill
+        The drill that it is part of; empty for real readings.
     """
 
     topic: str
@@ -64,6 +66,7 @@ class ReadingsMessage:
     flag: list[int] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     beside: StatusMessage | None = None
+    drill: str = ""
 
     @property
     def published(self) -> int:

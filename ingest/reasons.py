@@ -27,6 +27,7 @@ time_out_of_range   reading   before 2005, or more than a day in the future
 future_time         reading   more than 120 s in the future: stored under its arrival time, flagged suspect; `time` is
                               the one it claimed
 conflict            reading   another value is stored for the same sensor and instant: the first one stays
+exercise            message   readings of a drill that does not run, or that a drill's own test refused: nothing real
 not_storable        message   the database refused this message's rows (a fault of Lifeline: report it)
 decoder_fault       message   the decoder failed (a fault of Lifeline: report it)
 =================== ========= ==================================================================================
@@ -65,6 +66,7 @@ class Reason(StrEnum):
     TIME_OUT_OF_RANGE = "time_out_of_range"
     FUTURE_TIME = "future_time"
     CONFLICT = "conflict"
+    EXERCISE = "exercise"
     NOT_STORABLE = "not_storable"
     DECODER_FAULT = "decoder_fault"
 
@@ -102,6 +104,7 @@ ADVICE: Final[Mapping[Reason, str]] = {
     Reason.TIME_OUT_OF_RANGE: "set the gateway's clock",
     Reason.FUTURE_TIME: "set the gateway's clock; the reading is stored under its arrival time",
     Reason.CONFLICT: "find out why the sensor says two things of one instant; the first is stored",
+    Reason.EXERCISE: "nothing real is lost; mend the drill's scenario, or stop who plays one that is over",
     Reason.NOT_STORABLE: _BUG,
     Reason.DECODER_FAULT: _BUG,
 }

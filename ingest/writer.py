@@ -15,6 +15,8 @@ from city.load import load_city
 from city.reading import Readings
 from ingest import ledger as ledgers
 from ingest.admit import Admission
+from ingest.decoders import drill_of
+from ingest.exercises import Exercises
 from ingest.intake import Delivery
 from ingest.ledger import Ledger
 from ingest.message import Arrival, ReadingsMessage, Refusal, Refused, StatusMessage
@@ -52,6 +54,7 @@ class _Batch:
     rejections: list[Rejection] = field(default_factory=list)
     online: dict[str, bool] = field(default_factory=dict)
     changes: list[bytes] = field(default_factory=list)
+    exercises: Exercises = field(default_factory=Exercises)
     totals: Totals = field(default_factory=Totals)
 
 
@@ -101,6 +104,9 @@ class BatchWriter:
             batch = _Batch(Ledger(self._numbering))
             arrivals = self._sort(deliveries, admission, batch)
             new = self._account(arrivals, admission, batch)
+            played = batch.exercises.admitted(self._conn, admission)
+            batch.rejections += batch.exercises.rejections
+            batch.totals.rejected += len(batch.exercises.rejections)
             rejections.add(self._conn, batch.rejections)
             batch.ledger.write(self._conn)
             # The journal's lock is held to the commit, so it comes last.
@@ -109,6 +115,8 @@ class BatchWriter:
                 journal.append(self._conn, "readings", journal.encode_readings(new), now)
             for change in batch.changes:
                 journal.append(self._conn, "status", change, now)
+            for payload in played:
+                journal.append(self._conn, "exercise", payload, now)
         self._numbering.update(batch.ledger.numbering)
         self._online.update(batch.online)
         self._add(batch.totals, len(deliveries))
@@ -137,7 +145,9 @@ class BatchWriter:
         arrivals: list[Arrival] = []
         for delivery in deliveries:
             message, received_us = delivery.message, delivery.received_us
-            if isinstance(message, ReadingsMessage):
+            if message is not None and drill_of(message.topic):
+                batch.exercises.add(message, received_us, delivery.payload)
+            elif isinstance(message, ReadingsMessage):
                 if message.beside is not None:
                     self._status(message.beside, received_us, delivery.payload, admission, batch)
                 arrivals.append(Arrival(message, received_us, delivery.payload))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from city.levels import Level
 from detectors.protocol import Finding
 from rules.alarm.alarm import Alarm, Hold
 from rules.alarm.holds import Shelf
+from rules.drillplan import Drill
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,17 @@ class HoldEvent:
 
 @dataclass(frozen=True, slots=True)
 class IncidentSet:
-    """The incident's row is to be this."""
+    """The incident's row is to be this.
+
+    Attributes
+    ----------
+    version
+        Grows with every change by a command, a stage, a level, or an alarm that joins.
+    falls_us
+        When its level falls if the lower one holds until then.
+    chain_copy, memory
+        The chain as it was copied in; what else the engine must know to go on with the incident.
+    """
 
     id: str
     site: str
@@ -86,11 +97,16 @@ class IncidentSet:
     chain: str
     chain_version: str
     drill: str = ""
+    version: int = 1
+    acknowledged_us: int | None = None
+    falls_us: int | None = None
+    chain_copy: Mapping[str, Any] = field(default_factory=dict)
+    memory: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentEvent:
-    """One thing that happened to an incident: who, what, why."""
+    """One thing that happened to an incident: who, what, why. `person`: who of `escalation.yaml`, when known."""
 
     id: str
     incident: str
@@ -98,6 +114,22 @@ class IncidentEvent:
     kind: str
     actor: str
     note: str
+    person: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSet:
+    """An incident's clock's row is to be this: `running`, `met`, `missed` or `cancelled`."""
+
+    incident: str
+    number: int
+    clock: str
+    level: Level
+    began_us: int
+    due_us: int
+    state: str
+    settled_us: int | None
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +143,7 @@ class EscalationSet:
     due_us: int
     state: str
     reason: str
+    settled_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +165,70 @@ class NoticeQueued:
 
 
 @dataclass(frozen=True, slots=True)
+class DrillSet:
+    """A drill's row is to be this: `running`, `ended` or `refused`, and why."""
+
+    drill: Drill
+    state: str
+    districts: tuple[str, ...]
+    ended_us: int | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeGathered:
+    """A notice waits for a digest, which is the notice `digest` of `person` when it goes out."""
+
+    id: str
+    digest: str
+    flood: str
+    person: str
+    district: str
+    domain: str
+    incident: str
+    kind: str
+    round: int
+    step: int
+    repeat: int
+    alarms: tuple[str, ...]
+    channels: tuple[str, ...]
+    via: str
+    level: Level
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Annunciated:
+    """An alarm is told at a desk. `counted`: not diagnostic; `first`: the first of its district and domain in a flood."""
+
+    id: str
+    desk: str
+    drill: str
+    alarm: str
+    incident: str
+    district: str
+    domain: str
+    counted: bool
+    first: bool
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class FloodSet:
+    """The flood's row is to be this."""
+
+    id: str
+    desk: str
+    drill: str
+    since_us: int
+    started_us: int
+    ended_us: int | None
+    alarms: int
+    peak: int
+    digests: int
+
+
+@dataclass(frozen=True, slots=True)
 class FindingMade:
     """A detector's verdict on a sensor changed."""
 
@@ -147,6 +244,11 @@ Effect = (
     | IncidentSet
     | IncidentEvent
     | EscalationSet
+    | ClockSet
     | NoticeQueued
+    | NoticeGathered
+    | Annunciated
+    | FloodSet
+    | DrillSet
     | FindingMade
 )

@@ -23,8 +23,21 @@ from rules.desk.desk import Desk
 from rules.desk.plan import Escalation
 from rules.desk.shelving import decide, endings
 from rules.desk.stamp import Stamp
+from rules.desk.winding import wind_up
+from rules.drillplan import DrillSaid
+from rules.drills import Drills
 from rules.effects import AlarmEvent, AlarmSet, Effect, FindingMade
-from rules.inputs import BundleIn, CommandIn, HoldKind, Input, PlatformIn, ReadingsIn, StatusIn, TickIn
+from rules.inputs import (
+    BundleIn,
+    CommandIn,
+    ExerciseIn,
+    HoldKind,
+    Input,
+    PlatformIn,
+    ReadingsIn,
+    StatusIn,
+    TickIn,
+)
 from rules.intake import Intake
 from rules.state import State
 
@@ -40,13 +53,21 @@ class Engine:
         What a snapshot gave back; a new state otherwise.
     glance
         Whether to pass over readings that provably change nothing; without it all is the same, and slower.
+    drill
+        The drill that it plays; empty for the city's own.
     """
 
     def __init__(
-        self, make_detector: Callable[[str], Detector], state: State | None = None, *, glance: bool = True
+        self,
+        make_detector: Callable[[str], Detector],
+        state: State | None = None,
+        *,
+        glance: bool = True,
+        drill: str = "",
     ) -> None:
         self.state = state or State()
-        self._glance = glance
+        self._glance, self._drill = glance, drill
+        self._drills = Drills(self.state, lambda own, name: Engine(make_detector, own, glance=glance, drill=name))
         self._detectors: dict[str, tuple[Detector, ...]] = {}
         self.book: Book | None = None
         self._make = make_detector
@@ -58,18 +79,16 @@ class Engine:
 
     def step(self, seq: int, entry: Input, now_us: int) -> list[Effect]:
         """Handle journal row `seq`, recorded at `now_us`; returns what to record, in order."""
-        state = self.state
-        state.now_us = max(state.now_us, now_us)
-        numbers = count()
-        stamp = Stamp(state.now_us, lambda: f"{seq}.{next(numbers)}")
+        state, stamp = self.state, self._stamp(seq, now_us)
         if isinstance(entry, BundleIn):
-            return self._effects(self._rebook(entry), stamp)
+            return [*self._effects(self._rebook(entry), stamp), *self._drills.rebook(entry, seq, stamp.now_us)]
         if self.book is None or self._desk is None:
             return []
         match entry:
             case ReadingsIn():
                 moves, findings = self._intake.take(entry) if self._intake else ([], [])
-                self._desk.forget_closed()
+                if not self._drill:  # a drill's are needed to its end
+                    self._desk.forget_closed()
                 return [*map(FindingMade, findings), *self._effects(moves, stamp)]
             case StatusIn(gateway, online, _, received):
                 return self._effects(self._status(gateway, received) if online else [], stamp)
@@ -78,7 +97,14 @@ class Engine:
             case TickIn(now, heard, listening):
                 state.hearing.listening_us = max(state.hearing.listening_us, listening)
                 effects = self._effects(self._tick(min(now, heard)), stamp)
-                return [*effects, *self._desk.tick(stamp)]  # not before what inhibits is known
+                effects += self._desk.tick(stamp)  # not before what inhibits is known
+                return [*effects, *self._drills.tick(entry, seq, stamp.now_us)]
+            case DrillSaid():
+                return self._drills.said(entry, seq, stamp)
+            case ExerciseIn():
+                return self._drills.exercise(entry, seq, stamp.now_us)
+            case CommandIn() if (drill := self._drills.owner(entry)) is not None:
+                return self._drills.command(drill, entry, seq, stamp.now_us)
             case CommandIn(kind=HoldKind()):
                 decision = decide(state.holds, self.book, entry, stamp)
                 return [*decision.effects, *self._effects(decision.moves, stamp, decision.touched)]
@@ -92,6 +118,8 @@ class Engine:
         """Whether a tick would change anything but the time since when we listen."""
         if self.book is None or self._desk is None:
             return False
+        if self._drills.due(tick):
+            return True
         for due_us in (self._desk.due_us(), self.state.holds.due_us()):
             if due_us is not None and due_us <= tick.now_us:
                 return True
@@ -102,10 +130,27 @@ class Engine:
             return True
         return bool(self.newly_silent(until_us))
 
+    def wind_up(self, seq: int, now_us: int, why: str) -> list[Effect]:
+        """A drill is over: what stands is taken back, incidents are closed, and whoever was told hears of it once."""
+        if self._desk is None:
+            return []
+        stamp = self._stamp(seq, now_us)
+        effects = wind_up(self._desk, why, stamp)
+        reason = f"the exercise is over: {why}"
+        moves = [happen(a, Move.RETRACTED, stamp.now_us, reason) for a in self.state.holds.standing()]
+        return [*effects, *self._effects(moves, stamp)]
+
+    def _stamp(self, seq: int, now_us: int) -> Stamp:
+        """What is decided on row `seq` gets its numbers from it, a drill's with the drill's name before them."""
+        self.state.now_us = max(self.state.now_us, now_us)
+        numbers, own = count(), f"{self._drill}." if self._drill else ""
+        return Stamp(self.state.now_us, lambda: f"{own}{seq}.{next(numbers)}")
+
     def use(self, bundle: BundleIn) -> None:
         """Go on with the book a restored snapshot was made under: nothing changes, nothing is told."""
         self._install(bundle.book, bundle.escalation)
         self._intake = Intake(self.state, bundle.book, self._detectors, glance=self._glance)
+        self._drills.use(bundle)
 
     def remember(self, entry: ReadingsIn) -> None:
         """Take in readings that were decided on before, in the order of event time (after `use`)."""
@@ -233,7 +278,7 @@ class Engine:
                 self._detectors[sensor.id] = own
             state.hearing.heard_us.setdefault(sensor.gateway, state.now_us)
         self._vigil = Vigil(state.hearing, book, state.tracks)
-        self._desk = Desk(book.city, escalation, self._where, state.incidents)
+        self._desk = Desk(book.city, escalation, self._where, state.incidents, state.floods)
         for alarm in self._known():
             state.holds.note(alarm)
         self._inhibition = Inhibition(book, state.holds.standing())

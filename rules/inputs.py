@@ -15,6 +15,7 @@ from city.levels import Level
 from city.reading import Readings, Sample
 from rules.book import Book
 from rules.desk.plan import Escalation
+from rules.drillplan import DrillSaid, drill_said
 
 
 class ReadingsIn:
@@ -164,6 +165,15 @@ class PlatformIn:
 
 
 @dataclass(frozen=True, slots=True)
+class ExerciseIn:
+    """Readings of a drill (perhaps none: it is heard), which arrived at `received_us`."""
+
+    drill: str
+    readings: ReadingsIn
+    received_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class BundleIn:
     """The city folder changed: everything that follows is decided by this book."""
 
@@ -172,17 +182,19 @@ class BundleIn:
     escalation: Escalation
 
 
-Input = ReadingsIn | StatusIn | TickIn | CommandIn | PlatformIn | BundleIn
+Input = ReadingsIn | StatusIn | TickIn | CommandIn | PlatformIn | DrillSaid | ExerciseIn | BundleIn
 
 
-def said(kind: str, payload: bytes) -> StatusIn | TickIn | CommandIn | PlatformIn:
-    """What a journal row of kind `status`, `tick`, `command` or `platform` says."""
+def said(kind: str, payload: bytes) -> StatusIn | TickIn | CommandIn | PlatformIn | DrillSaid:
+    """What a journal row of kind `status`, `tick`, `command`, `platform` or `drill` says."""
     data = msgspec.json.decode(payload)
     match kind:
         case "tick":
             return TickIn(data["now_us"], data["heard_us"], data["listening_us"])
         case "status":
             return StatusIn(data["gateway"], data["online"], data["time_us"], data["received_us"])
+        case "drill":
+            return drill_said(data)
         case "platform":
             level = Level.of(str(data.get("level", "orange")))
             name, scope, state = str(data["name"]), str(data["scope"]), str(data["state"])

@@ -14,12 +14,16 @@ from rules.alarm.alarm import Alarm, Hold
 from rules.effects import (
     AlarmEvent,
     AlarmSet,
+    Annunciated,
+    DrillSet,
     Effect,
     EscalationSet,
     FindingMade,
+    FloodSet,
     HoldEvent,
     IncidentEvent,
     IncidentSet,
+    NoticeGathered,
     NoticeQueued,
     ShelfEnded,
     ShelfSet,
@@ -57,6 +61,10 @@ _ORDER: Mapping[type, str] = {
     IncidentEvent: "incident_event",
     EscalationSet: "escalation",
     NoticeQueued: "notice",
+    Annunciated: "annunciation",
+    FloodSet: "flood",
+    NoticeGathered: "digest_entry",
+    DrillSet: "drill",
 }
 
 
@@ -127,6 +135,33 @@ def _notice(effect: NoticeQueued, at: datetime) -> Mapping[str, Any]:
     return {**asdict(effect), "notice": effect.id, "content": Jsonb(dict(effect.content)), "at": at, "drill": drill}
 
 
+def _drill(effect: DrillSet, at: datetime) -> Mapping[str, Any]:
+    drill, plan = effect.drill, effect.drill.plan
+    return {
+        "drill": drill.id, "state": effect.state, "scenario": plan.scenario, "digest": plan.digest,
+        "title": Jsonb(dict(plan.title)), "by": drill.by, "people": list(plan.people), "sensors": list(plan.sensors),
+        "districts": list(effect.districts), "wishes": Jsonb([dict(wish) for wish in plan.wishes]), "seq": drill.seq,
+        "started_at": from_us(drill.began_us), "until": from_us(plan.until_us), "ended_at": _time(effect.ended_us),
+        "why": effect.why,
+    }  # fmt: skip
+
+
+def _annunciation(effect: Annunciated, at: datetime) -> Mapping[str, Any]:
+    return {**asdict(effect), "annunciation": effect.id, "at": from_us(effect.at_us)}
+
+
+def _flood(effect: FloodSet, at: datetime) -> Mapping[str, Any]:
+    return {
+        **asdict(effect), "flood": effect.id, "since": from_us(effect.since_us),
+        "started_at": from_us(effect.started_us), "ended_at": _time(effect.ended_us),
+    }  # fmt: skip
+
+
+def _digest_entry(effect: NoticeGathered, at: datetime) -> Mapping[str, Any]:
+    lists = {"alarms": list(effect.alarms), "channels": list(effect.channels)}
+    return {**asdict(effect), **lists, "entry": effect.id, "at": from_us(effect.at_us)}
+
+
 def _finding(effect: FindingMade, at: datetime) -> Mapping[str, Any]:
     return {**asdict(effect.finding), "time": from_us(effect.finding.time_us)}
 
@@ -141,5 +176,9 @@ _ROWS: Mapping[type, Callable[[Any, datetime], Mapping[str, Any]]] = {
     IncidentEvent: _incident_event,
     EscalationSet: _escalation,
     NoticeQueued: _notice,
+    Annunciated: _annunciation,
+    FloodSet: _flood,
+    NoticeGathered: _digest_entry,
+    DrillSet: _drill,
     FindingMade: _finding,
 }

@@ -41,7 +41,8 @@ _VALUES = frozenset(  # modules whose types are values and do nothing when they 
     {
         "city.geo", "city.levels", "city.reading", "detectors.protocol", "rules.alarm.alarm", "rules.alarm.fold",
         "rules.alarm.holds", "rules.alarm.ladder", "rules.alarm.silence", "rules.alarm.track", "rules.conditions.truth",
-        "rules.desk.incidents", "rules.desk.plan", "rules.desk.roster", "rules.state",
+        "rules.desk.floods", "rules.desk.incidents", "rules.desk.plan", "rules.desk.roster", "rules.drillplan",
+        "rules.state",
     }
 )  # fmt: skip
 _MOVED = {("rules.desk.roster", name): "rules.desk.plan" for name in ("Chain", "ChainStep")}  # where older ones name it
@@ -130,6 +131,7 @@ def freeze(state: State) -> Sequence[bytes | memoryview]:
     """
     small, columns = state.tracks.freeze()
     own = {field.name: getattr(state, field.name) for field in fields(State) if field.name != "tracks"}
+    own["exercises"] = {name: dump(inner) for name, inner in state.exercises.items()}
     body = io.BytesIO()
     pickler = pickle.Pickler(body, protocol=pickle.HIGHEST_PROTOCOL)
     pickler.dispatch_table = _REDUCERS
@@ -162,6 +164,7 @@ def load(body: bytes) -> State:
     try:
         small, own = _Narrow(io.BytesIO(body[_HEAD.size : _HEAD.size + length])).load()
         tracks = Tracks.thaw(small, _columns(body, _HEAD.size + length))
+        own["exercises"] = {name: load(inner) for name, inner in own.get("exercises", {}).items()}
         return State(tracks=tracks, **own)
     except (
         pickle.UnpicklingError, struct.error, AttributeError, EOFError, ImportError, LookupError, TypeError, ValueError,

@@ -24,12 +24,13 @@ from numpy.typing import NDArray
 from city.clock import Clock, stopwatch_s, to_us
 from city.errors import FaultyInput, LifelineError, OutsideError
 from city.folder import bundle_hash, read_folder
+from city.reading import Readings
 from detectors.registry import create
 from rules import snapshot
 from rules.check import load_files
 from rules.effects import AlarmSet, Effect
 from rules.engine import Engine
-from rules.inputs import BundleIn, Input, ReadingsIn, TickIn, said
+from rules.inputs import BundleIn, ExerciseIn, Input, ReadingsIn, TickIn, said
 from rules.persist import persist
 from rules.rebuild import can_replay, in_force, rebuild
 from rules.snapshotwriter import SnapshotWriter
@@ -239,14 +240,19 @@ class _Following:
 
     def _decode(self, entry: journal.Entry) -> Input:
         if entry.kind == "readings":
-            readings = journal.decode_readings(entry.payload)
-            known = (readings.sensor_id >= 0) & (readings.sensor_id < len(self.place))
-            which = self.place[np.where(known, readings.sensor_id, 0)]
-            which[~known] = -1
-            return ReadingsIn.of_columns(self.sensors, which, readings)
+            return self._readings(journal.decode_readings(entry.payload))
+        if entry.kind == "exercise":
+            drill, received_us, readings = journal.decode_exercise(entry.payload)
+            return ExerciseIn(drill, self._readings(readings), received_us)
         if entry.kind == "bundle":
             return self._bundle_in(msgspec.json.decode(entry.payload)["bundle"])
         return said(entry.kind, entry.payload)
+
+    def _readings(self, readings: Readings) -> ReadingsIn:
+        known = (readings.sensor_id >= 0) & (readings.sensor_id < len(self.place))
+        which = self.place[np.where(known, readings.sensor_id, 0)]
+        which[~known] = -1
+        return ReadingsIn.of_columns(self.sensors, which, readings)
 
     def _look(self) -> None:
         """Journal a tick when time alone makes something due: so a replay sees it too."""

@@ -6,6 +6,7 @@ everything after it keeps other writers waiting.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,12 +20,13 @@ from store.connection import Connection
 from store.statements import statements
 
 _SQL = statements("journal")
-Kind = Literal["readings", "status", "tick", "command", "bundle", "platform"]
+Kind = Literal["readings", "status", "tick", "command", "bundle", "platform", "drill", "exercise"]
 
 _PIECE_BYTES = 4 << 20  # of a snapshot in one row
 _MAGIC = b"LLR1"
 # The columns of Readings in their order, little-endian: 37 bytes a row.
 _COLUMNS = ("<i4", "<i8", "<i8", "<f8", "u1", "<f8")
+_EXERCISE, _EXERCISE_MAGIC = struct.Struct("<4sqB"), b"LLX1"
 _ROW_BYTES = sum(np.dtype(kind).itemsize for kind in _COLUMNS)
 
 
@@ -188,6 +190,21 @@ def encode_readings(readings: Readings) -> bytes:
     return _MAGIC + b"".join(
         np.ascontiguousarray(column, dtype=kind).tobytes() for column, kind in zip(columns, _COLUMNS, strict=True)
     )
+
+
+def encode_exercise(drill: str, received_us: int, readings: Readings) -> bytes:
+    """Readings of a drill (perhaps none), which arrived at `received_us`, as an `exercise` payload."""
+    name = drill.encode()
+    return _EXERCISE.pack(_EXERCISE_MAGIC, received_us, len(name)) + name + encode_readings(readings)
+
+
+def decode_exercise(payload: bytes) -> tuple[str, int, Readings]:
+    """The drill, the arrival and the readings of an `exercise` payload (OutsideError when it is none)."""
+    if not payload.startswith(_EXERCISE_MAGIC) or len(payload) < _EXERCISE.size:
+        raise OutsideError(f"journal: not an exercise payload, got {len(payload)} bytes beginning {payload[:8]!r}")
+    _, received_us, length = _EXERCISE.unpack_from(payload)
+    end = _EXERCISE.size + length
+    return payload[_EXERCISE.size : end].decode(), received_us, decode_readings(payload[end:])
 
 
 def decode_readings(payload: bytes) -> Readings:

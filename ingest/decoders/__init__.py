@@ -5,6 +5,7 @@ module      topics                                             content
 =========== ================================================== =========================================
 `lifeline`  `lifeline/v1/{district}/{gateway}/readings|status` Lifeline's own JSON
 `senml`     `lifeline/v1/{district}/{gateway}/senml`           SenML, JSON or CBOR
+`lifeline`  `lifeline/v1/{district}/{gateway}/exercise/{drill}` readings of a drill, in Lifeline's own JSON
 `sparkplug` `spBv1.0/{group}/{type}/{node}[/{device}]`         Sparkplug B
 `mapped`    as the city's mappings say                         vendors' JSON, ThingsBoard, ChirpStack
 =========== ================================================== =========================================
@@ -23,9 +24,10 @@ from ingest.decoders.sparkplug import PREFIX, SparkplugHost, topic_parts
 from ingest.message import Message, ReadingsMessage, Refusal
 from ingest.reasons import Reason
 
-__all__ = ["MAX_PAYLOAD", "MAX_READINGS", "TOPICS", "Decoders", "decode"]
+__all__ = ["EXERCISES", "MAX_PAYLOAD", "MAX_READINGS", "TOPICS", "Decoders", "decode", "drill_of"]
 
 TOPICS: Final = tuple(f"lifeline/v1/+/+/{kind}" for kind in ("readings", "status", "senml"))
+EXERCISES: Final = "lifeline/v1/+/+/exercise/+"
 _OWN: Final[Mapping[str, Callable[[Source, bytes], Message]]] = {
     "readings": lifeline.readings,
     "status": lifeline.status,
@@ -84,6 +86,7 @@ class Decoders:
     def _decode(self, topic: str, payload: bytes, received_us: int) -> Message:
         levels = topic.split("/")
         own = _OWN.get(levels[4]) if len(levels) == 5 and levels[:2] == ["lifeline", "v1"] and all(levels) else None
+        own = _exercise if drill_of(topic) else own
         edge = tuple(topic_parts(levels)) if levels[0] == PREFIX else ()
         mapping = None if own or edge else next((one for one in self.mappings if matches(one.topic, topic)), None)
         if not (own or edge or mapping):
@@ -101,10 +104,25 @@ class Decoders:
         return mapped.readings(mapping, topic, payload) if mapping is not None else Refusal(topic, Reason.BAD_TOPIC, "")
 
 
+def _exercise(source: Source, payload: bytes) -> ReadingsMessage:
+    message = lifeline.readings(source, payload)
+    message.drill = drill_of(source.topic)
+    return message
+
+
+def drill_of(topic: str) -> str:
+    """The drill that a topic is of; empty when it is none of a drill's."""
+    levels = topic.split("/")
+    own = len(levels) == 6 and levels[:2] == ["lifeline", "v1"] and levels[4] == "exercise" and all(levels)
+    return levels[5] if own else ""
+
+
 def place_of(topic: str) -> tuple[str, str]:
     """District and gateway that a topic names; empty when it is none of Lifeline's or Sparkplug's."""
     levels = topic.split("/")
     if len(levels) == 5 and levels[:2] == ["lifeline", "v1"] and all(levels) and levels[4] in _OWN:
+        return levels[2], levels[3]
+    if drill_of(topic):
         return levels[2], levels[3]
     if parts := tuple(topic_parts(levels)):
         return parts[0], parts[2]

@@ -17,10 +17,11 @@ from city.geo import Place
 from city.levels import Level
 from city.model import City
 from rules.alarm.alarm import UP, Alarm, Hold, Move, Moved
+from rules.desk.floods import Floods
 from rules.desk.incidents import ONLY_SAID, STAGES, UNDER_WAY, Due, Incident, Nearby, close_alarms, refusal
 from rules.desk.plan import Chain, ChainStep, Escalation
 from rules.desk.stamp import Stamp
-from rules.desk.telling import Telling
+from rules.desk.telling import Telling, in_digests
 from rules.effects import AlarmSet, Effect, EscalationSet, IncidentEvent
 from rules.inputs import CommandIn, CommandKind
 
@@ -41,11 +42,12 @@ class Desk:
     escalation: Escalation
     where: Callable[[Alarm], Place]
     incidents: dict[str, Incident]
+    floods: Floods = field(default_factory=Floods)
     telling: Telling = field(init=False)
     _nearby: Nearby = field(init=False)
 
     def __post_init__(self) -> None:
-        self.telling = Telling(self.city, self.escalation)
+        self.telling = Telling(self.city, self.escalation, self.floods)
         self._nearby = Nearby(self.incidents)
 
     def take(self, moves: list[Moved], stamp: Stamp) -> list[Effect]:
@@ -66,13 +68,14 @@ class Desk:
                 touched[incident.id] = incident
                 if moved.move is Move.RELEASED and moved.alarm.tells:
                     released.setdefault(incident.id, {})[moved.alarm.id] = moved.from_hold
+        effects += self.telling.arrive(moves, self.incidents, stamp)
         for incident in over.values():
             self._tell_over(incident, stamp, effects)
         for incident in touched.values():
             if incident.open:
                 self._follow_level(incident, released.get(incident.id, {}), stamp, effects)
             effects.append(incident.row())
-        return effects
+        return effects + self.telling.rest(stamp)
 
     def command(self, command: CommandIn, stamp: Stamp) -> tuple[list[Effect], list[Moved]]:
         """Carry out (or refuse, with a reason) what a person said."""
@@ -101,6 +104,13 @@ class Desk:
         effects.append(incident.row())
         return effects, moves
 
+    def end(self, incident: Incident, kind: str, note: str, stamp: Stamp) -> list[Effect]:
+        """Close an incident, whatever stands and whoever has not reported: only a drill's end does that."""
+        incident.stage, incident.closed_us = "closed", stamp.now_us
+        effects: list[Effect] = [self._event(incident, stamp, kind, "", note)]
+        self._cancel(incident, effects, note)
+        return [*effects, incident.row()]
+
     def forget_closed(self) -> None:
         """Closed incidents stay in the database; here they are needed only while their alarms stand."""
         for incident in [i for i in self.incidents.values() if not i.open and not i.stands]:
@@ -111,6 +121,7 @@ class Desk:
         """When the next escalation step or expiry is due."""
         dues = [due.due_us for incident in self.incidents.values() if incident.open for due in incident.due]
         dues += [at for incident in self.incidents.values() if (at := self._expiry_us(incident)) is not None]
+        dues += [at] if (at := self.telling.due_us()) is not None else []
         return min(dues, default=None)
 
     def tick(self, stamp: Stamp) -> list[Effect]:
@@ -124,7 +135,7 @@ class Desk:
                 self._begin(incident, stamp, effects)
                 effects.append(incident.row())
             self._fire_due(incident, stamp, effects)
-        return effects
+        return effects + self.telling.tick(stamp)
 
     def _expiry_us(self, incident: Incident) -> int | None:
         clocks = self.escalation.clocks.get(incident.level)
@@ -258,7 +269,7 @@ class Desk:
                 effects += self.telling.tell(incident, person, step.via, via, kind, due, stamp)
                 incident.told[person.id] = (person.name.get("en", person.id), step.via[0], via)
                 incident.owes_clear = True
-        effects.append(self._due(incident, due, "fired", reason))
+        effects.append(self._due(incident, due, "fired", reason + in_digests(effects)))
         if step.repeat_us and not incident.met(step.until):
             again = Due(due.round, due.step, due.repeat + 1, stamp.now_us + step.repeat_us)
             incident.due.append(again)

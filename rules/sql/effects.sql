@@ -65,9 +65,41 @@ SET due_at = excluded.due_at, state = excluded.state, reason = excluded.reason;
 -- A notice goes into the outbox, once.
 INSERT INTO lifeline.notices (notice, incident, kind, round, step, target, via, channel, state, level, content,
                               created_at, next_try_at, late, drill)
-VALUES (%(notice)s, %(incident)s, %(kind)s, %(round)s, %(step)s, %(target)s, %(via)s, %(channel)s, 'queued', %(level)s,
+VALUES (%(notice)s, nullif(%(incident)s, ''), %(kind)s, %(round)s, %(step)s, %(target)s, %(via)s, %(channel)s, 'queued', %(level)s,
         %(content)s, %(at)s, %(at)s, %(late)s, %(drill)s)
 ON CONFLICT (notice) DO NOTHING;
+
+-- name: drill
+-- A drill begins, is refused, or ends.
+INSERT INTO lifeline.drills (drill, state, scenario, digest, title, by, people, sensors, districts, wishes, seq,
+                             started_at, until, ended_at, ended_why)
+VALUES (%(drill)s, %(state)s, %(scenario)s, %(digest)s, %(title)s, %(by)s, %(people)s, %(sensors)s, %(districts)s,
+        %(wishes)s, %(seq)s, %(started_at)s, %(until)s, %(ended_at)s, %(why)s)
+ON CONFLICT (drill) DO UPDATE
+SET state = excluded.state, ended_at = excluded.ended_at, ended_why = excluded.ended_why
+WHERE drills.state = 'running';
+
+-- name: annunciation
+-- An alarm is told at a desk.
+INSERT INTO lifeline.annunciations (annunciation, desk, drill, alarm, incident, district, domain, counted, first, at)
+VALUES (%(annunciation)s, %(desk)s, %(drill)s, %(alarm)s, %(incident)s, %(district)s, %(domain)s, %(counted)s,
+        %(first)s, %(at)s)
+ON CONFLICT (annunciation) DO NOTHING;
+
+-- name: flood
+-- A flood's row is to be this.
+INSERT INTO lifeline.floods (flood, desk, drill, since, started_at, ended_at, alarms, peak, digests)
+VALUES (%(flood)s, %(desk)s, %(drill)s, %(since)s, %(started_at)s, %(ended_at)s, %(alarms)s, %(peak)s, %(digests)s)
+ON CONFLICT (flood) DO UPDATE
+SET ended_at = excluded.ended_at, alarms = excluded.alarms, peak = excluded.peak, digests = excluded.digests;
+
+-- name: digest_entry
+-- A notice waits for a digest.
+INSERT INTO lifeline.digest_entries (entry, digest, flood, target, district, domain, incident, kind, round, step,
+                                     repeat, alarms, channels, via, level, at)
+VALUES (%(entry)s, %(digest)s, %(flood)s, %(person)s, %(district)s, %(domain)s, %(incident)s, %(kind)s, %(round)s,
+        %(step)s, %(repeat)s, %(alarms)s, %(channels)s, %(via)s, %(level)s, %(at)s)
+ON CONFLICT (entry) DO NOTHING;
 
 -- name: finding
 -- A detector's verdict on a sensor changed; told again after late data, the first word stays.

@@ -29,6 +29,7 @@ DAY_US = 86_400_000_000
 STEP_US = 60_000_000  # of a file: all readings of a minute arrive together
 COLUMNS = np.dtype([("time_us", "<i8"), ("value", "<f8"), ("sensor_id", "<i4"), ("flag", "u1")])
 _META = "columns.json"
+_OF_DRILLS = ("drill", "exercise")  # nothing of what was real
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,7 @@ class DatabaseSource:
             elif heard.kind == "bundle":
                 bundle = msgspec.json.decode(heard.payload)["bundle"]
                 yield Step(heard.seq, heard.recorded_us, None, given_us, bundle)
-            elif heard.kind != "readings":
+            elif heard.kind not in ("readings", *_OF_DRILLS):
                 yield Step(heard.seq, heard.recorded_us, said(heard.kind, heard.payload), given_us)
 
     def hearing(self, at_us: int, given_us: int) -> tuple[int, int]:
