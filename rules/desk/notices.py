@@ -30,8 +30,11 @@ def notice(
     kind: str,
     due: Due,
     stamp: Stamp,
+    about: Alarm | None = None,
 ) -> NoticeQueued:
     """A notice to `person` through the first of `channels`; the others stand by as fallbacks.
+
+    It speaks of the alarm `about` (None: the gravest one).
 
     Its id is the same whenever the same decision is computed again, and is what receivers de-duplicate by.
     """
@@ -40,15 +43,16 @@ def notice(
     late = stamp.now_us - due.due_us > LATE_US
     return NoticeQueued(
         key, incident.id, kind, due.round, due.step, person.id, via, channels[0], incident.level,
-        content(city, escalation, incident, person, channels, kind), late, incident.drill,
+        content(city, escalation, incident, person, channels, kind, about), late, incident.drill,
     )  # fmt: skip
 
 
 def content(
-    city: City, escalation: Escalation, incident: Incident, person: Person, channels: tuple[str, ...], kind: str
-) -> dict[str, Any]:
+    city: City, escalation: Escalation, incident: Incident, person: Person, channels: tuple[str, ...], kind: str,
+    about: Alarm | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Facts, addresses and channel settings, all that a notifier needs."""
-    language, alarm = person.language, incident.gravest()
+    language, alarm = person.language, about or incident.gravest()
     told = facts(city, incident, alarm, language)
     word = say(f"levels.{alarm.peak_level.word if kind == 'clear' else alarm.level.word}", language)
     subject = f"[{word}] {incident.title.get(language) or next(iter(incident.title.values()))}"
@@ -58,7 +62,15 @@ def content(
         "language": language,
         "incident": incident.id,
         "facts": told,
-        "to": {**person.reach, "name": person.name.get(language) or person.id},
+        "alarms": list(incident.alarms),
+        **addressed(escalation, person, channels),
+    }
+
+
+def addressed(escalation: Escalation, person: Person, channels: tuple[str, ...]) -> dict[str, Any]:
+    """Where a notice goes: addresses, and the settings of its channels."""
+    return {
+        "to": {**person.reach, "name": person.name.get(person.language) or person.id},
         "settings": {name: dict(escalation.channels.get(name, {})) for name in channels},
         "fallback": list(channels[1:]),
     }
