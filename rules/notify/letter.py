@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,10 +25,16 @@ class Letter:
         Addresses of the person by kind (`email`, `webhook`, `phone`, `name`).
     subject, text, html
         One line; plain text; the same as simple HTML.
+    short
+        All that matters in at most 300 characters, for text messages.
     body
         UTF-8 JSON for machines. The same bytes on every attempt.
     created_at
         When the decision was made (aware UTC, the city's clock).
+    person
+        Who it is for, by their id.
+    picture
+        A PNG of the last 24 hours; empty when there is none. Where `html` shows it, `cid:picture` stands.
     """
 
     key: str
@@ -39,6 +46,9 @@ class Letter:
     language: str
     level: Level
     created_at: datetime
+    short: str = ""
+    person: str = ""
+    picture: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +68,18 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """It will never work like this; a person has to mend what `reason` says."""
+    """It will never work like this; a person has to mend what `reason` says.
+
+    `broken`: it is the channel itself, whoever is told (a secret is missing, we are not let in).
+    """
 
     reason: str
+    broken: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NoAddress(GiveUp):
+    """The person has no address for this channel, which says nothing of the channel."""
 
 
 Answer = Sent | Retry | GiveUp
@@ -92,7 +111,7 @@ Send = Callable[[Letter, Mapping[str, object], Tools], Answer]
 
 
 class MissingSecret(Exception):
-    """A setting names an environment variable that is not set."""
+    """A setting names an environment variable that is not set, or a file that cannot be read."""
 
 
 def secret(settings: Mapping[str, object], name: str, tools: Tools) -> str:
@@ -110,3 +129,28 @@ def secret(settings: Mapping[str, object], name: str, tools: Tools) -> str:
     if not value:
         raise MissingSecret(f"{name}: environment variable {variable} is not set where the notifier runs")
     return value
+
+
+def trust(settings: Mapping[str, object]) -> ssl.SSLContext:
+    """Whom to trust on encrypted lines: the usual authorities, or those of `ca_file`.
+
+    Raises
+    ------
+    MissingSecret
+        When that file cannot be read.
+    """
+    file = settings.get("ca_file")
+    try:
+        return ssl.create_default_context(cafile=str(file) if file else None)
+    except OSError as error:
+        raise MissingSecret(f"ca_file: cannot read {file}: {error.strerror or error}") from error
+
+
+def distrusted(error: BaseException) -> str:
+    """Why a certificate was not trusted, when that is what went wrong; else empty."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            return f"certificate not trusted ({seen.verify_message}), try ca_file"
+        seen = seen.__cause__ or seen.__context__
+    return ""

@@ -23,9 +23,23 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 
 from city.levels import Level
-from rules.notify.letter import Answer, GiveUp, Letter, MissingSecret, Retry, Sent, Tools, secret
+from rules.notify.letter import (
+    Answer,
+    GiveUp,
+    Letter,
+    MissingSecret,
+    NoAddress,
+    Retry,
+    Sent,
+    Tools,
+    distrusted,
+    secret,
+    trust,
+)
 
 _HERE = ("localhost", "127.0.0.1", "::1")
+_PICTURE = "picture@lifeline"
+_NOT_LET_IN = (530, 534, 535, 538)  # RFC 4954: authentication is wanted, too weak, refused
 
 
 def send(letter: Letter, settings: Mapping[str, object], tools: Tools) -> Answer:
@@ -34,31 +48,33 @@ def send(letter: Letter, settings: Mapping[str, object], tools: Tools) -> Answer
     recipient = letter.to.get("email", "")
     if not (sender and host and recipient):
         missing = [name for name, it in (("from", sender), ("host", host), ("email", recipient)) if not it]
-        return GiveUp(f"e-mail: {' and '.join(missing)} not given")
+        why = f"e-mail: {' and '.join(missing)} not given"
+        return NoAddress(why) if missing == ["email"] else GiveUp(why, broken=True)
     try:
         message = compose(letter, sender, recipient)
-        password = secret(settings, "password_env", tools)
+        password, context = secret(settings, "password_env", tools), trust(settings)
     except MissingSecret as error:
-        return GiveUp(str(error))
+        return GiveUp(str(error), broken=True)
     except ValueError as error:  # the address parser's words
         return GiveUp(f"e-mail address {recipient!r} or {sender!r}: {error}")
     try:
-        return _deliver(message, settings, password, tools.timeout_s)
+        return _deliver(message, settings, password, context, tools.timeout_s)
     except smtplib.SMTPRecipientsRefused as error:
         return judge(*error.recipients[recipient])
     except smtplib.SMTPResponseException as error:
         return judge(error.smtp_code, error.smtp_error)
     except smtplib.SMTPNotSupportedError as error:
-        return GiveUp(f"{host}: {error}")
-    except ssl.SSLCertVerificationError as error:
-        return GiveUp(f"{host}: certificate not trusted ({error.verify_message}), try ca_file")
+        return GiveUp(f"{host}: {error}", broken=True)
     except (OSError, smtplib.SMTPException) as error:
+        if why := distrusted(error):
+            return GiveUp(f"{host}: {why}", broken=True)
         return Retry(f"{type(error).__name__}: {error}".rstrip(": "))
 
 
-def _deliver(message: EmailMessage, settings: Mapping[str, object], password: str, timeout_s: float) -> Answer:
+def _deliver(
+    message: EmailMessage, settings: Mapping[str, object], password: str, context: ssl.SSLContext, timeout_s: float
+) -> Answer:
     host, port, tls = str(settings["host"]), int(str(settings.get("port", 587))), str(settings.get("tls", "auto"))
-    context = ssl.create_default_context(cafile=str(settings["ca_file"]) if settings.get("ca_file") else None)
     server: smtplib.SMTP = (
         smtplib.SMTP_SSL(host, port, timeout=timeout_s, context=context)
         if tls == "ssl"
@@ -73,7 +89,7 @@ def _deliver(message: EmailMessage, settings: Mapping[str, object], password: st
             safe = True
         if password:
             if not safe and host not in _HERE:
-                return GiveUp(f"{host} offers no TLS and a password is set: it would travel in the clear")
+                return GiveUp(f"{host} offers no TLS and a password is set: it would travel in the clear", broken=True)
             server.login(str(settings.get("user") or settings["from"]), password)
         server.send_message(message)
     return Sent("accepted by the mail server")
@@ -84,7 +100,7 @@ def judge(code: int, text: bytes | str) -> Answer:
     said = f"SMTP {code} {text.decode('utf-8', 'replace') if isinstance(text, bytes) else text}".strip()[:300]
     if 200 <= code < 300:
         return Sent(said)
-    return GiveUp(said) if code >= 500 else Retry(said)
+    return GiveUp(said, broken=code in _NOT_LET_IN) if code >= 500 else Retry(said)
 
 
 def compose(letter: Letter, sender: str, recipient: str) -> EmailMessage:
@@ -101,7 +117,13 @@ def compose(letter: Letter, sender: str, recipient: str) -> EmailMessage:
         message["Importance"] = "high"
         message["X-Priority"] = "1"
     message.set_content(letter.text)
-    message.add_alternative(letter.html, subtype="html")
+    message.add_alternative(letter.html.replace("cid:picture", f"cid:{_PICTURE}"), subtype="html")
+    if letter.picture:
+        page = message.get_payload(1)
+        if isinstance(page, EmailMessage):
+            page.add_related(
+                letter.picture, "image", "png", cid=f"<{_PICTURE}>", filename="24h.png", disposition="inline"
+            )
     return message
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from city.levels import Level
-from rules.notify.policy import RED_FALLBACK_AFTER_S, REPLACES, Next, fallback_key
+from rules.notify.lanes import Room
+from rules.notify.policy import ASKS, OVER, RED_FALLBACK_AFTER_S, REPLACES, Next, fallback_key
 from store.connection import Connection
 from store.statements import statements
 
@@ -22,7 +23,10 @@ _sql = statements("outbox", package="rules.notify")
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A claimed row. `content` is as the engine wrote it, plus `raised` (facts of the raise a clear speaks for)."""
+    """A claimed row. `content` is as the engine wrote it, plus `raised` (facts of the raise a clear speaks for).
+
+    `incident` is empty for what belongs to none; `endpoint` is the channel and, for webhooks, who answers there.
+    """
 
     notice: str
     incident: str
@@ -32,6 +36,7 @@ class Notice:
     target: str
     via: str
     channel: str
+    endpoint: str
     level: Level
     content: Mapping[str, Any]
     created_at: datetime
@@ -49,21 +54,27 @@ class Notice:
         return _mapping(found)
 
 
-def claim(conn: Connection, busy: Sequence[str], now: datetime, wall: datetime) -> Notice | None:
+def claim(conn: Connection, room: Room, now: datetime, wall: datetime) -> Notice | None:
     """Take one due notice under a lease of `LEASE_S`, with all it speaks for; None when nothing is due.
 
     Parameters
     ----------
-    busy
-        Channels that have no room.
+    room
+        What has no room.
     now, wall
         The city's clock (for due times) and the real one (for the lease).
     """
     lease_until = wall + timedelta(seconds=LEASE_S)
-    given = {"busy": list(busy), "now": now, "wall": wall, "lease_until": lease_until}
+    given = {**asdict(room), **_PAIRS, "now": now, "wall": wall, "lease_until": lease_until}
     with conn.transaction():
         row = conn.cursor(row_factory=class_row(Notice)).execute(_sql["claim"], given).fetchone()
         return _with_older(conn, row) if row else None
+
+
+_PAIRS = {
+    "newer": [newer for newer, olds in REPLACES.items() for _ in olds],
+    "older": [older for olds in REPLACES.values() for older in olds],
+}
 
 
 def _with_older(conn: Connection, row: Notice) -> Notice:
@@ -75,7 +86,7 @@ def _with_older(conn: Connection, row: Notice) -> Notice:
         "created_at": row.created_at,
         "kinds": list(REPLACES.get(row.kind, ())),
     }
-    older = conn.execute(_sql["replace_older"], given).fetchall() if row.kind in REPLACES else []
+    older = conn.execute(_sql["replace_older"], given).fetchall() if row.kind in REPLACES and row.incident else []
     raised = [content.get("facts") for kind, _, content in sorted(older, key=lambda it: it[1]) if kind == "raise"]
     if row.kind != "clear" or not raised:
         return row
@@ -83,10 +94,35 @@ def _with_older(conn: Connection, row: Notice) -> Notice:
     return replace(row, content={**row.content, "raised": raised[-1] or {}})
 
 
-def closed(conn: Connection, row: Notice) -> bool:
-    """Whether people have closed the incident, so that a raise has nothing more to ask of anyone."""
-    found = conn.execute(_sql["closed"], {"incident": row.incident}).fetchone()
-    return bool(found and found[0]) and row.kind != "clear"
+def over(conn: Connection, row: Notice) -> bool:
+    """Whether people have closed the incident or found it false, so that nothing is left to ask of anyone."""
+    if row.kind not in ASKS or not row.incident:
+        return False
+    found = conn.execute(_sql["over"], {"incident": row.incident, "stages": list(OVER)}).fetchone()
+    return bool(found and found[0])
+
+
+def delivered(conn: Connection, notice: str, at: datetime, how: Literal["receipt", "opened"]) -> bool:
+    """Record that a notice is in the person's hands: its receiver said so, or the person opened its link.
+
+    The same message that waits on other channels need not go out any more. Safe to repeat: the first word counts.
+
+    Parameters
+    ----------
+    at
+        The city's clock.
+
+    Returns
+    -------
+    bool
+        Whether there is such a notice.
+    """
+    given = {"notice": notice, "at": at, "how": how}
+    with conn.transaction():
+        if conn.execute(_sql["delivered"], given).rowcount:
+            conn.execute(_sql["spare_others"], {"notice": notice})
+            return True
+        return conn.execute(_sql["known"], {"notice": notice}).fetchone() is not None
 
 
 def supersede(conn: Connection, row: Notice, answer: str) -> None:
@@ -125,10 +161,13 @@ def hand_on(conn: Connection, notice: str, now: datetime) -> str | None:
         return str(channel)
 
 
-def help_slow_reds(conn: Connection, now: datetime) -> list[str]:
-    """Start the fallback beside every red that has had no success for a minute; the notices helped."""
+def help_slow_reds(conn: Connection, now: datetime, since: datetime) -> list[str]:
+    """Start the fallback beside every red that has had no success for a minute; the notices helped.
+
+    `since`: when this notifier began; a red that nobody was there to try has a minute from then on.
+    """
     before = now - timedelta(seconds=RED_FALLBACK_AFTER_S)
-    slow = [row[0] for row in conn.execute(_sql["slow_reds"], {"before": before}).fetchall()]
+    slow = [row[0] for row in conn.execute(_sql["slow_reds"], {"before": before, "since": since}).fetchall()]
     return [notice for notice in slow if hand_on(conn, notice, now)]
 
 
@@ -149,6 +188,17 @@ def load(conn: Connection, now: datetime) -> Load:
 def unreached(conn: Connection, since: datetime) -> list[tuple[str, str, str]]:
     """(incident, person, last answer) of people no channel has reached about an incident that is still open."""
     return [(row[0], row[1], row[2]) for row in conn.execute(_sql["unreached"], {"since": since}).fetchall()]
+
+
+def failing(conn: Connection) -> list[str]:
+    """Channels that were failing when a notifier last looked."""
+    return [str(row[0]) for row in conn.execute(_sql["failing"]).fetchall()]
+
+
+def escalation_file(conn: Connection) -> str:
+    """The `escalation.yaml` in force; empty when there is none."""
+    row = conn.execute(_sql["escalation_file"]).fetchone()
+    return str(row[0] or "") if row else ""
 
 
 def bundle(conn: Connection) -> str:

@@ -27,13 +27,16 @@ RED_FALLBACK_AFTER_S = 60.0
 GIVE_UP_AFTER_S = 4 * 3600.0
 
 # A notice replaces older undelivered ones of these kinds to the same person on the same channel. A clear says both
-# times; a later raise makes an undelivered clear pointless; one repeat is enough.
+# times; a later raise makes an undelivered clear pointless; one repeat, or the latest update, is enough.
 REPLACES = {
     "clear": ("raise", "update", "repeat"),
     "raise": ("clear",),
-    "update": ("clear",),
+    "update": ("clear", "update"),
     "repeat": ("clear", "repeat"),
 }
+# Kinds that ask somebody to act: pointless once people have closed the incident, or found it false.
+ASKS = ("raise", "repeat", "no_duty", "clock_missed")
+OVER = ("closed", "false_alarm")
 
 
 @dataclass(frozen=True, slots=True)

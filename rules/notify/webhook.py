@@ -1,8 +1,8 @@
 """Webhook channel: POST of the JSON body, signed.
 
-Settings: `secret_env` (variable holding the signing secret; without it the body goes unsigned), `url` (instead of the
-person's own `webhook` address). Headers: `Idempotency-Key`, and `Lifeline-Signature: t=<unix s>,v1=<hex>` where v1 is
-HMAC-SHA256 over `<t>.<body>`.
+Settings: `secret_env` (variable holding the signing secret; without it the body goes unsigned), `ca_file` (to trust a
+city's own authority), `url` (instead of the person's own `webhook` address). Headers: `Idempotency-Key`, and
+`Lifeline-Signature: t=<unix s>,v1=<hex>` where v1 is HMAC-SHA256 over `<t>.<body>`.
 
 ============================== =============================================
 answer of the endpoint         ours
@@ -10,6 +10,7 @@ answer of the endpoint         ours
 2xx                            sent
 408, 429, 5xx, no answer, 1xx  retry (after `Retry-After`, if it says so)
 3xx, any other 4xx             give up
+a certificate we do not trust  give up
 ============================== =============================================
 """
 
@@ -17,12 +18,26 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import httpx
 
-from rules.notify.letter import Answer, GiveUp, Letter, MissingSecret, Retry, Sent, Tools, secret
+from rules.notify.letter import (
+    Answer,
+    GiveUp,
+    Letter,
+    MissingSecret,
+    NoAddress,
+    Retry,
+    Sent,
+    Tools,
+    distrusted,
+    secret,
+    trust,
+)
+from rules.notify.weblines import web_client
 
 SIGNATURE = "Lifeline-Signature"
 
@@ -31,23 +46,37 @@ def send(letter: Letter, settings: Mapping[str, object], tools: Tools) -> Answer
     """Deliver one letter."""
     url = str(settings.get("url") or letter.to.get("webhook", ""))
     if not url.startswith(("https://", "http://")):
-        return GiveUp(f"no webhook address: {url!r} is not http(s), give the person or the channel one")
+        return NoAddress(f"no webhook address: {url!r} is not http(s), give the person or the channel one")
     try:
         key = secret(settings, "secret_env", tools)
+        with _client(settings, tools) as http:
+            return _post(http, url, letter, key, tools)
     except MissingSecret as error:
-        return GiveUp(str(error))
+        return GiveUp(str(error), broken=True)
+
+
+def _client(settings: Mapping[str, object], tools: Tools) -> AbstractContextManager[httpx.Client]:
+    """The shared client, or one of its own for a channel with its own authority."""
+    if not settings.get("ca_file"):
+        return nullcontext(tools.http)
+    return web_client(trusted=trust(settings))
+
+
+def _post(http: httpx.Client, url: str, letter: Letter, key: str, tools: Tools) -> Answer:
     headers = {"Content-Type": "application/json; charset=utf-8", "Idempotency-Key": letter.key}
     if key:
         headers[SIGNATURE] = signature(key.encode(), tools.wall.now_us() // 1_000_000, letter.body)
     try:
         # Streamed: the answer's status decides; a body that never ends is nobody's business.
-        with tools.http.stream(
+        with http.stream(
             "POST", url, content=letter.body, headers=headers, timeout=tools.timeout_s, follow_redirects=False
         ) as response:
             return judge(response.status_code, response.headers, tools.wall.now())
     except httpx.InvalidURL as error:
         return GiveUp(f"webhook address {url!r}: {error}")
     except httpx.HTTPError as error:
+        if why := distrusted(error):
+            return GiveUp(f"{httpx.URL(url).host}: {why}")
         return Retry(f"{type(error).__name__}: {error}".rstrip(": "))
 
 
@@ -64,7 +93,7 @@ def judge(status: int, headers: Mapping[str, str], now: datetime) -> Answer:
         return Retry(f"HTTP {status}", retry_after_s(headers.get("retry-after", ""), now))
     if status < 400:
         return GiveUp(f"HTTP {status}: it sends us to {headers.get('location', 'nowhere')}, write the final address")
-    return GiveUp(f"HTTP {status}")
+    return GiveUp(f"HTTP {status}", broken=status in (401, 403))
 
 
 def retry_after_s(text: str, now: datetime) -> float | None:

@@ -9,6 +9,7 @@ import psycopg
 
 from city.levels import Level
 from rules.notify import outbox as box
+from rules.notify.lanes import Room
 from rules.notify.letter import GiveUp, Retry, Sent
 from rules.notify.policy import after, fallback_key
 
@@ -20,7 +21,8 @@ SECOND = timedelta(seconds=1)
 
 
 def take(conn: Conn, now: datetime, *busy: str, wall: datetime | None = None) -> box.Notice | None:
-    return box.claim(conn, busy, now, wall or now)
+    room = Room(others=True, red_channels=list(busy), red_endpoints=[], channels=list(busy), endpoints=[])
+    return box.claim(conn, room, now, wall or now)
 
 
 def test_the_most_urgent_comes_first_and_nobody_takes_it_twice(outbox: Outbox, other: Conn, t0: datetime) -> None:
@@ -136,9 +138,11 @@ def test_a_red_without_success_for_a_minute_gets_its_fallback_beside_it(outbox: 
     outbox.notice("fresh", target="b", attempts=0, content={"fallback": ["email"]})
     outbox.notice("orange", target="c", level=Level.ORANGE, attempts=3, content={"fallback": ["email"]})
     outbox.notice("odd", target="d", attempts=3, content={"fallback": "email"})
-    assert box.help_slow_reds(outbox.conn, t0 + 59 * SECOND) == []
-    assert box.help_slow_reds(outbox.conn, t0 + 60 * SECOND) == ["red"]
-    assert box.help_slow_reds(outbox.conn, t0 + 60 * SECOND) == []
+    began = t0 + 30 * SECOND  # and from then on somebody was there to try
+    assert box.help_slow_reds(outbox.conn, t0 + 59 * SECOND, began) == []
+    assert box.help_slow_reds(outbox.conn, t0 + 60 * SECOND, began) == ["red"]
+    assert box.help_slow_reds(outbox.conn, t0 + 60 * SECOND, began) == []
+    assert box.help_slow_reds(outbox.conn, t0 + 90 * SECOND, began) == ["fresh"]
     assert outbox.state("red")[0] == "queued"
     assert outbox.state(fallback_key("red", "email"))[0] == "queued"
 

@@ -14,9 +14,11 @@ import pytest
 from city.levels import Level
 from rules.notify.outbox import Notice
 from rules.notify.render import render
+from rules.notify.wording import Links
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 LINK = "https://city.example/n/abc"
+LINKS = Links(LINK, "https://city.example/incidents/I-1#map")
 
 if TYPE_CHECKING:
     from tests.notify.conftest import Outbox
@@ -26,12 +28,14 @@ if TYPE_CHECKING:
 def notice(outbox: Outbox, t0: datetime) -> Notice:
     outbox.notice("key-1")
     content = {**outbox.content("key-1"), "to": {"email": "li@example.org", "webhook": None}}
-    return Notice("key-1", "I-1", "raise", 0, 0, "li", "v", "webhook", Level.RED, content, t0, 1, False, False)
+    return Notice(
+        "key-1", "I-1", "raise", 0, 0, "li", "v", "webhook", "webhook", Level.RED, content, t0, 1, False, False
+    )
 
 
 def words(notice: Notice, language: str, **changes: Any) -> str:  # noqa: ANN401 - any field of a notice
     content: Mapping[str, Any] = {**notice.content, "language": language, **changes.pop("content", {})}
-    return render(replace(notice, content=content, **changes), LINK, SHANGHAI).text
+    return render(replace(notice, content=content, **changes), LINKS, SHANGHAI).text
 
 
 def test_everything_a_crew_needs_is_there_in_english(notice: Notice) -> None:
@@ -77,7 +81,7 @@ def test_and_in_chinese(notice: Notice) -> None:
         ({"kind": "no_duty"}, "Nobody is on duty, Red"),
         ({"kind": "brand_new"}, "Red warning"),
         ({"drill": True}, "EXERCISE, EXERCISE: Red warning"),
-        ({"late": True}, "The data came late"),
+        ({"late": True}, "This notice is delayed"),
     ],
 )
 def test_each_kind_says_what_it_is(notice: Notice, changes: dict[str, Any], part: str) -> None:
@@ -97,14 +101,14 @@ def test_when_the_words_fail_the_facts_go_out_as_they_stand(notice: Notice, monk
         raise KeyError("no such sentence")
 
     monkeypatch.setattr("rules.notify.render.say", fail)
-    letter = render(notice, LINK, SHANGHAI)
+    letter = render(notice, LINKS, SHANGHAI)
     assert "RED" in letter.subject
     for part in ("42.0", "wl-017", LINK):
         assert part in letter.text
 
 
 def test_the_body_is_the_same_on_every_attempt(notice: Notice) -> None:
-    first, again = render(notice, LINK, SHANGHAI), render(replace(notice, attempts=9), LINK, SHANGHAI)
+    first, again = render(notice, LINKS, SHANGHAI), render(replace(notice, attempts=9), LINKS, SHANGHAI)
     assert first.body == again.body
     body = msgspec.json.decode(first.body)
     assert body["notice"] == "key-1"
@@ -119,6 +123,6 @@ def letters(to: Mapping[str, str]) -> set[str]:
 
 def test_html_is_escaped(notice: Notice) -> None:
     facts = {**notice.content["facts"], "where": "<script>alert(1)</script>"}
-    letter = render(replace(notice, content={**notice.content, "facts": facts}), LINK, SHANGHAI)
+    letter = render(replace(notice, content={**notice.content, "facts": facts}), LINKS, SHANGHAI)
     assert "<script>" not in letter.html
     assert f'href="{LINK}"' in letter.html
