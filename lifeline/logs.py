@@ -5,12 +5,22 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import os
+from contextvars import ContextVar
 from pathlib import Path
 
 from city.errors import InputError
 from lifeline.files import LOG_BYTES
 
-FORM = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+FORM = "%(asctime)s %(levelname)s %(name)s: %(request)s%(message)s"
+
+request: ContextVar[str] = ContextVar("lifeline_request", default="")
+"""The id of the HTTP request that a line is about; it stands before the message."""
+
+
+def _name_request(record: logging.LogRecord) -> bool:
+    name = request.get()
+    record.request = f"[{name}] " if name else ""
+    return True
 
 
 def log_to(path: Path | None) -> None:
@@ -23,6 +33,7 @@ def log_to(path: Path | None) -> None:
         if path is None
         else logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
     )
+    handler.addFilter(_name_request)
     level = os.environ.get("LIFELINE_LOG_LEVEL", "INFO").upper()
     if level not in logging.getLevelNamesMapping():
         raise InputError(f"LIFELINE_LOG_LEVEL: no such level, got {level!r}, try INFO or DEBUG")

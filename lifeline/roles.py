@@ -107,7 +107,6 @@ def _api(settings: Settings, clock: Clock, stop: threading.Event) -> None:
         secret=secret(settings),
         clock=clock,
         base_url=settings.address,
-        operator_password=os.environ.get("LIFELINE_OPERATOR_PASSWORD") or None,
     )
     run_api(app, host, port, stop)
 

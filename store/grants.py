@@ -35,7 +35,7 @@ _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 CHANGING = (
     "districts", "sites", "gateways", "sensors", "latest", "gateway_ledger", "bundles", "current_bundle", "followers",
     "snapshots", "snapshot_rest", "roles", "health", "clock", "incidents", "alarms", "escalations",
-    "notices", "shelves", "sizes", "incident_clocks", "cap_messages",
+    "notices", "shelves", "sizes", "incident_clocks", "cap_messages", "floods", "maintenance",
     "accounts", "tokens", "sessions",
 )  # fmt: skip
 # Tables without a policy by district that the API reads: about no district, or shown only beside a row that has one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from city.clock import Clock
 from lifeline.http import commands
 from lifeline.http.data import Data, Row
-from lifeline.http.guard import user
+from lifeline.http.who import current
 from rules.inputs import CommandKind
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="at most so many items")]
@@ -95,9 +96,7 @@ def _incidents(routes: APIRouter, data: Data, clock: Clock) -> None:
     def command(request: Request, incident: str, given: Command) -> Recorded:
         """Append a command; the engine decides whether it fits."""
         _found(data, incident)
-        password = request.app.state.password
-        actor = (user(request.headers, password) if password else None) or given.actor
-        seq = commands.record(data, clock, commands.Said(actor, given.note, "api"), incident, given.kind)
+        seq = commands.record(data, clock, speaking(given.actor, given.note), incident, given.kind)
         made = commands.outcome(data, incident, seq)
         return Recorded.model_validate(
             {"seq": seq, "state": made.state, "reason": made.reason, "incident": _found(data, incident)}
@@ -164,6 +163,15 @@ def _sensors(routes: APIRouter, data: Data, clock: Clock) -> None:
         end = _aware(until) or clock.now() + timedelta(days=1)
         begin = _aware(since) or end - timedelta(days=2)
         return _items(data, "readings", limit, sensor=sensor, since=begin, until=end)
+
+
+def speaking(actor: str, note: str) -> commands.Said:
+    """Who speaks: the account or token; on this machine, before there are accounts, whoever they say they are."""
+    asks = current.get()
+    if asks is None:
+        raise HTTPException(401)
+    said = commands.Said.of(asks, note, "api")
+    return replace(said, actor=actor) if asks.how == "local" and actor else said
 
 
 def _found(data: Data, incident: str) -> Row:

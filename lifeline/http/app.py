@@ -6,32 +6,35 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from importlib.resources import files
-from typing import Any
 
 import psycopg
 import uvicorn
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import APIRouter, FastAPI
+from fastapi.params import Depends as Dependency
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from city.clock import Clock, SystemClock
-from city.errors import OutsideError
-from lifeline.http import api, crew, holds, metrics, pages
+from city.errors import InputError, OutsideError
+from lifeline.http import api, crew, holds, login, metrics, pages
 from lifeline.http.data import WAIT_S, Data
+from lifeline.http.errors import Answers
+from lifeline.http.gate import Gate, is_loopback
 from lifeline.http.guard import Guard, check_bind
-from lifeline.http.look import Look, language_for
-from lifeline.http.problem import problem
+from lifeline.http.live import Live
+from lifeline.http.look import STATIC, Look, static
+from lifeline.http.needs import CONSOLE, OPEN, needs
+from lifeline.http.patience import server_options
+from lifeline.http.who import Role
 from rules.notify.links import check_secret
-from rules.notify.zone import Home
 from store import roles
 
 ROLE = "api"
+API = "/api/v1"
 BEAT_S = 1.0
 DRAIN_S = 10.0
 _log = logging.getLogger(__name__)
@@ -47,15 +50,12 @@ class AppSettings:
         The one notices are signed with, at least 16 bytes.
     base_url
         How people reach this server.
-    operator_password
-        Without one the server listens on this machine only.
     """
 
     database_url: str = field(repr=False)
     secret: bytes = field(repr=False)
     clock: Clock
     base_url: str
-    operator_password: str | None = field(default=None, repr=False)
 
 
 def create_app(settings: AppSettings) -> FastAPI:
@@ -68,10 +68,13 @@ def create_app(settings: AppSettings) -> FastAPI:
     """
     check_secret(settings.secret)
     data, look = Data(settings.database_url), Look(settings.clock)
+    live = Live(settings.database_url)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        live.start()
         yield
+        live.close()
         data.close()
 
     app = FastAPI(
@@ -82,48 +85,43 @@ def create_app(settings: AppSettings) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.state.data, app.state.password = data, settings.operator_password
-    app.add_middleware(Guard, password=settings.operator_password, base_url=settings.base_url)
-    app.include_router(pages.router(data, look, settings.clock))
-    app.include_router(crew.router(data, look, settings.clock, settings.secret))
-    app.include_router(api.router(data, settings.clock), prefix="/api/v1")
-    app.include_router(holds.router(data, settings.clock), prefix="/api/v1")
-    app.include_router(metrics.router(data))
-    style = (files("lifeline.http") / "static" / "lifeline.css").read_text(encoding="utf-8")
-
-    @app.get("/static/lifeline.css", include_in_schema=False)
-    def css() -> Response:
-        return Response(style, media_type="text/css", headers={"Cache-Control": "max-age=300"})
-
-    _errors(app, look)
+    gate, answers = Gate(data, settings.secret, settings.base_url), Answers(look)
+    app.state.data, app.state.gate, app.state.live = data, gate, live
+    app.add_middleware(Guard, gate=gate, answers=answers, base_url=settings.base_url)
+    answers.install(app)
+    app.state.parts = list(_parts(settings, data, look, gate, answers, live))
+    for routes, prefix, need in app.state.parts:
+        app.include_router(routes, prefix=prefix, dependencies=[need])
     return app
 
 
-def _errors(app: FastAPI, look: Look) -> None:
-    def answer(request: Request, status: int, title: str, detail: str, sentence: str) -> Response:
-        if request.url.path.startswith(("/api/", "/metrics", "/readyz", "/healthz")):
-            return problem(status, title, detail)
-        said: dict[str, Any] = {"sentence": sentence, "detail": detail, "number": status}
-        return look.page(request, "error.html", Home(), language=language_for(request), status=status, **said)
+def _parts(
+    settings: AppSettings, data: Data, look: Look, gate: Gate, answers: Answers, live: Live
+) -> Iterator[tuple[APIRouter, str, Dependency]]:
+    """Every router, where it is, and what all its routes need; a route may need more (see `needs`)."""
+    clock = settings.clock
+    yield pages.router(data, look, clock), "", CONSOLE
+    yield live.router(), "", CONSOLE
+    yield login.account_router(data, look, gate, answers), "", needs(Role.VIEWER)
+    yield api.router(data, clock), API, CONSOLE
+    yield holds.router(data, clock), API, CONSOLE
+    yield metrics.router(data), "", CONSOLE
+    yield metrics.probes(data), "", OPEN
+    yield login.router(data, look, gate), "", OPEN
+    yield crew.router(data, look, clock, settings.secret), "", OPEN
+    yield _static(), "", OPEN
 
-    def http_error(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else; for the type checker
-        sentence = {404: "error_not_found", 409: "error_conflict"}.get(error.status_code, "error_other")
-        return answer(request, error.status_code, str(error.detail), "", sentence)
 
-    def bad_request(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else; for the type checker
-        said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
-        return answer(request, 422, "Not understood", said, "error_request")
+def _static() -> APIRouter:
+    routes = APIRouter(include_in_schema=False)
 
-    def no_database(request: Request, error: Exception) -> Response:
-        _log.warning("database_lost %s", error, extra={"action": "database_lost"})
-        return answer(request, 503, "The database does not answer", "", "error_database")
+    @routes.get("/static/{name}")
+    def file(name: str) -> Response:
+        if name not in STATIC:
+            raise HTTPException(404, "no such file")
+        return Response(static(name), media_type=STATIC[name], headers={"Cache-Control": "max-age=300"})
 
-    app.add_exception_handler(HTTPException, http_error)
-    app.add_exception_handler(RequestValidationError, bad_request)
-    app.add_exception_handler(psycopg.Error, no_database)
-    app.add_exception_handler(PoolTimeout, no_database)
+    return routes
 
 
 def run_api(
@@ -141,20 +139,24 @@ def run_api(
     Raises
     ------
     InputError
-        When `host` is reachable from outside and there is no operator password.
+        When `host` is reachable from outside and there is no account.
     OutsideError
         When the port is taken or the database does not answer.
     """
-    check_bind(host, settings.operator_password)
     app = create_app(settings)
     data: Data = app.state.data
+    try:
+        check_bind(host, is_loopback(host) or app.state.gate.exist())
+    except InputError:
+        data.close()
+        raise
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host.strip("[]"), port), family=family)
     except OSError as error:
         data.close()
         raise OutsideError(f"http {host}:{port}: cannot listen, got: {error}, try another LIFELINE_HTTP") from error
-    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5)
+    config = uvicorn.Config(app, **server_options())
     server = uvicorn.Server(config)
     # In a thread of its own uvicorn leaves the process's signals alone.
     thread = threading.Thread(target=server.run, args=([listening],), name="http")
@@ -167,6 +169,7 @@ def run_api(
             _beat(data)
             wall.pause_s(BEAT_S, until=stop)
         died = not stop.is_set()
+        app.state.live.close()  # open streams would hold the server back
         server.should_exit = True
         thread.join(DRAIN_S)
     if died:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -15,9 +16,9 @@ from city.clock import Clock, SystemClock, stopwatch_s, to_us
 from city.levels import Level
 from lifeline.http.data import WAIT_S, Data, Row
 from lifeline.http.who import Who
-from rules.desk.incidents import NEEDS_NOTE, STAGES
+from rules.desk.loop import NEEDS_NOTE, STAGES
 from rules.inputs import CommandKind, HoldKind
-from store import journal
+from store import audit, journal
 from store.connection import Connection
 from store.statements import statements
 
@@ -54,8 +55,8 @@ class Said:
         `link`, `console` or `api`.
     person
         Who of `escalation.yaml` speaks; empty when nobody of it.
-    address, role
-        Where the request came from, and what its account may do (for the audit log).
+    address, role, how
+        Where the request came from, what its account may do, and how it came in (for the audit log).
     """
 
     actor: str
@@ -64,11 +65,12 @@ class Said:
     person: str = ""
     address: str = ""
     role: str = ""
+    how: str = ""
 
     @classmethod
     def of(cls, who: Who, note: str, via: str) -> Said:
         """What an account says."""
-        return cls(who.name, note, via, who.person, who.address, who.role.word)
+        return cls(who.name, note, via, who.person, who.address, who.role.word, who.how)
 
 
 def nonce() -> str:
@@ -94,7 +96,7 @@ def record(
     command = _command(clock, said, kind, mark) | {"incident": incident}
     if expected is not None:
         command["expected"] = expected
-    return _append(data, clock, command, mark, beside)
+    return _append(data, clock, said, command, mark, beside)
 
 
 def record_hold(
@@ -115,7 +117,7 @@ def record_hold(
         command["until_us"] = to_us(until)
     if level is not None:
         command["level"] = level.word
-    return _append(data, clock, command)
+    return _append(data, clock, said, command)
 
 
 def _command(clock: Clock, said: Said, kind: StrEnum, mark: str) -> dict[str, object]:
@@ -131,7 +133,7 @@ def _command(clock: Clock, said: Said, kind: StrEnum, mark: str) -> dict[str, ob
 
 
 def _append(
-    data: Data, clock: Clock, command: Mapping[str, object], mark: str = "", beside: Beside | None = None
+    data: Data, clock: Clock, said: Said, command: Mapping[str, Any], mark: str = "", beside: Beside | None = None
 ) -> int:
     form = _form(command) if mark else ""
     with data.connections.connection(timeout=WAIT_S) as conn, conn.transaction():
@@ -140,12 +142,23 @@ def _append(
             if beside is not None:
                 beside(conn, str(command["id"]))
             seq = journal.append(conn, "command", msgspec.json.encode(command), clock.now())
+            audit.append(conn, _deed(said, command, seq))
             if form:
                 conn.execute(_SQL["mark"], {"mark": form, "seq": seq})
     wall, began = SystemClock(), stopwatch_s()
     while not handled(data, seq) and stopwatch_s() - began < PATIENCE_S:
         wall.pause_s(_LOOK_EVERY_S)
     return seq
+
+
+def _deed(said: Said, command: Mapping[str, Any], seq: int) -> audit.Deed:
+    """The command as the audit log keeps it: whole, for the journal is trimmed."""
+    told = {"actor", "kind", "target", "incident", "at_us"}
+    detail = {key: value for key, value in command.items() if key not in told and value not in ("", None, False)}
+    return audit.Deed(
+        command["actor"], f"command.{command['kind']}", command.get("target", ""), command.get("incident", ""),
+        said.role, said.how or said.via, said.address, {"journal": seq, **detail},
+    )  # fmt: skip
 
 
 def _form(command: Mapping[str, object]) -> str:

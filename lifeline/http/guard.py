@@ -1,37 +1,48 @@
-"""Who may come in, and what every answer carries.
+"""Who may come in, how long they may take, and what every answer carries.
 
-With an operator password everything but crew pages (their link is the key), their style sheet and the health probes
-asks for it (HTTP Basic). Without one the server listens on this machine only (`check_bind`), and answers only to the
-names of this machine, so that no foreign web page can reach it by a name that points here.
+Who asks is found out before anything else (`gate`), kept in `who.current` for the time of the request, and held against
+what the route needs (`needs`). Open to everybody are only the crew pages (their link is the key), the page to sign in,
+styles and the health probes. Without any account this machine alone is served (`check_bind`, `Gate`).
 
 Changing requests must come from our own pages: browsers say so in `Sec-Fetch-Site` or `Origin`; a request with neither
-does not come from a browser.
+does not come from a browser. With a session, and from a browser in any case, they carry the session's secret word too.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hmac
-import ipaddress
-from base64 import b64decode
-from binascii import Error as Base64Error
+import logging
+import secrets
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from city.clock import stopwatch_s
 from city.errors import InputError
-from lifeline.http.problem import problem
+from lifeline import logs
+from lifeline.http import who
+from lifeline.http.errors import DATABASE, Answers, for_programs
+from lifeline.http.gate import Gate, Known, TooOftenError, is_loopback
+from lifeline.http.needs import READING
+from lifeline.http.photos import LONGEST_UPLOAD
 
-OPEN_PATHS = ("/n/", "/static/")
-OPEN_EXACTLY = ("/healthz", "/readyz")
+OPEN_PATHS = ("/n/", "/static/", "/api/v1/problems/")
+OPEN_EXACTLY = ("/healthz", "/readyz", "/login")
 LONGEST_BODY = 64 * 1024
+BODY_S, BODY_BYTES_PER_S = 15.0, 8 * 1024  # a body may take so long, and longer at this pace
+ANSWER_S = 60.0  # for the other side to take a piece of an answer
 
 SECURITY_HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; "
-        "base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -39,35 +50,27 @@ SECURITY_HEADERS: Mapping[str, str] = {
     "Referrer-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+HSTS = "max-age=31536000"
+_log = logging.getLogger(__name__)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this machine."""
-    bare = host.strip("[]").lower()
-    if bare == "localhost" or bare.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(bare).is_loopback
-    except ValueError:
-        return False
-
-
-def check_bind(host: str, password: str | None) -> None:
-    """Refuse to listen beyond this machine without a password (InputError)."""
-    if not password and not is_loopback(host):
+def check_bind(host: str, accounts: bool) -> None:
+    """Refuse to listen beyond this machine while there is no account (InputError)."""
+    if not accounts and not is_loopback(host):
         raise InputError(
-            f"http: listening on {host} opens the console to the network and no operator password is set, "
-            "try LIFELINE_OPERATOR_PASSWORD=…, or listen on 127.0.0.1"
+            f"http: listening on {host} opens the console to the network and there is no account, "
+            "try `lifeline accounts add NAME --role admin`, or listen on 127.0.0.1"
         )
 
 
 class Guard:
     """ASGI middleware: admission before, headers after."""
 
-    def __init__(self, app: ASGIApp, password: str | None, base_url: str) -> None:
-        self._app, self._password = app, password
+    def __init__(self, app: ASGIApp, gate: Gate, answers: Answers, base_url: str) -> None:
+        self._app, self._gate, self._answers = app, gate, answers
         self._base = urlsplit(base_url)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,39 +78,89 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        began, name = stopwatch_s(), secrets.token_hex(4)
+        written = _Answer(scope, send, name, secure=self._secure(scope))
+        state = scope.setdefault("state", {})
+        state["request_id"] = name
+        in_log, asks = logs.request.set(name), who.current.set(None)
+        try:
+            await self._admit(scope, receive, written)
+        except Exception:
+            _log.exception("request_failed", extra={"action": "request_failed"})
+            if written.status:
+                raise
+            await self._answers(Request(scope), 500, f"request {name}")(scope, receive, written)
+        finally:
+            _told(scope, written.status, stopwatch_s() - began)
+            who.current.reset(asks)
+            logs.request.reset(in_log)
 
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
+    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        try:
+            refused = self._refuse(request) or await self._recognise(request)
+        except TooOftenError as error:
+            refused = self._answers(request, 429, f"{error}", headers={"Retry-After": str(error.wait_s)})
+        except DATABASE as error:
+            refused = self._answers.failed(request, error)
+        await (refused or self._app)(scope, _Body(request, receive), send)
 
-        refused = self._refuse(scope, Headers(scope=scope))
-        await (refused or self._app)(scope, receive, with_headers)
-
-    def _refuse(self, scope: Scope, headers: Headers) -> Response | None:
-        path = scope["path"]
-        if not self._password and not self._known_host(headers.get("host", "")):
-            return problem(421, "Not this server", "without a password only names of this machine are answered")
-        is_open = path.startswith(OPEN_PATHS) or path in OPEN_EXACTLY
-        if self._password and not is_open and user(headers, self._password) is None:
-            answer = problem(401, "Who are you?", "give the operator password; the user name signs your commands")
-            answer.headers["WWW-Authenticate"] = 'Basic realm="Lifeline", charset="UTF-8"'
-            return answer
-        if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
-            if not self._same_site(headers):
-                return problem(403, "From another site", "commands are taken from Lifeline's own pages only")
-            length = headers.get("content-length", "" if "transfer-encoding" in headers else "0")
-            if not length.isdecimal():
-                return problem(411, "Length required", "send Content-Length")
-            if int(length) > LONGEST_BODY:
-                return problem(413, "Too long", f"at most {LONGEST_BODY} bytes")
+    def _refuse(self, request: Request) -> Response | None:
+        """What is wrong with a request, whoever sent it."""
+        headers = request.headers
+        if request.method in READING:
+            return None
+        if "authorization" not in headers and not self._same_site(headers):
+            return self._answers(request, 403, "commands are taken from Lifeline's own pages only")
+        length = headers.get("content-length", "" if "transfer-encoding" in headers else "0")
+        if not length.isdecimal():
+            return self._answers(request, 411)
+        longest = _longest(request.url.path, headers)
+        if len(length) > len(str(longest)) or int(length) > longest:
+            return self._answers(request, 413, f"at most {longest} bytes", headers={"Connection": "close"})
         return None
 
-    def _known_host(self, host: str) -> bool:
-        name = urlsplit(f"//{host}").hostname or ""
-        return is_loopback(name) or name == self._base.hostname
+    async def _recognise(self, request: Request) -> Response | None:
+        """Find out who asks; an answer when they must sign in, or their form is not one of ours."""
+        path = request.scope["path"]
+        if path.startswith("/static/") or path in ("/healthz", "/readyz"):
+            return None
+        address = request.client.host if request.client else ""
+        if path.startswith("/n/"):
+            self._gate.paced(address)
+            return None
+        known = await run_in_threadpool(self._gate.known, request.headers, address)
+        if known is not None:
+            who.current.set(known.who)
+            request.state.csrf, request.state.known = known.csrf, known
+            return self._own_form(request, known)
+        if path.startswith(OPEN_PATHS) or path in OPEN_EXACTLY:
+            self._gate.paced(address)
+            return None
+        return await run_in_threadpool(self._sign_in_first, request)
+
+    def _own_form(self, request: Request, known: Known) -> Response | None:
+        headers = request.headers
+        browser = "sec-fetch-site" in headers or "origin" in headers
+        due = known.who.how == "session" or (known.who.how == "local" and browser)
+        request.state.csrf_due = due
+        if request.method in READING or not due or not request.url.path.startswith("/api/"):
+            return None
+        if hmac.compare_digest(headers.get("x-csrf-token", "").encode(), known.csrf.encode()):
+            return None
+        return self._answers(request, 403, "with a session the API needs X-CSRF-Token; programs use a token")
+
+    def _sign_in_first(self, request: Request) -> Response:
+        exist = self._gate.exist()
+        how = "sign in at /login, or send a token" if exist else "there is no account yet: `lifeline accounts add`"
+        if exist and request.method == "GET" and not for_programs(request.url.path):
+            asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            return RedirectResponse(f"/login?next={quote(asked[:500], safe='')}", status_code=303)
+        return self._answers(request, 401, how, headers={"WWW-Authenticate": 'Bearer realm="Lifeline"'})
+
+    def _secure(self, scope: Scope) -> bool:
+        host = Headers(scope=scope).get("host", "")
+        return scope.get("scheme") == "https" or (self._base.scheme == "https" and host == self._base.netloc)
 
     def _same_site(self, headers: Headers) -> bool:
         site = headers.get("sec-fetch-site")
@@ -117,13 +170,64 @@ class Guard:
         return origin is None or urlsplit(origin).netloc in (headers.get("host"), self._base.netloc)
 
 
-def user(headers: Headers, password: str) -> str | None:
-    """The user name of a request that carries the right password, else None."""
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    try:
-        name, _, given = b64decode(token, validate=True).decode().partition(":")
-    except (Base64Error, UnicodeDecodeError):
-        return None
-    return name if hmac.compare_digest(given.encode(), password.encode()) else None
+class _Answer:
+    """The way back: adds headers, remembers the status, and does not wait for ever for the other side."""
+
+    def __init__(self, scope: Scope, send: Send, name: str, *, secure: bool) -> None:
+        self._send, self._name, self._secure, self.status = send, name, secure, 0
+        scope.setdefault("state", {})["secure"] = secure
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            for name, value in SECURITY_HEADERS.items():
+                headers.setdefault(name, value)
+            headers["X-Request-ID"] = self._name
+            if self._secure:
+                headers["Strict-Transport-Security"] = HSTS
+        async with asyncio.timeout(ANSWER_S):
+            await self._send(message)
+
+
+class _Body:
+    """The way in: a body that is no longer than it may be, and does not take for ever (413, 408)."""
+
+    def __init__(self, request: Request, receive: Receive) -> None:
+        self._receive, self._left = receive, _longest(request.url.path, request.headers)
+        self._until = asyncio.get_running_loop().time() + BODY_S
+        self._whole = False
+
+    async def __call__(self) -> Message:
+        if self._whole:  # what follows is only that the other side has gone
+            return await self._receive()
+        try:
+            async with asyncio.timeout_at(self._until):
+                message = await self._receive()
+        except TimeoutError as error:
+            raise HTTPException(408, "the body took too long", {"Connection": "close"}) from error
+        taken = len(message.get("body", b""))
+        self._left -= taken
+        self._until += taken / BODY_BYTES_PER_S
+        self._whole = message["type"] != "http.request" or not message.get("more_body", False)
+        if self._left < 0:
+            raise HTTPException(413, "longer than it said", {"Connection": "close"})
+        return message
+
+
+def _longest(path: str, headers: Headers) -> int:
+    """How long a body may be: a crew's report with photos is the one thing that may be large."""
+    photos = path.startswith("/n/") and headers.get("content-type", "").startswith("multipart/form-data")
+    return LONGEST_UPLOAD if photos else LONGEST_BODY
+
+
+def _told(scope: Scope, status: int, took_s: float) -> None:
+    """One line a request; never a link's token, nor a query."""
+    path = "/n/…" if scope["path"].startswith("/n/") else scope["path"][:200]
+    quiet = status < 400 and scope["method"] in READING
+    level = logging.DEBUG if quiet else logging.ERROR if status >= 500 else logging.INFO
+    asks = who.current.get()
+    _log.log(
+        level, "request %s %r %d %.0f ms by %s", scope["method"], path, status, took_s * 1000, asks.name if asks else "-",
+        extra={"action": "request"},
+    )  # fmt: skip

@@ -11,9 +11,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from city.clock import Clock
 from city.levels import Level
 from lifeline.http import commands
-from lifeline.http.api import Items, Limit
+from lifeline.http.api import Items, Limit, speaking
 from lifeline.http.data import Data
-from lifeline.http.guard import user
 from rules.inputs import HoldKind
 
 Word = Annotated[str | None, Query(max_length=200)]
@@ -69,9 +68,7 @@ def router(data: Data, clock: Clock) -> APIRouter:
     _lists(routes, data)
 
     def decided(request: Request, kind: str, target: str, given: _Said, **how: Any) -> Decided:  # noqa: ANN401 - passed on
-        password = request.app.state.password
-        actor = (user(request.headers, password) if password else None) or given.actor
-        said = commands.Said(actor, given.note, "api")
+        said = speaking(given.actor, given.note)
         seq = commands.record_hold(data, clock, said, HoldKind(kind), target, **how)
         made = commands.hold_outcome(data, seq)
         return Decided.model_validate({"seq": seq, "state": made.state, "reason": made.reason})

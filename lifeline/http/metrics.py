@@ -12,8 +12,8 @@ from lifeline.http.data import Data
 _STATES = {"ok": 0, "warning": 1, "fault": 2}
 
 
-def router(data: Data) -> APIRouter:
-    """Routes of the probes and of `/metrics`."""
+def probes(data: Data) -> APIRouter:
+    """Routes of the probes: open, and they say nothing else."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/healthz")
@@ -26,6 +26,13 @@ def router(data: Data) -> APIRouter:
         """The database answers too (otherwise 503 by the common error road)."""
         data.row("ping")
         return JSONResponse({"status": "ready"})
+
+    return routes
+
+
+def router(data: Data) -> APIRouter:
+    """The route of `/metrics`."""
+    routes = APIRouter(include_in_schema=False)
 
     @routes.get("/metrics")
     def metrics() -> Response:

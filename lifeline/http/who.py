@@ -39,6 +39,8 @@ class Who:
         `session`, `token`, `link` (a crew page) or `local` (this machine, before there are accounts).
     address
         Where the request came from.
+    incidents
+        What it sees of them; None: all in its districts. A crew's link sees those its notice speaks of.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Who:
     person: str = ""
     how: str = "local"
     address: str = ""
+    incidents: frozenset[str] | None = None
 
     def may(self, role: Role) -> bool:
         """Whether it may do what `role` may."""

@@ -68,13 +68,16 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON lifeline.audit
 FOR EACH STATEMENT EXECUTE FUNCTION lifeline.refuse_rewriting();
 
 -- Districts of whoever asks: those the log-in is held to, those of the account for which the API asks, and for a crew's
--- link that of its one incident. Each can only take away, so that nobody widens what they see by setting something.
-CREATE FUNCTION lifeline.only_incident() RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(current_setting('lifeline.incident', true), '')
+-- link those of the incidents its notice speaks of. Each can only take away, so that nobody widens what they see by setting something.
+CREATE FUNCTION lifeline.only_incidents() RETURNS text[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT nullif(current_setting('lifeline.incidents', true), '')::text[]
+$$;
+CREATE FUNCTION lifeline.only_districts() RETURNS text[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT nullif(current_setting('lifeline.districts', true), '')::text[]
 $$;
 CREATE OR REPLACE FUNCTION lifeline.sees_all(who text) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(current_setting('lifeline.districts', true), '') = '' AND lifeline.only_incident() = ''
+    SELECT lifeline.only_districts() IS NULL AND lifeline.only_incidents() IS NULL
            AND NOT EXISTS (SELECT FROM lifeline.readers WHERE reader = who)
 $$;
 CREATE OR REPLACE FUNCTION lifeline.seen_districts(who text) RETURNS text[]
@@ -82,18 +85,17 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WITH held (districts) AS (
         SELECT districts FROM lifeline.readers WHERE reader = who
         UNION ALL
-        SELECT nullif(current_setting('lifeline.districts', true), '')::text[]
-        WHERE coalesce(current_setting('lifeline.districts', true), '') <> ''
+        SELECT lifeline.only_districts() WHERE lifeline.only_districts() IS NOT NULL
         UNION ALL
-        SELECT ARRAY(SELECT district FROM lifeline.incidents WHERE incident = lifeline.only_incident())
-        WHERE lifeline.only_incident() <> '')
+        SELECT ARRAY(SELECT district FROM lifeline.incidents WHERE incident = ANY (lifeline.only_incidents()))
+        WHERE lifeline.only_incidents() IS NOT NULL)
     SELECT ARRAY(SELECT DISTINCT d FROM held, unnest(held.districts) AS d
                  WHERE NOT EXISTS (SELECT FROM held AS other WHERE d <> ALL (other.districts)))
 $$;
-CREATE POLICY one_incident ON lifeline.incidents AS RESTRICTIVE USING (
-    (SELECT lifeline.only_incident()) = '' OR incident = (SELECT lifeline.only_incident()));
-CREATE POLICY one_incident ON lifeline.alarms AS RESTRICTIVE USING (
-    (SELECT lifeline.only_incident()) = '' OR incident = (SELECT lifeline.only_incident()));
+CREATE POLICY these_incidents ON lifeline.incidents AS RESTRICTIVE USING (
+    (SELECT lifeline.only_incidents() IS NULL) OR incident = ANY ((SELECT lifeline.only_incidents())::text[]));
+CREATE POLICY these_incidents ON lifeline.alarms AS RESTRICTIVE USING (
+    (SELECT lifeline.only_incidents() IS NULL) OR incident = ANY ((SELECT lifeline.only_incidents())::text[]));
 ALTER TABLE lifeline.escalations ENABLE ROW LEVEL SECURITY;
 CREATE POLICY district ON lifeline.escalations USING (
     (SELECT lifeline.sees_all(current_user)) OR incident IN (SELECT incident FROM lifeline.incidents));

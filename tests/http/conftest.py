@@ -177,17 +177,17 @@ Serve = Callable[..., Any]
 
 @pytest.fixture
 def serve(database: str) -> Serve:
-    """`with serve(password=…) as client:` runs the real server and gives a client of it."""
+    """`with serve() as client:` runs the real server and gives a client of it."""
 
     @contextmanager
-    def serving(password: str | None = None, **options: Any) -> Iterator[httpx.Client]:  # noqa: ANN401 - httpx's own
+    def serving(base_url: str = "http://localhost", **options: Any) -> Iterator[httpx.Client]:  # noqa: ANN401 - httpx's own
         stop, ready, opened = threading.Event(), threading.Event(), list[int]()
 
         def note(port: int) -> None:
             opened.append(port)
             ready.set()
 
-        settings = AppSettings(database, SECRET, SystemClock(), "https://city.example", password)
+        settings = AppSettings(database, SECRET, SystemClock(), base_url)
         thread = threading.Thread(target=run_api, args=(settings, "127.0.0.1", 0, stop, note))
         thread.start()
         try:

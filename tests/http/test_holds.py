@@ -35,7 +35,7 @@ def served(dsn: str, clock: ManualClock) -> Iterator[httpx.Client]:
         ports.append(port)
         opened.set()
 
-    settings = AppSettings(dsn, b"0123456789abcdef", clock, "https://city.example", None)
+    settings = AppSettings(dsn, b"0123456789abcdef", clock, "http://localhost")
     thread = threading.Thread(target=run_api, args=(settings, "127.0.0.1", 0, stop, ready))
     thread.start()
     try:
