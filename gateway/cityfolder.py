@@ -15,6 +15,7 @@ from gateway.town import PlannedSite, Town, degrees_of, plan
 
 _GATEWAY_COLUMNS = ("gateway", "district", "interval_s", "name", "lon", "lat")
 _SENSOR_COLUMNS = ("sensor", "gateway", "site", "quantity", "unit", "interval_s", "lon", "lat", "tags", "context")
+_DRILLS = ("underpass-flood", "gas-manhole", "bridge-strain")
 _RULES = ("waterlogging", "gas", "bridges", "ground", "platform")
 
 
@@ -34,6 +35,7 @@ def city_files(seed: int, crew_url: str) -> dict[str, str]:
     shipped = files("gateway") / "demo_city"
     escalation = (shipped / "escalation.yaml").read_text(encoding="utf-8")
     names = [f"rules/{rules}{ending}" for rules in _RULES for ending in (".yaml", ".test.yaml")]
+    names += [f"drills/{drill}.yaml" for drill in _DRILLS]
     rules = {name: shipped.joinpath(name).read_text(encoding="utf-8") for name in names}
     return {
         "city.yaml": _city_yaml(town),

@@ -11,6 +11,7 @@ from city.folder import read_folder
 from rules.check import load_files
 from rules.language.lint import Advice, lint
 from rules.trials.casefile import Folder, read_cases
+from rules.trials.scenario import drill_faults
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def check_rules(directory: Path) -> Found:
             count.tests += len(read_cases(folder, name))
         except FaultyInput as error:
             count.faults += error.faults
+    count.faults += drill_faults(files, checked.book, checked.escalation)
     rules = {instance.rule.id for instance in checked.book.instances.values()}
     rules |= {watch.rule.id for watch in checked.book.watches.values()}
     if count.faults:

@@ -12,6 +12,7 @@ from rules.desk.escalationkeys import CHANNELS, ESCALATION, ROSTER, SHIFT, WEEKL
 from rules.language.grammar import CALENDAR_FILE, FILE
 from rules.language.schema import Schema, condition_defs, document, mapping
 from rules.trials.caseschema import tests_schema
+from rules.trials.scenarioschema import drill_schema
 
 
 def _rules() -> Schema:
@@ -69,6 +70,7 @@ def _mapping() -> Schema:
 
 SCHEMAS: Mapping[str, Callable[[], Schema]] = {
     "tests": tests_schema,
+    "drill": drill_schema,
     "rules": _rules,
     "escalation": _escalation,
     "calendar": _calendar,

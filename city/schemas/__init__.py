@@ -15,6 +15,7 @@ FOLDER = ".schemas"
 # By name: which files of a city folder it is for; the first that fits counts.
 PATTERNS = {
     "tests": "rules/*.test.yaml",
+    "drill": "drills/*.yaml",
     "rules": "rules/*.yaml",
     "escalation": "escalation.yaml",
     "calendar": "calendar.yaml",

@@ -12,10 +12,14 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="City folder.", show
 
 def check(folder: Folder) -> None:
     """Check a city folder: every fault at once as file:line:column, exit code 1 when there is one."""
+    from city.errors import FaultyInput
     from lifeline.cityfolder import read_checked
     from rules.language.lint import lint
+    from rules.trials.scenario import drill_faults
 
     files, checked = read_checked(folder)
+    if faults := drill_faults(files, checked.book, checked.escalation):
+        raise FaultyInput(faults)
     city = checked.city
     typer.echo(
         f"{folder}: fine ({len(files)} files, {len(city.districts)} districts, {len(city.sites)} sites, "

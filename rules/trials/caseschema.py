@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from city.keys import Key, Kind
 from city.levels import Flag
 from rules.language.schema import Schema, document, value_of
-from rules.trials import casefile, eventfile, expectfile, tinycity
+from rules.trials import casefile, eventfile, expectfile, seriesfile, tinycity
 
 _TEXT: Schema = {"type": "string", "pattern": r"\S"}
 _NAMES: Schema = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]}
@@ -167,6 +167,11 @@ def _city() -> Schema:
     return _object({key: heads[key] for key in ("sensors", *tinycity.HEAD_KEYS)}, ("sensors",))
 
 
+def series_schema() -> Schema:
+    """What one sensor, or several, measure."""
+    return _object({key: _SERIES[key] for key in ("sensor", "values", *seriesfile.SERIES)}, ("sensor", "values"))
+
+
 def tests_schema() -> Schema:
     """The schema of a file of rule tests."""
     lists: Mapping[str, tuple[Schema, str]] = {
@@ -181,7 +186,7 @@ def tests_schema() -> Schema:
         {key: known[key] for key in dict.fromkeys(("version", *casefile.HEAD, "tests", *casefile.TEST))}, ("version",)
     )
     defs = {
-        "series": _object({key: _SERIES[key] for key in ("sensor", "values", *casefile.SERIES)}, ("sensor", "values")),
+        "series": series_schema(),
         "event": _event(),
         "expectation": _expectation(),
     }
