@@ -87,6 +87,14 @@ class Feed:
     def __reduce__(self) -> tuple[Any, ...]:
         return Feed, (self.file, self.text, self.names, self.people)
 
+    def take(self, calendar: Any) -> None:  # noqa: ANN401 - icalendar's calendar
+        """Go by this calendar, which was read from the text: reading it is most of the work."""
+        from recurring_ical_events import of
+
+        for event in calendar.walk("VEVENT"):
+            event.subcomponents.clear()  # reminders ring elsewhere
+        self._query[:] = [of(calendar)]
+
     def turns(self, start_us: int, end_us: int, zone: ZoneInfo, off: DaysOff) -> Iterator[Turn]:
         """All turns that touch a span; times without a zone are by `zone`."""
         told: set[Turn] = set()
@@ -106,15 +114,19 @@ class Feed:
 
     def _expand(self, block: int, zone: ZoneInfo) -> list[Turn]:
         if not self._query:
-            self._query.append(_query(self.text))
+            from icalendar import Calendar
+
+            self.take(Calendar.from_ical(self.text))
         begin, end = from_us(block * _BLOCK_US), from_us((block + 1) * _BLOCK_US)
         found = []
         for event in self._query[0].between(begin - _MARGIN, end + _MARGIN):
             if str(event.get("STATUS", "")).upper() != "CANCELLED":
                 start_us, end_us = (instant_us(event.decoded(key), zone) for key in ("DTSTART", "DTEND"))
                 if start_us < to_us(end) and end_us > max(to_us(begin), start_us):
-                    found += [Turn(start_us, end_us, person) for person in persons(event, self.names)[0]]
-        return sorted(found, key=lambda turn: (turn.start_us, turn.end_us, turn.person))
+                    order = (start_us, end_us, str(event.get("UID", "")))
+                    people = persons(event, self.names)[0]
+                    found += [(*order, at, Turn(start_us, end_us, person)) for at, person in enumerate(people)]
+        return [turn for *_, turn in sorted(found, key=lambda one: one[:-1])]
 
 
 def instant_us(moment: date, zone: ZoneInfo) -> int:
@@ -122,13 +134,3 @@ def instant_us(moment: date, zone: ZoneInfo) -> int:
     if not isinstance(moment, datetime):
         moment = datetime.combine(moment, time(0), zone)
     return to_us(moment if moment.tzinfo is not None else moment.replace(tzinfo=zone))
-
-
-def _query(text: str) -> Any:  # noqa: ANN401 - a query of recurring_ical_events
-    from icalendar import Calendar  # a tenth of a second, for those who have a calendar
-    from recurring_ical_events import of
-
-    calendar = Calendar.from_ical(text)
-    for event in calendar.walk("VEVENT"):
-        event.subcomponents.clear()  # reminders ring elsewhere
-    return of(calendar)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from calendar import isleap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from city.errors import Fault
 from city.positions import nearest, show
-from rules.desk.ical import AMBIGUOUS, Feed, persons
+from rules.desk.ical import AMBIGUOUS, Feed, instant_us, persons
 from rules.desk.plan import Person
 from rules.desk.roster import DAY_US, DaysOff
 
+_UTC = ZoneInfo("UTC")
 Vevent = Any  # icalendar's event: what it holds is of thirty types
 
 MAX_BYTES = 2_000_000
@@ -24,7 +26,6 @@ MAX_TIMES_A_DAY = 24
 MAX_TURN = timedelta(days=400)
 MAX_FAULTS = 50
 EARLIEST, LATEST = 1990, 2200
-_RARE = timedelta(days=9 * 366)  # a leap day may be eight years away
 _DAYS_A = {"HOURLY": 1 / 24, "DAILY": 1, "WEEKLY": 7, "MONTHLY": 28, "YEARLY": 365}
 _LINE = re.compile(r'([A-Za-z0-9-]+)((?:;[A-Za-z0-9-]+=(?:"[^"]*"|[^":;])*)*):(.*)', re.DOTALL)
 _TIME_KEYS = ("DTSTART", "DTEND", "RECURRENCE-ID", "EXDATE", "RDATE")
@@ -73,12 +74,18 @@ def read_calendar(file: str, text: str, names: Mapping[str, str]) -> tuple[Feed 
         reading.fault((1, 1), f"more than {MAX_BYTES // 1_000_000} MB", hint="a calendar of its own for each roster")
         return None, reading.faults
     _scan(reading, text)
-    if not reading.faults:
-        _parse(reading, text)
-    if reading.faults:
+    calendar = _parse(reading, text) if not reading.faults else None
+    if reading.faults or calendar is None:
         return None, sorted(reading.faults)
-    people = frozenset(person for event in reading.events if event.data for person in persons(event.data, names)[0])
-    return Feed(file, text, names, people), []
+    people = frozenset(person for event in reading.events for person in persons(event.data, names)[0])
+    feed = Feed(file, text, names, people)
+    try:  # whatever the library would still stumble on is a fault of the file, not of some night
+        feed.take(calendar)
+        starts = [instant_us(event.data.decoded("DTSTART"), _UTC) for event in reading.events]
+        list(feed.turns(min(starts), min(starts) + DAY_US, _UTC, DaysOff()) if starts else ())
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        return None, [Fault(file, 1, 1, f"cannot be expanded: {error}", hint="exporting it again")]
+    return feed, []
 
 
 def _logical(text: str) -> Iterator[tuple[int, str]]:
@@ -136,24 +143,25 @@ def _scan(reading: _Reading, text: str) -> None:
         reading.fault((open_[-1][1], 1), f"BEGIN:{open_[-1][0]} without its end", hint=f"END:{open_[-1][0]}")
 
 
-def _parse(reading: _Reading, text: str) -> None:
+def _parse(reading: _Reading, text: str) -> Vevent:
+    """The calendar, with what is wrong with its events remembered."""
     from icalendar import Calendar
 
     try:
         calendar = Calendar.from_ical(text)
     except (ValueError, KeyError, IndexError, TypeError) as error:
         reading.fault((1, 1), f"cannot be understood: {str(error).splitlines()[0]}", hint="exporting it again")
-        return
+        return None
     if str(calendar.get("CALSCALE", "GREGORIAN")).upper() != "GREGORIAN":
         reading.fault((1, 1), "not a Gregorian calendar", show(str(calendar["CALSCALE"])), "CALSCALE:GREGORIAN")
     for event, data in zip(reading.events, calendar.events, strict=True):
         event.data = data
-        _check_event(reading, event, data)
+        if len(reading.faults) < MAX_FAULTS:
+            _check_event(reading, event, data)
     _check_twins(reading)
     if not reading.faults:
         _check_burden(reading)
-    if not reading.faults:
-        _check_expands(reading, text)
+    return calendar
 
 
 def _check_event(reading: _Reading, event: _Event, data: Vevent) -> None:
@@ -175,7 +183,8 @@ def _check_event(reading: _Reading, event: _Event, data: Vevent) -> None:
         elif name.casefold() in reading.names:
             reading.fault(place, "several people are called so", show(name), "a mail address or id, or another name")
         else:
-            hint = nearest(name, [known for known in reading.names if known]) or "adding them to people"
+            near = nearest(name, reading.names)
+            hint = repr(near) if near else "adding them to people"
             reading.fault(place, "no such person", show(name), hint)
 
 
@@ -235,12 +244,21 @@ def _check_rule(reading: _Reading, event: _Event, data: Vevent) -> None:
     written = re.sub(r";?(?:UNTIL|COUNT)=[^;]*", "", rule.to_ical().decode()).lstrip(";")
     begins = _plain(data.decoded("DTSTART"))
     try:
-        first = next(iter(rrulestr(written, dtstart=begins).replace(until=begins + _RARE)), None)
+        first = next(iter(rrulestr(written, dtstart=begins.replace(year=_late_like(begins.year)))), None)
     except (ValueError, TypeError, OverflowError) as error:
         reading.fault(place, f"not a rule: {error}", show(rule.to_ical().decode()), "FREQ=WEEKLY;BYDAY=MO,TU")
         return
-    if first is None and "COUNT" not in rule and "UNTIL" not in rule:
+    if first is None:
         reading.fault(place, "never happens", show(rule.to_ical().decode()), "days that there are")
+
+
+def _late_like(year: int) -> int:
+    """A late year with the same days and weekdays: a rule that never happens is looked for until the last of years."""
+    return next(late for late in range(9960, 9988) if _shape(late) == _shape(year))
+
+
+def _shape(year: int) -> tuple[int, bool]:
+    return date(year, 1, 1).weekday(), isleap(year)
 
 
 def _times_a_day(rule: Mapping[str, Any]) -> float:
@@ -296,18 +314,6 @@ def _plain(moment: date) -> datetime:
     if not isinstance(moment, datetime):
         return datetime.combine(moment, time(0))
     return moment.replace(tzinfo=None)
-
-
-def _check_expands(reading: _Reading, text: str) -> None:
-    """Whatever the library would still stumble on is a fault of the file, not of the night on which it happens."""
-    feed = Feed(reading.file, text, reading.names, frozenset())
-    starts = [_plain(event.data.decoded("DTSTART")).replace(tzinfo=UTC) for event in reading.events if event.data]
-    try:
-        for start in sorted(starts)[:1]:
-            start_us = int(start.timestamp()) * 1_000_000
-            list(feed.turns(start_us, start_us + DAY_US, ZoneInfo("UTC"), DaysOff()))
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
-        reading.fault((1, 1), f"cannot be expanded: {error}", hint="exporting it again")
 
 
 def names_of(people: Mapping[str, Person]) -> dict[str, str]:
