@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from city.levels import Level
 from city.words import say
-from rules.notify.display import level_word, number
+from rules.notify.display import at, level_word, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,7 +88,7 @@ def draw(scene: Scene) -> bytes:
     canvas: Any = FigureCanvasAgg(figure)
     _paint(figure, scene)
     canvas.draw()
-    image = Image.fromarray(canvas.buffer_rgba()).convert("RGB")
+    image = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba()).convert("RGB")
     for colours in (64, 16):
         made = io.BytesIO()
         image.quantize(colours).save(made, "PNG", optimize=True)
@@ -98,7 +98,7 @@ def draw(scene: Scene) -> bytes:
 
 
 def _paint(figure: Figure, scene: Scene) -> None:
-    axes = figure.add_axes((0.1, 0.13, 0.74, 0.75))
+    axes = figure.add_axes((0.1, 0.15, 0.74, 0.72))
     _line(axes, scene)
     _levels(axes, scene)
     since = scene.until - timedelta(days=1)
@@ -152,6 +152,7 @@ def _dress(axes: Axes, scene: Scene) -> None:
     axes.xaxis.set_major_locator(dates.AutoDateLocator(tz=scene.zone, minticks=4, maxticks=8))
     axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M", tz=scene.zone))
     axes.tick_params(labelsize=8)
+    axes.set_xlabel(at(scene.until, scene.zone, seconds=False), loc="right", fontsize=8)
     axes.grid(visible=True, color="#dddddd", linewidth=0.6)
     axes.margins(y=0.12)
     for side in ("top", "right"):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from city.reading import Sample
 from rules.effects import Effect, IncidentSet, NoticeQueued
 from rules.inputs import BundleIn, CommandIn, CommandKind, HoldKind, StatusIn
+from rules.notify.policy import OVER
 from rules.trials.arrivals import Measured, arrivals
 from rules.trials.casefile import Case
 from rules.trials.expectfile import Check
@@ -104,8 +105,8 @@ class _Play:
         for effect in effects:
             if isinstance(effect, NoticeQueued):
                 self.outcome.post.queue(effect, at_us)
-            elif isinstance(effect, IncidentSet) and effect.closed_us is not None:
-                self.outcome.post.closed.setdefault(effect.id, effect.closed_us)
+            elif isinstance(effect, IncidentSet) and effect.stage in OVER:
+                self.outcome.post.closed.setdefault(effect.id, effect.closed_us or at_us)
 
     def _ask(self, ask: Ask) -> None:
         """Give a person's command; refused when that was not expected, or taken when it was, it fails the test."""

@@ -14,7 +14,7 @@ from city.clock import from_us, to_us
 from city.levels import Level
 from rules.effects import NoticeQueued
 from rules.notify.letter import Answer, Retry, Sent
-from rules.notify.policy import RED_FALLBACK_AFTER_S, REPLACES, after, fallback_key
+from rules.notify.policy import ASKS, RED_FALLBACK_AFTER_S, REPLACES, after, fallback_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Post:
 
     down: Sequence[Down] = ()
     posted: list[Posted] = field(default_factory=list)
-    closed: dict[str, int] = field(default_factory=dict)  # incident -> when it was closed
+    closed: dict[str, int] = field(default_factory=dict)  # incident -> when people were done with it
 
     def queue(self, notice: NoticeQueued, at_us: int) -> None:
         """Take a notice from the engine; one queued before is the same one."""
@@ -117,19 +117,21 @@ class Post:
         return Retry(f"{one.channel} is down") if off else Sent("taken")
 
     def _pointless(self, one: Posted, at_us: int) -> bool:
-        """Whether people have closed the incident, or a clear that was queued meanwhile speaks for this one."""
-        clears = [other for other in self.posted if other.place == one.place and other.notice.kind == "clear"]
+        """Whether people are done with the incident, or one that was queued meanwhile speaks for this one."""
         closed_us = self.closed.get(one.notice.incident)
-        if one.notice.kind != "clear" and closed_us is not None and closed_us <= at_us:
-            one.state, one.answer = "superseded", "the incident was closed before this could be delivered"
-        elif one.notice.kind in REPLACES["clear"] and any(
-            clear.state == "queued" and one.created_us <= clear.created_us <= at_us for clear in clears
-        ):
-            one.state, one.answer = "superseded", "one message with the clear"
+        if one.notice.kind in ASKS and closed_us is not None and closed_us <= at_us:
+            one.state, one.answer = "superseded", "people were done with the incident before this could be delivered"
+        elif one.notice.incident and any(
+            other.place == one.place and other.state == "queued" and one.created_us <= other.created_us <= at_us
+            and one.notice.kind in REPLACES.get(other.notice.kind, ())
+            and (other.notice.kind != one.notice.kind or (other.created_us, other.key) > (one.created_us, one.key))
+            for other in self.posted
+        ):  # fmt: skip
+            one.state, one.answer = "superseded", "one message with a later notice"
         return one.state == "superseded"
 
     def _older(self, one: Posted) -> list[Posted]:
-        kinds = REPLACES.get(one.notice.kind, ())
+        kinds = REPLACES.get(one.notice.kind, ()) if one.notice.incident else ()
         return [
             other for other in self.posted
             if other is not one and other.place == one.place and other.state == "queued"
