@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from city.levels import Level
 from city.model import City, Gateway, Sensor
 from rules.alarm.alarm import Alarm
 from rules.alarm.ladder import Ladder, Step
+from rules.alarm.windows import Window
 from rules.conditions.calm import Calm
 from rules.language.wording import Seen, Where, words
 
@@ -148,12 +149,13 @@ class Watch:
 
 @dataclass(frozen=True)
 class Book:
-    """All rules of a city, resolved against its register."""
+    """All rules of a city and its maintenance windows, resolved against its register."""
 
     city: City
     instances: Mapping[str, Instance]
     watches: Mapping[str, Watch]
     detectors: frozenset[str]
+    windows: Mapping[str, Window] = field(default_factory=dict)
 
     @cached_property
     def of_sensor(self) -> Mapping[str, tuple[Instance, ...]]:

@@ -57,6 +57,31 @@ class ShelfEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class MaintenanceSet:
+    """The row of a maintenance window's occurrence is to be this; `state` is `planned` or `running`."""
+
+    id: str
+    window: str
+    title: Mapping[str, str]
+    selector: Mapping[str, Any]
+    districts: tuple[str, ...]
+    start_us: int
+    end_us: int
+    up_to: Level
+    approver: str
+    reason: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceOver:
+    """That occurrence is over: `ended`, or `dropped` before it began."""
+
+    id: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class HoldEvent:
     """What a person decided about an alarm or a sensor, or what became of it: who, what, why."""
 
@@ -240,6 +265,8 @@ Effect = (
     | AlarmEvent
     | ShelfSet
     | ShelfEnded
+    | MaintenanceSet
+    | MaintenanceOver
     | HoldEvent
     | IncidentSet
     | IncidentEvent

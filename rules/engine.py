@@ -16,12 +16,15 @@ from detectors.protocol import Detector
 from rules.alarm.alarm import Alarm, Move, Moved, happen
 from rules.alarm.fold import Fold, Heard
 from rules.alarm.inhibition import Inhibition
-from rules.alarm.platform import take_platform
+from rules.alarm.platform import failing_channels, take_platform
 from rules.alarm.silence import Vigil, heard_again, raise_silence
+from rules.alarm.windows import Windows
 from rules.book import REORDER_US, Book, Instance, Rule, Watch
 from rules.desk.desk import Desk
+from rules.desk.maintaining import turned_effects, whys
 from rules.desk.plan import Escalation
 from rules.desk.shelving import decide, endings
+from rules.desk.sight import Sight, trend_of
 from rules.desk.stamp import Stamp
 from rules.desk.winding import wind_up
 from rules.drillplan import DrillSaid
@@ -73,7 +76,9 @@ class Engine:
         self._make = make_detector
         self._desk: Desk | None = None
         self._inhibition: Inhibition | None = None
+        self._windows = Windows({}, None, {})
         self._look_at_all = False  # at every hold: after a restart or a reload
+        self._new_book = False
         self._intake: Intake | None = None
         self._vigil: Vigil | None = None
 
@@ -120,7 +125,7 @@ class Engine:
             return False
         if self._drills.due(tick):
             return True
-        for due_us in (self._desk.due_us(), self.state.holds.due_us()):
+        for due_us in (self._desk.due_us(), self.state.holds.due_us(), self._windows.due_us()):
             if due_us is not None and due_us <= tick.now_us:
                 return True
         until_us = min(tick.now_us, tick.heard_us)
@@ -213,6 +218,7 @@ class Engine:
         """Swap the whole book: unchanged rules keep their state, changed ones what stands, removed ones orphan it."""
         old = self.book
         self._install(bundle.book, bundle.escalation)
+        self._new_book = True
         moves = self._hand_over(old, bundle.book) if old is not None else []
         self._intake = Intake(self.state, bundle.book, self._detectors, glance=self._glance)
         return moves
@@ -278,10 +284,11 @@ class Engine:
                 self._detectors[sensor.id] = own
             state.hearing.heard_us.setdefault(sensor.gateway, state.now_us)
         self._vigil = Vigil(state.hearing, book, state.tracks)
-        self._desk = Desk(book.city, escalation, self._where, state.incidents, state.floods)
+        self._desk = Desk(book.city, escalation, self._sight(), state.incidents, state.floods)
         for alarm in self._known():
             state.holds.note(alarm)
         self._inhibition = Inhibition(book, state.holds.standing())
+        self._windows = Windows({} if self._drill else book.windows, book.city, state.holds.planned)
         self._look_at_all = True
 
     def _known(self) -> Iterator[Alarm]:
@@ -291,6 +298,20 @@ class Engine:
         yield from self.state.platform.values()
         for incident in self.state.incidents.values():
             yield from incident.alarms.values()
+
+    def _sight(self) -> Sight:
+        return Sight(self._where, self._heard_us, self._trend, lambda: failing_channels(self.state.platform.values()))
+
+    def _heard_us(self, alarm: Alarm) -> int:
+        """When something was last heard of a sensor or a gateway (arrival time)."""
+        state = self.state
+        if alarm.sensor and alarm.sensor in state.tracks:
+            return max(alarm.raised_us, state.tracks[alarm.sensor].received_us)
+        return max(alarm.raised_us, state.hearing.heard_us.get(alarm.gateway, 0))
+
+    def _trend(self, alarm: Alarm) -> Mapping[str, float] | None:
+        track = self.state.tracks.get(alarm.sensor or "")
+        return trend_of(track) if track is not None and not alarm.diagnostic else None
 
     def _where(self, alarm: Alarm) -> Place:
         city = self._require().city
@@ -313,12 +334,14 @@ class Engine:
         """What happened to alarms, with the holds it begins and ends, as effects. `touched`: see `Holds.settle`."""
         if self._desk is None or self._inhibition is None:
             return []
+        turned = self._windows.turn(stamp.now_us, all_=self._new_book)
         settled, ended = self.state.holds.settle(
-            self._inhibition, moves, stamp.now_us, touched or {}, all_=self._look_at_all
-        )
-        self._look_at_all = False
+            self._inhibition, self._windows, moves, stamp.now_us, {**(touched or {}), **whys(turned)},
+            all_=self._look_at_all or bool(turned),
+        )  # fmt: skip
+        self._look_at_all = self._new_book = False
         moves = [*moves, *settled]
-        effects: list[Effect] = endings(ended, stamp)
+        effects: list[Effect] = [*turned_effects(turned, self._require().city, stamp), *endings(ended, stamp)]
         if moves:
             effects += self._desk.take(moves, stamp)
         alarms = {moved.alarm.id: moved.alarm for moved in moves}

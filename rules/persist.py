@@ -15,6 +15,7 @@ from rules.effects import (
     AlarmEvent,
     AlarmSet,
     Annunciated,
+    ClockSet,
     DrillSet,
     Effect,
     EscalationSet,
@@ -23,6 +24,8 @@ from rules.effects import (
     HoldEvent,
     IncidentEvent,
     IncidentSet,
+    MaintenanceOver,
+    MaintenanceSet,
     NoticeGathered,
     NoticeQueued,
     ShelfEnded,
@@ -40,8 +43,8 @@ def persist(conn: Connection, effects: Iterable[tuple[Effect, datetime]]) -> Non
     with conn.cursor() as cursor:
         for effect, at in effects:
             row = _ROWS[type(effect)](effect, at)
-            if isinstance(effect, ShelfSet | ShelfEnded):  # few, and one ends what another began: in their order
-                cursor.execute(_SQL[_SHELVES[type(effect)]], row)
+            if type(effect) in _IN_ORDER:  # few, and one ends what another began
+                cursor.execute(_SQL[_IN_ORDER[type(effect)]], row)
             else:
                 rows.setdefault(type(effect), []).append(row)
         for kind, statement in _ORDER.items():
@@ -49,7 +52,9 @@ def persist(conn: Connection, effects: Iterable[tuple[Effect, datetime]]) -> Non
                 cursor.executemany(_SQL[statement], rows[kind])
 
 
-_SHELVES: Mapping[type, str] = {ShelfSet: "shelf", ShelfEnded: "shelf_ended"}
+_IN_ORDER: Mapping[type, str] = {
+    ShelfSet: "shelf", ShelfEnded: "shelf_ended", MaintenanceSet: "maintenance", MaintenanceOver: "maintenance_over",
+}  # fmt: skip
 
 
 _ORDER: Mapping[type, str] = {
@@ -60,6 +65,7 @@ _ORDER: Mapping[type, str] = {
     HoldEvent: "hold_event",
     IncidentEvent: "incident_event",
     EscalationSet: "escalation",
+    ClockSet: "clock",
     NoticeQueued: "notice",
     Annunciated: "annunciation",
     FloodSet: "flood",
@@ -97,7 +103,7 @@ def _alarm_event(effect: AlarmEvent, at: datetime) -> Mapping[str, Any]:
 
 def _shelf(effect: ShelfSet, at: datetime) -> Mapping[str, Any]:
     shelf = effect.shelf
-    rule, slash, scope = shelf.target.partition("/") if shelf.hold is Hold.SHELVED else ("", "", "")
+    rule, slash, scope = shelf.target.partition("/") if shelf.hold is not Hold.OUT_OF_SERVICE else ("", "", "")
     return {
         "shelf": shelf.id, "hold": shelf.hold, "target": shelf.target, "rule": rule,
         "scope": scope if slash else shelf.target, "level": shelf.level, "one_shot": shelf.one_shot,
@@ -110,6 +116,18 @@ def _shelf_ended(effect: ShelfEnded, at: datetime) -> Mapping[str, Any]:
     return {"hold": effect.hold, "target": effect.target, "ended_at": from_us(effect.ended_us), "why": effect.why}
 
 
+def _maintenance(effect: MaintenanceSet, at: datetime) -> Mapping[str, Any]:
+    return {
+        **asdict(effect), "occurrence": effect.id, "title": Jsonb(dict(effect.title)),
+        "selector": Jsonb(dict(effect.selector)), "districts": list(effect.districts),
+        "starts_at": from_us(effect.start_us), "ends_at": from_us(effect.end_us),
+    }  # fmt: skip
+
+
+def _maintenance_over(effect: MaintenanceOver, at: datetime) -> Mapping[str, Any]:
+    return {"occurrence": effect.id, "state": effect.state}
+
+
 def _hold_event(effect: HoldEvent, at: datetime) -> Mapping[str, Any]:
     return {**asdict(effect), "event": effect.id, "time": from_us(effect.at_us)}
 
@@ -118,6 +136,8 @@ def _incident(effect: IncidentSet, at: datetime) -> Mapping[str, Any]:
     return {
         **asdict(effect), "incident": effect.id, "title": Jsonb(dict(effect.title)),
         "opened_at": _time(effect.opened_us), "closed_at": _time(effect.closed_us),
+        "acknowledged_at": _time(effect.acknowledged_us), "falls_at": _time(effect.falls_us),
+        "chain_copy": Jsonb(dict(effect.chain_copy)), "memory": Jsonb(dict(effect.memory)),
         "drill": effect.drill != "", "drill_id": effect.drill,
     }  # fmt: skip
 
@@ -127,7 +147,12 @@ def _incident_event(effect: IncidentEvent, at: datetime) -> Mapping[str, Any]:
 
 
 def _escalation(effect: EscalationSet, at: datetime) -> Mapping[str, Any]:
-    return {**asdict(effect), "due_at": from_us(effect.due_us)}
+    return {**asdict(effect), "due_at": from_us(effect.due_us), "settled_at": _time(effect.settled_us)}
+
+
+def _clock(effect: ClockSet, at: datetime) -> Mapping[str, Any]:
+    began, due, settled = _time(effect.began_us), _time(effect.due_us), _time(effect.settled_us)
+    return {**asdict(effect), "began_at": began, "due_at": due, "settled_at": settled}
 
 
 def _notice(effect: NoticeQueued, at: datetime) -> Mapping[str, Any]:
@@ -171,10 +196,13 @@ _ROWS: Mapping[type, Callable[[Any, datetime], Mapping[str, Any]]] = {
     AlarmEvent: _alarm_event,
     ShelfSet: _shelf,
     ShelfEnded: _shelf_ended,
+    MaintenanceSet: _maintenance,
+    MaintenanceOver: _maintenance_over,
     HoldEvent: _hold_event,
     IncidentSet: _incident,
     IncidentEvent: _incident_event,
     EscalationSet: _escalation,
+    ClockSet: _clock,
     NoticeQueued: _notice,
     Annunciated: _annunciation,
     FloodSet: _flood,

@@ -40,9 +40,9 @@ _MARK = b"LLsnap"
 _VALUES = frozenset(  # modules whose types are values and do nothing when they are made
     {
         "city.geo", "city.levels", "city.reading", "detectors.protocol", "rules.alarm.alarm", "rules.alarm.fold",
-        "rules.alarm.holds", "rules.alarm.ladder", "rules.alarm.silence", "rules.alarm.track", "rules.conditions.truth",
-        "rules.desk.floods", "rules.desk.incidents", "rules.desk.plan", "rules.desk.roster", "rules.drillplan",
-        "rules.state",
+        "rules.alarm.holds", "rules.alarm.ladder", "rules.alarm.silence", "rules.alarm.track", "rules.alarm.windows",
+        "rules.conditions.truth", "rules.desk.floods", "rules.desk.incidents", "rules.desk.plan", "rules.desk.roster",
+        "rules.drillplan", "rules.state",
     }
 )  # fmt: skip
 _MOVED = {("rules.desk.roster", name): "rules.desk.plan" for name in ("Chain", "ChainStep")}  # where older ones name it

@@ -74,6 +74,10 @@ class Hold(StrEnum):
     SHELVED = "shelved"
     SUPPRESSED = "suppressed"
     OUT_OF_SERVICE = "out_of_service"
+    MAINTENANCE = "maintenance"  # what people hold so; the alarm itself is SUPPRESSED, with a reason that says it
+
+
+MAINTENANCE = "maintenance "  # so begins the reason of an alarm that maintenance holds
 
 
 @dataclass(slots=True)
@@ -280,6 +284,12 @@ class Moved:
     reason: str
     evidence: tuple[Evidence, ...]
     rule_version: str
+    from_reason: str = ""
+
+    @property
+    def was_held(self) -> Hold:
+        """What held it before, with maintenance told from what explained it."""
+        return Hold.MAINTENANCE if self.from_reason.startswith(MAINTENANCE) else self.from_hold
 
 
 def happen(
@@ -305,7 +315,7 @@ def happen(
     hold
         For HELD: which one.
     """
-    raised = move is Move.RAISED
+    raised, reason_before = move is Move.RAISED, alarm.hold_reason
     was = (Level.NONE, Condition.NORMAL, alarm.hold) if raised else (alarm.level, alarm.condition, alarm.hold)
     _become(alarm, _BECOMES[move])
     if level is not None:
@@ -320,7 +330,7 @@ def happen(
     after = Level.NONE if move in ENDS else alarm.level
     return Moved(
         alarm, move, at_us, was[0], after, was[1], alarm.condition, was[2], alarm.hold, reason, alarm.evidence,
-        alarm.rule_version,
+        alarm.rule_version, reason_before,
     )  # fmt: skip
 
 

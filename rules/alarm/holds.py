@@ -1,9 +1,11 @@
 """Holds: why nobody is told of an alarm that is evaluated and recorded all the same.
 
-Three kinds, the stronger first: its sensor is out of service, people shelved it, another alarm explains it
-(`rules.alarm.inhibition`). A shelf is about an alarm's key (`rule/scope`), so it outlasts the occurrence; one-shot
+Four kinds, the stronger first: its sensor is out of service, people shelved it, its place is under maintenance (by a
+person, or by a window of the calendar, `rules.alarm.windows`), another alarm explains it (`rules.alarm.inhibition`); the
+last two read as suppressed. A shelf is about an alarm's key (`rule/scope`), so it outlasts the occurrence; one-shot
 shelves end with it. A level above the one that was held breaks through: a shelf ends by that, an inhibition lets the
-alarm go from that level up. Out of service holds every level, because nobody believes the sensor.
+alarm go from that level up, maintenance lets it go for good. Out of service holds every level, because nobody believes
+the sensor.
 
 Everything here follows from what is stored and from the alarms that stand, so that a restart changes nothing; a stored
 hold that cannot be read holds nothing.
@@ -17,13 +19,18 @@ from typing import Any
 
 from city.clock import from_us
 from city.levels import Level
-from rules.alarm.alarm import ENDS, Alarm, Hold, Move, Moved, fill, happen
+from rules.alarm.alarm import ENDS, MAINTENANCE, Alarm, Hold, Move, Moved, fill, happen
 from rules.alarm.inhibition import Inhibition
+from rules.alarm.windows import Planned, Windows
+
+
+PEOPLES = (Hold.SHELVED, Hold.OUT_OF_SERVICE, Hold.MAINTENANCE)
 
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """What people hold: an alarm's key (SHELVED) or a sensor (OUT_OF_SERVICE), up to `level`, until `until_us`.
+    """What people hold, up to `level`, until `until_us`: an alarm's key (SHELVED), a sensor (OUT_OF_SERVICE), or what
+    is at `sensor/x`, `site/x` or `gateway/x` (MAINTENANCE).
 
     `by`: one person, or two (`Li and Bo`); `one_shot`: it ends as soon as the condition is normal.
     """
@@ -64,8 +71,10 @@ class Holds:
 
     Attributes
     ----------
-    shelves, out
-        By `rule/scope`, and by sensor.
+    shelves, out, maintained
+        By `rule/scope`, by sensor, and by `sensor/x`, `site/x` or `gateway/x`.
+    planned
+        What is recorded of each window of the calendar.
     asked
         What waits for a second person, by kind and target.
     listed
@@ -79,10 +88,18 @@ class Holds:
     asked: dict[str, Asked] = field(default_factory=dict)
     listed: dict[str, Alarm] = field(default_factory=dict)
     unreadable: dict[str, Hold] = field(default_factory=dict)
+    maintained: dict[str, Shelf] = field(default_factory=dict)
+    planned: dict[str, Planned] = field(default_factory=dict)
+
+    def kept(self, hold: Hold) -> dict[str, Shelf]:
+        """The holds of one kind that people made."""
+        kinds = {Hold.SHELVED: self.shelves, Hold.OUT_OF_SERVICE: self.out, Hold.MAINTENANCE: self.maintained}
+        return kinds[hold]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         fill(self, state)
-        for kept, hold in ((self.shelves, Hold.SHELVED), (self.out, Hold.OUT_OF_SERVICE)):
+        for hold in PEOPLES:
+            kept = self.kept(hold)
             for target in [target for target, shelf in kept.items() if not _readable(shelf, hold)]:
                 del kept[target]
                 self.unreadable[target] = hold
@@ -95,7 +112,7 @@ class Holds:
         """When the next hold ends by time; 0 when one could not be read."""
         if self.unreadable:
             return 0
-        return min((shelf.until_us for shelf in (*self.shelves.values(), *self.out.values())), default=None)
+        return min((shelf.until_us for hold in PEOPLES for shelf in self.kept(hold).values()), default=None)
 
     def note(self, alarm: Alarm) -> None:
         """Something happened to an alarm."""
@@ -105,7 +122,8 @@ class Holds:
             self.listed.pop(alarm.id, None)
 
     def settle(
-        self, inhibition: Inhibition, moves: list[Moved], now_us: int, touched: Mapping[str, str], *, all_: bool = False
+        self, inhibition: Inhibition, windows: Windows, moves: list[Moved], now_us: int, touched: Mapping[str, str], *,
+        all_: bool = False,
     ) -> tuple[list[Moved], list[Ended]]:
         """Hold and release what must be, after `moves` and what people said.
 
@@ -132,37 +150,48 @@ class Holds:
         for moved in moves:
             dirty.update((other.id, other) for other in inhibition.explained_by(moved.alarm))
         if whys or all_:
-            dirty.update((a.id, a) for a in self.listed.values() if all_ or a.key in whys or a.sensor in whys)
+            dirty.update((a.id, a) for a in self.listed.values() if all_ or _why(a, whys))
         told: list[Moved] = []
         for alarm in dirty.values():
             if alarm.stands:
-                told += self._settle_one(alarm, inhibition, now_us, whys, ended)
+                told += self._settle_one(alarm, inhibition, windows, now_us, whys, ended)
         return told, ended
 
     def _settle_one(
-        self, alarm: Alarm, inhibition: Inhibition, now_us: int, whys: Mapping[str, str], ended: list[Ended]
-    ) -> list[Moved]:
-        why = whys.get(alarm.key) or whys.get(alarm.sensor or "")
+        self, alarm: Alarm, inhibition: Inhibition, windows: Windows, now_us: int, whys: Mapping[str, str],
+        ended: list[Ended],
+    ) -> list[Moved]:  # fmt: skip
+        why = _why(alarm, whys)
         shelf = self.shelves.get(alarm.key)
         if shelf is not None and alarm.level > shelf.level:
             why = f"broke through: {alarm.level.word} is above {shelf.level.word}"
             ended.append(Ended(Hold.SHELVED, alarm.key, why))
             del self.shelves[alarm.key]
             shelf = None
-        hold, reason = self._wanted(alarm, shelf, inhibition)
+        hold, reason = self._wanted(alarm, shelf, inhibition, windows)
         if (hold, reason) == (alarm.hold, alarm.hold_reason):
             return []
         if hold is Hold.NONE:
-            why = why or (f"broke through at {alarm.level.word}" if alarm.free_level else "what explained it is over")
+            why = why or _over(alarm)
             return [happen(alarm, Move.RELEASED, now_us, f"no longer {alarm.hold}: {why}")]
         return [happen(alarm, Move.HELD, now_us, reason, hold=hold)]
 
-    def _wanted(self, alarm: Alarm, shelf: Shelf | None, inhibition: Inhibition) -> tuple[Hold, str]:
+    def _wanted(
+        self, alarm: Alarm, shelf: Shelf | None, inhibition: Inhibition, windows: Windows
+    ) -> tuple[Hold, str]:
         out = self.out.get(alarm.sensor or "")
         if out is not None:
             return Hold.OUT_OF_SERVICE, f"{out.target} is out of service {_words(out)}"
         if shelf is not None:
             return Hold.SHELVED, f"shelved {_words(shelf)}"
+        own = [found for key in _places(alarm) if (found := self.maintained.get(key)) is not None]
+        own = [one for one in own if alarm.peak_level <= one.level]
+        if own:
+            longest = max(own, key=lambda one: (one.until_us, one.id))
+            return Hold.SUPPRESSED, f"{MAINTENANCE}{longest.target} {_words(longest)}"
+        window = windows.by(alarm)
+        if window is not None:
+            return Hold.SUPPRESSED, f"{MAINTENANCE}{window.window.id} until {from_us(window.end_us).isoformat()}"
         source = inhibition.by(alarm)
         if source is None:
             alarm.free_level = Level.NONE
@@ -176,7 +205,7 @@ class Holds:
     def _over(self, now_us: int) -> list[Ended]:
         ended = [Ended(hold, target, "it could not be read") for target, hold in self.unreadable.items()]
         self.unreadable.clear()
-        for kept in (self.shelves, self.out):
+        for kept in map(self.kept, PEOPLES):
             for shelf in [shelf for shelf in kept.values() if shelf.until_us <= now_us]:
                 del kept[shelf.target]
                 ended.append(Ended(shelf.hold, shelf.target, "its time is up"))
@@ -190,6 +219,25 @@ class Holds:
                 del self.shelves[moved.alarm.key]
                 ended.append(Ended(Hold.SHELVED, shelf.target, "one-shot: the condition is normal"))
         return ended
+
+
+def _places(alarm: Alarm) -> tuple[str, ...]:
+    """What maintenance of which an alarm belongs to; a gateway's alarm is at no site."""
+    own = (f"sensor/{alarm.sensor}", f"site/{alarm.site}") if alarm.sensor else ()
+    return (*own, f"gateway/{alarm.gateway}")
+
+
+def _why(alarm: Alarm, whys: Mapping[str, str]) -> str:
+    """What was said, or came to its end, about an alarm."""
+    held = alarm.hold_reason.removeprefix(MAINTENANCE).partition(" ")[0]
+    keys = (alarm.key, alarm.sensor or "", *_places(alarm), f"window/{held}")
+    return next((whys[key] for key in keys if key in whys), "")
+
+
+def _over(alarm: Alarm) -> str:
+    """Why a suppressed alarm is let go, when nothing that was said or ended explains it."""
+    through = alarm.free_level or alarm.hold_reason.startswith(MAINTENANCE)
+    return f"broke through at {alarm.level.word}" if through else "what explained it is over"
 
 
 def _words(shelf: Shelf) -> str:

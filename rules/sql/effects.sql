@@ -32,6 +32,20 @@ VALUES (%(shelf)s, %(hold)s, %(target)s, %(rule)s, %(scope)s, %(level)s, %(one_s
         %(reason)s, %(via)s)
 ON CONFLICT (shelf) DO NOTHING;
 
+-- name: maintenance
+-- The row of a maintenance window's occurrence is to be this.
+INSERT INTO lifeline.maintenance (occurrence, window_id, title, selector, districts, starts_at, ends_at, up_to, approver,
+                                  reason, state)
+VALUES (%(occurrence)s, %(window)s, %(title)s, %(selector)s, %(districts)s, %(starts_at)s, %(ends_at)s, %(up_to)s,
+        %(approver)s, %(reason)s, %(state)s)
+ON CONFLICT (occurrence) DO UPDATE
+SET title = excluded.title, selector = excluded.selector, districts = excluded.districts, ends_at = excluded.ends_at,
+    up_to = excluded.up_to, approver = excluded.approver, reason = excluded.reason, state = excluded.state;
+
+-- name: maintenance_over
+-- A maintenance window's occurrence is over, or will not come.
+UPDATE lifeline.maintenance SET state = %(state)s WHERE occurrence = %(occurrence)s;
+
 -- name: hold_event
 -- What a person decided about an alarm or a sensor, or what became of it.
 INSERT INTO lifeline.hold_events (event, time, target, kind, actor, note, via)
@@ -41,25 +55,38 @@ ON CONFLICT (event) DO NOTHING;
 -- name: incident
 -- An incident's row is to be this.
 INSERT INTO lifeline.incidents (incident, site, district, level, peak_level, stage, acknowledged, opened_at, closed_at,
-                                title, first_alarm, chain, chain_version, drill, drill_id)
+                                title, first_alarm, chain, chain_version, drill, drill_id, version, acknowledged_at,
+                                falls_at, chain_copy, memory)
 VALUES (%(incident)s, %(site)s, %(district)s, %(level)s, %(peak_level)s, %(stage)s, %(acknowledged)s, %(opened_at)s,
-        %(closed_at)s, %(title)s, %(first_alarm)s, %(chain)s, %(chain_version)s, %(drill)s, %(drill_id)s)
+        %(closed_at)s, %(title)s, %(first_alarm)s, %(chain)s, %(chain_version)s, %(drill)s, %(drill_id)s, %(version)s,
+        %(acknowledged_at)s, %(falls_at)s, %(chain_copy)s, %(memory)s)
 ON CONFLICT (incident) DO UPDATE
 SET level = excluded.level, peak_level = excluded.peak_level, stage = excluded.stage,
-    acknowledged = excluded.acknowledged, closed_at = excluded.closed_at, title = excluded.title;
+    acknowledged = excluded.acknowledged, closed_at = excluded.closed_at, title = excluded.title,
+    chain = excluded.chain, chain_version = excluded.chain_version, version = excluded.version,
+    acknowledged_at = excluded.acknowledged_at, falls_at = excluded.falls_at, chain_copy = excluded.chain_copy,
+    memory = excluded.memory;
 
 -- name: incident_event
 -- One thing that happened to an incident.
-INSERT INTO lifeline.incident_events (event, time, incident, kind, actor, note)
-VALUES (%(event)s, %(time)s, %(incident)s, %(kind)s, %(actor)s, %(note)s)
+INSERT INTO lifeline.incident_events (event, time, incident, kind, actor, note, person)
+VALUES (%(event)s, %(time)s, %(incident)s, %(kind)s, %(actor)s, %(note)s, %(person)s)
 ON CONFLICT (event) DO NOTHING;
 
 -- name: escalation
 -- An escalation step's row is to be this.
-INSERT INTO lifeline.escalations (incident, round, step, repeat, due_at, state, reason)
-VALUES (%(incident)s, %(round)s, %(step)s, %(repeat)s, %(due_at)s, %(state)s, %(reason)s)
+INSERT INTO lifeline.escalations (incident, round, step, repeat, due_at, state, reason, settled_at)
+VALUES (%(incident)s, %(round)s, %(step)s, %(repeat)s, %(due_at)s, %(state)s, %(reason)s, %(settled_at)s)
 ON CONFLICT (incident, round, step, repeat) DO UPDATE
-SET due_at = excluded.due_at, state = excluded.state, reason = excluded.reason;
+SET due_at = excluded.due_at, state = excluded.state, reason = excluded.reason, settled_at = excluded.settled_at;
+
+-- name: clock
+-- An incident's clock's row is to be this.
+INSERT INTO lifeline.incident_clocks (incident, number, clock, level, began_at, due_at, state, settled_at, reason)
+VALUES (%(incident)s, %(number)s, %(clock)s, %(level)s, %(began_at)s, %(due_at)s, %(state)s, %(settled_at)s,
+        %(reason)s)
+ON CONFLICT (incident, number, clock) DO UPDATE
+SET state = excluded.state, settled_at = excluded.settled_at, reason = excluded.reason;
 
 -- name: notice
 -- A notice goes into the outbox, once.
