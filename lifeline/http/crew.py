@@ -70,7 +70,7 @@ class Crew:
         if isinstance(claims, Refusal):
             return self._stop(request, claims.value, _STATUS[claims])
         try:
-            seen = see(self._data, claims, request.query_params.get("incident", "")[:_LONGEST_FIELD])
+            seen = see(self._data, claims, request.query_params.get("incident", "")[:_LONGEST_FIELD], _from(request))
             if seen is None:
                 return self._stop(request, "forged", 403)
             if request.method == "GET" and "prefetch" not in _purpose(request):
@@ -87,7 +87,7 @@ class Crew:
         if given is None or given.kind not in KINDS:
             return self._stop(request, "forged", 403)
         try:
-            seen = see(self._data, claims, given.incident)
+            seen = see(self._data, claims, given.incident, _from(request))
             if seen is None or seen.incident is None:
                 return self._stop(request, "forged", 403)
             return self._said(request, token, seen, seen.incident["incident"], given)
@@ -116,7 +116,7 @@ class Crew:
         if len(given.photos) > photos.MOST_PHOTOS:
             raise PhotoRefusedError("many")
         kept = [photos.read_photo(content) for content in given.photos]
-        said = commands.Said(person, given.note, "link", person, request.client.host if request.client else "")
+        said = commands.Said(person, given.note, "link", person, _from(request))
 
         def keep(conn: Connection, command: str) -> None:
             photos.keep(conn, kept, incident, person, command, at)
@@ -130,8 +130,8 @@ class Crew:
         claims = verify(self._secret, token, self._clock.now_us())
         if isinstance(claims, Refusal):
             return self._stop(request, claims.value, _STATUS[claims])
-        seen = see(self._data, claims, request.query_params.get("incident", "")[:_LONGEST_FIELD])
-        content = seen and seen.incident and photos.find(self._data, attachment, seen.incident["incident"], None)
+        seen = see(self._data, claims, request.query_params.get("incident", "")[:_LONGEST_FIELD], _from(request))
+        content = seen and seen.incident and photos.find(self._data, attachment, seen.incident["incident"])
         if not content:
             raise HTTPException(404, "no such photo")
         return picture(content)
@@ -143,7 +143,7 @@ class Crew:
             return
         try:
             with self._data.connections.connection(timeout=WAIT_S) as conn:
-                delivered(conn, seen.claims.notice, self._clock.now())
+                delivered(conn, seen.claims.notice, self._clock.now(), "opened")
         except psycopg.Error as error:
             _log.warning("delivery_not_noted %s", error, extra={"action": "delivery_not_noted"})
 
@@ -263,6 +263,10 @@ async def _read(request: Request) -> Tap | None:
 def _text(form: FormData, key: str, longest: int) -> str:
     value = form.get(key)
     return value[:longest].replace("\0", "") if isinstance(value, str) else ""
+
+
+def _from(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 def _purpose(request: Request) -> str:

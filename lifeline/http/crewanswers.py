@@ -36,7 +36,7 @@ def instead(seen: Seen, kind: CommandKind, note: str) -> str:
         return "too_long"
     if kind is CommandKind.ACKNOWLEDGE:
         # A colleague's acknowledgement does not take mine away: it is recorded too. My own, once, is enough.
-        return "again" if seen.acknowledged_by_me else ""
+        return "again" if seen.mine(kind) else ""
     if kind in kinds(seen) or kind in (CommandKind.NOTE, CommandKind.CANNOT_GO):
         return ""
     return "again" if seen.latest(kind, seen.claims.person) else "done" if seen.latest(kind) else ""

@@ -12,8 +12,11 @@ from psycopg.rows import dict_row
 
 from city.levels import Flag, Level
 from city.words import say
+from lifeline.http import who
 from lifeline.http.commands import fits
 from lifeline.http.data import WAIT_S, Data, Row
+from lifeline.http.who import Role, Who
+from rules.desk.loop import STAGES
 from rules.inputs import CommandKind
 from rules.notify.display import at, moment, number, plain, say_test, span
 from rules.notify.links import Claims
@@ -25,6 +28,7 @@ WRITTEN = (CommandKind.REPORT, CommandKind.NOTE, CommandKind.CANNOT_GO)
 KINDS = (*TAPS, *WRITTEN)
 _COURSE = frozenset({kind.value for kind in CommandKind})
 _VIA = re.compile(r"\s*\(by \w+\)$|^by \w+$")  # what the engine adds to a note; people need not see it
+_ACKNOWLEDGE_AGAIN = frozenset({"acknowledgement_expired", "level", "reopened"})
 _STEADY = 0.005  # of the value, in ten minutes
 _SQL = statements("crew", package="lifeline.http")
 
@@ -54,32 +58,41 @@ class Seen:
         """The newest event of a kind, of one person or of anybody."""
         return next((row for row in self.events if row["kind"] == kind and actor in (None, row["actor"])), None)
 
-    @property
-    def acknowledged_by_me(self) -> bool:
-        """Whether this person's acknowledgement still counts."""
-        mine = self.latest(CommandKind.ACKNOWLEDGE, self.claims.person)
-        return bool(self.incident and self.incident["acknowledged"] and mine and not _expired_since(self.events, mine))
+    def mine(self, kind: CommandKind) -> Row | None:
+        """This person's word of a kind, as long as it counts."""
+        said = self.latest(kind, self.claims.person)
+        if said is None or self.incident is None:
+            return None
+        later = {row["kind"] for row in self.events if row["time"] > said["time"]}
+        if kind is CommandKind.ACKNOWLEDGE:
+            return said if self.incident["acknowledged"] and not later & _ACKNOWLEDGE_AGAIN else None
+        backed_out = self.latest(CommandKind.CANNOT_GO, self.claims.person)
+        if kind is CommandKind.DISPATCH and backed_out and backed_out["time"] > said["time"]:
+            return None
+        return said if self.incident["stage"] == STAGES[kind][1] and "reopened" not in later else None
 
 
 def rows(data: Data, name: str, **given: object) -> list[Row]:
-    """Rows of a statement of `sql/crew.sql`: what a link opens is the same whoever else is signed in."""
-    with data.connections.connection(timeout=WAIT_S) as conn:
+    """Rows of a statement of `sql/crew.sql`, as far as the link may see them."""
+    with data.reading() as conn:
         return conn.cursor(row_factory=dict_row).execute(_SQL[name], given).fetchall()
 
 
-def see(data: Data, claims: Claims, asked: str) -> Seen | None:
-    """What a link leads to; None when there is no such notice, or it does not speak of the incident asked for."""
-    notice = next(iter(rows(data, "notice", notice=claims.notice)), None)
+def see(data: Data, claims: Claims, asked: str, address: str) -> Seen | None:
+    """What a link leads to; None when there is no such notice, or it does not speak of the incident asked for.
+
+    From then on the request sees what the notice speaks of and nothing else, whoever is signed in beside it.
+    """
+    with data.connections.connection(timeout=WAIT_S) as conn:
+        notice = conn.cursor(row_factory=dict_row).execute(_SQL["notice"], {"notice": claims.notice}).fetchone()
     if notice is None or (claims.incident or "") != (notice["incident"] or ""):
         return None
-    name = claims.incident
-    if asked and asked != name:
-        if asked not in gathered(notice):
-            return None
-        name = asked
+    spoken_of = frozenset([claims.incident] if claims.incident else gathered(notice))
+    who.current.set(Who(claims.person, Role.VIEWER, None, claims.person, "link", address, spoken_of))
+    name = asked or claims.incident
     if not name:
         return Seen(claims, notice, None, [])
-    incident = next(iter(rows(data, "incident", incident=name)), None)
+    incident = next(iter(rows(data, "incident", incident=name)), None) if name in spoken_of else None
     return Seen(claims, notice, incident, rows(data, "events", incident=name)) if incident else None
 
 
@@ -98,8 +111,9 @@ def kinds(seen: Seen) -> list[CommandKind]:
     incident = seen.incident
     if incident is None or incident["closed_at"] is not None or incident["stage"] == "false_alarm":
         return []
-    found = [kind for kind in (CommandKind.DISPATCH, CommandKind.ON_SITE, CommandKind.REPORT) if fits(kind, incident)]
-    if not seen.acknowledged_by_me and incident["stage"] not in ("on_site", "reported"):
+    going = (CommandKind.DISPATCH, CommandKind.ON_SITE, CommandKind.REPORT)
+    found = [kind for kind in going if fits(kind, incident) and not seen.mine(kind)]
+    if not seen.mine(CommandKind.ACKNOWLEDGE) and incident["stage"] not in ("on_site", "reported"):
         found.insert(0, CommandKind.ACKNOWLEDGE)
     if incident["stage"] in ("on_site", "reported") and CommandKind.REPORT not in found:
         found.append(CommandKind.NOTE)
@@ -202,8 +216,8 @@ def _course(data: Data, seen: Seen, language: str) -> list[dict[str, Any]]:
     for row in seen.events:
         if row["kind"] not in _COURSE:
             continue
-        who = say("crew.me", language) if row["actor"] == seen.claims.person else row["name"]
-        text = say(f"crew.did_{row['kind']}", language, who=who or say("crew.somebody", language))
+        name = say("crew.me", language) if row["actor"] == seen.claims.person else row["name"]
+        text = say(f"crew.did_{row['kind']}", language, who=name or say("crew.somebody", language))
         found.append({"text": text, "time": row["time"], "note": _VIA.sub("", row["note"] or ""), "row": row})
     for number_, photo in enumerate(photos, 1):
         photo["text"] = say("crew.photo", language, n=number_)
@@ -220,8 +234,3 @@ def risen(seen: Seen) -> tuple[Level, Level] | None:
         return None
     was, now = Level(seen.notice["level"]), Level.of(seen.incident["level"])
     return (was, now) if now is not was and now is not Level.NONE and was is not Level.NONE else None
-
-
-def _expired_since(events: list[Row], acknowledged: Row) -> bool:
-    begun = ("acknowledgement_expired", "level")
-    return any(row["kind"] in begun and row["time"] > acknowledged["time"] for row in events)

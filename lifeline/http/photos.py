@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from city.errors import InputError
-from lifeline.http.data import WAIT_S, Data
+from lifeline.http.data import Data
 from store.connection import Connection
 from store.statements import statements
 
@@ -112,11 +112,10 @@ def keep(conn: Connection, photos: Sequence[Photo], incident: str, person: str, 
         raise PhotoRefusedError("enough")
 
 
-def find(data: Data, attachment: str, incident: str | None, districts: Sequence[str] | None) -> bytes | None:
-    """The bytes of a photo, of one incident or of any in these districts (None: all); None when there is none."""
-    given = {"id": attachment, "incident": incident, "districts": list(districts) if districts is not None else None}
-    with data.connections.connection(timeout=WAIT_S) as conn:
-        row = conn.execute(_SQL["find"], given).fetchone()
+def find(data: Data, attachment: str, incident: str | None) -> bytes | None:
+    """The bytes of a photo, of one incident or of any that may be seen by who asks; None when there is none."""
+    with data.reading() as conn:
+        row = conn.execute(_SQL["find"], {"id": attachment, "incident": incident}).fetchone()
     return bytes(row[0]) if row else None
 
 

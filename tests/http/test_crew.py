@@ -151,11 +151,25 @@ def test_a_second_person_sees_who_was_first_and_may_speak_too(client: httpx.Clie
     assert [command["actor"] for command in world.commands()] == ["wang"]  # his word counts beside hers
     mark = mark_of(client, wang)
     world.event("I-7", "dispatch", "li")
-    world.run("UPDATE lifeline.incidents SET stage = 'dispatched'")
-    done = client.post(f"{wang}?lang=en", data={"kind": "dispatch", "mark": mark}, follow_redirects=True)
-    assert "A colleague was first: 李娜: on the way" in unescape(done.text)
-    assert "Next: tap “I am on site”" in unescape(done.text)
+    world.event("I-7", "report", "li", "dry again")
+    world.run("UPDATE lifeline.incidents SET stage = 'reported'")
+    done = client.post(f"{wang}?lang=en", data={"kind": "report", "note": "x", "mark": mark}, follow_redirects=True)
+    assert "A colleague was first: 李娜: reported" in unescape(done.text)
     assert len(world.commands()) == 1
+
+
+def test_two_crews_may_go_and_each_says_so_once(client: httpx.Client, link: str, world: World) -> None:
+    world.notice("bb22", target="wang")
+    world.event("I-7", "dispatch", "li")
+    world.run("UPDATE lifeline.incidents SET stage = 'dispatched', acknowledged = true")
+    assert 'value="dispatch"' not in client.get(link).text
+    again = tap(client, link, "dispatch")
+    assert "You have said this already: I am on my way" in again
+    assert "Next: tap “I am on site”" in again
+    tap(client, f"/n/{world.token('bb22', 'wang')}", "dispatch")
+    assert [command["actor"] for command in world.commands()] == ["wang"]
+    world.event("I-7", "cannot_go", "li", "flat tyre", ago=0.5)
+    assert 'value="dispatch"' in client.get(link).text  # she may set off after all
 
 
 def test_an_expired_acknowledgement_can_be_given_again(client: httpx.Client, link: str, world: World) -> None:
