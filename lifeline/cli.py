@@ -15,6 +15,8 @@ from typer.exceptions import TyperException
 from city.errors import LifelineError, OutsideError
 from lifeline.commands import (
     access,
+    accounts,
+    audit,
     bench,
     city,
     dashboards,
@@ -53,6 +55,9 @@ store.app.command("grant")(access.grant)
 store.app.command("revoke")(access.revoke)
 store.app.command("logins")(access.logins)
 app.add_typer(store.app, name="store")
+app.add_typer(accounts.app, name="accounts")
+app.add_typer(accounts.tokens_app, name="tokens")
+app.add_typer(audit.app, name="audit")
 app.add_typer(bench.app, name="bench")
 app.add_typer(rules.app, name="rules")
 app.add_typer(gateway.app, name="gateway")

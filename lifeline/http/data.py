@@ -49,7 +49,7 @@ class Data:
 
     @contextmanager
     def reading(self, asks: Who | None = None) -> Iterator[Connection]:
-        """A transaction in which the database shows only what `asks` (default: who asks now) may see; of nobody, nothing.
+        """A transaction in which the database shows only what `asks` (default: who asks now) may see; nobody, nothing.
 
         Raises
         ------

@@ -226,8 +226,6 @@ def _told(scope: Scope, status: int, took_s: float) -> None:
     path = "/n/…" if scope["path"].startswith("/n/") else scope["path"][:200]
     quiet = status < 400 and scope["method"] in READING
     level = logging.DEBUG if quiet else logging.ERROR if status >= 500 else logging.INFO
-    asks = who.current.get()
-    _log.log(
-        level, "request %s %r %d %.0f ms by %s", scope["method"], path, status, took_s * 1000, asks.name if asks else "-",
-        extra={"action": "request"},
-    )  # fmt: skip
+    name = asks.name if (asks := who.current.get()) else "-"
+    said = "request %s %r %d %.0f ms by %s"
+    _log.log(level, said, scope["method"], path, status, took_s * 1000, name, extra={"action": "request"})

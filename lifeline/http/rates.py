@@ -1,4 +1,4 @@
-"""How often somebody may do something, and how long they wait; each memory is bounded, the longest unused goes first."""
+"""How often somebody may do something, and how long they wait; bounded memories, the longest unused goes first."""
 
 from __future__ import annotations
 
