@@ -47,7 +47,8 @@ class RosterReader:
         found = data.get(key, [])
         if not isinstance(found, list) or (key == "shifts" and not found):
             example = _EXAMPLE if key == "shifts" else "- {person: …, from: …, to: …}"
-            self.reader.fault((*path, key), f"expected a list of {key}", show(data.get(key)), example)
+            got = "an empty list" if found == [] and key in data else show(data.get(key))
+            self.reader.fault((*path, key), f"expected a list of {key}", got, example)
             return []
         return list(enumerate(found))
 
@@ -111,6 +112,8 @@ class RosterReader:
         if not isinstance(data, Mapping):
             return None
         person, instead_of = (reader.text(data, key, path) for key in ("person", "instead_of"))
+        if "person" not in data and "instead_of" not in data:
+            reader.fault(path, "says neither who is on duty nor in whose place", hint="person: …, instead_of: …")
         for key in ("person", "instead_of"):
             if isinstance(data.get(key), str):
                 reader.known(data[key], (*path, key), "person", self.people)
