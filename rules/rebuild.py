@@ -15,6 +15,7 @@ from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from psycopg.rows import dict_row
@@ -27,12 +28,15 @@ from detectors.registry import create
 from rules.alarm.alarm import Alarm, Condition, Hold
 from rules.alarm.fold import Fold
 from rules.alarm.holds import Shelf
+from rules.alarm.platform import of_platform, recall
 from rules.book import REORDER_US, Book, Instance
 from rules.conditions.truth import Evidence
-from rules.desk.incidents import Due, Incident
+from rules.desk.incidents import Clock, Due, Incident
+from rules.desk.loop import speaker
+from rules.desk.plan import Chain
 from rules.engine import Engine
 from rules.glance import Glance
-from rules.inputs import BundleIn, ReadingsIn
+from rules.inputs import BundleIn, CommandIn, CommandKind, ReadingsIn
 from rules.state import State
 from store import journal, register
 from store.connection import Connection
@@ -200,31 +204,56 @@ def _stands(state: State, instance: Instance, alarm: Alarm, moved_us: int) -> Fo
 
 
 def _desk(conn: Connection, state: State, bundle: BundleIn, alarms: Mapping[str, Alarm]) -> None:
+    incidents = state.incidents
     for row in _dicts(conn, "incidents"):
         own = {alarm.id: alarm for alarm in alarms.values() if alarm.incident == row["incident"]}
-        state.incidents[row["incident"]] = _incident(row, bundle, own)
+        incidents[row["incident"]] = _incident(row, bundle, own)
     for row in _dicts(conn, "due"):
-        if row["incident"] in state.incidents:
+        if row["incident"] in incidents:
             due = Due(row["round"], row["step"], row["repeat"], to_us(row["due_at"]))
-            state.incidents[row["incident"]].due.append(due)
+            incidents[row["incident"]].due.append(due)
+    for row in _dicts(conn, "clocks"):
+        if row["incident"] in incidents:
+            began_us, due_us = to_us(row["began_at"]), to_us(row["due_at"])
+            clock = Clock(row["clock"], row["number"], Level(row["level"]), began_us, due_us)
+            incidents[row["incident"]].clocks.append(clock)
+    _older(conn, bundle, incidents)
+    for alarm in alarms.values():
+        if of_platform(alarm) and alarm.stands:
+            recall(alarm, bundle.escalation.platform)
+            state.platform[alarm.key] = alarm
+
+
+def _older(conn: Connection, bundle: BundleIn, incidents: Mapping[str, Incident]) -> None:
+    """What people did about incidents that have no memory in their row, as far as other tables say."""
+    people = bundle.escalation.people
     for row in _dicts(conn, "told"):
-        person = bundle.escalation.people.get(row["target"])
-        if row["incident"] in state.incidents and person is not None:
-            name = person.name.get("en", person.id)
-            state.incidents[row["incident"]].told[person.id] = (name, row["channel"], row["via"])
+        person = people.get(row["target"])
+        if row["incident"] in incidents and person is not None:
+            told = person.name.get("en", person.id), row["channel"], row["via"]
+            incidents[row["incident"]].told.setdefault(person.id, told)
+    for row in _dicts(conn, "went"):
+        if row["incident"] in incidents:
+            said = CommandIn("", row["incident"], CommandKind(row["kind"]), row["actor"], "", "")
+            names, _ = speaker(said, people.values())
+            incidents[row["incident"]].crew.update(dict.fromkeys(names, row["kind"]))
 
 
 def _incident(row: Mapping[str, Any], bundle: BundleIn, alarms: dict[str, Alarm]) -> Incident:
     site = bundle.book.city.sites.get(row["site"])
     opened_us = to_us(row["opened_at"])
-    return Incident(
+    copied = row["chain_copy"]
+    chain = msgspec.convert(copied, Chain) if copied else bundle.escalation.chains.get(row["chain"])
+    incident = Incident(
         row["incident"], row["site"], row["district"], site.place if site else Place(0.0, 0.0), row["title"],
         row["first_alarm"], any(alarm.diagnostic for alarm in alarms.values()), opened_us,
         max((alarm.raised_us for alarm in alarms.values()), default=opened_us),
-        bundle.escalation.chains.get(row["chain"]), row["stage"], Level(row["level"]), Level(row["peak_level"]),
-        row["acknowledged"], to_us(row["said_at"]), _us(row["closed_at"]), row["round"], [], alarms, {},
-        row["owes_clear"],
+        chain, row["stage"], Level(row["level"]), Level(row["peak_level"]), row["acknowledged"],
+        to_us(row["said_at"]), _us(row["closed_at"]), row["round"], [], alarms, {}, row["owes_clear"],
+        drill=row["drill_id"], version=row["version"], falls_us=_us(row["falls_at"]),
     )  # fmt: skip
+    incident.remember(row["memory"])
+    return incident
 
 
 def _shelf(row: Mapping[str, Any]) -> Shelf:

@@ -157,7 +157,7 @@ def _deed(said: Said, command: Mapping[str, Any], seq: int) -> audit.Deed:
     detail = {key: value for key, value in command.items() if key not in told and value not in ("", None, False)}
     return audit.Deed(
         command["actor"], f"command.{command['kind']}", command.get("target", ""), command.get("incident", ""),
-        said.role, said.how or said.via, said.address, {"journal": seq, **detail},
+        said.role, said.how or said.via, said.address, {"seq": seq, **detail},
     )  # fmt: skip
 
 

@@ -59,12 +59,18 @@ def _alarm(said: PlatformIn, chain: str) -> Alarm:
     rule = f"{PREFIX}{said.name}"
     return Alarm(
         id=alarm_id(rule, said.scope, said.at_us), rule=rule, rule_version="", scope=said.scope, sensor=None, site="",
-        district="", domain="platform", title=_words("title", said), raised_us=said.at_us, level=said.level,
-        peak_level=said.level, late=False, guidance=_words("guidance", said), escalate=chain, diagnostic=True,
+        district="", domain="platform", title=_words("title", said.name, said.scope), raised_us=said.at_us,
+        level=said.level, peak_level=said.level, late=False, guidance=_words("guidance", said.name, said.scope), escalate=chain,
+        diagnostic=True,
     )  # fmt: skip
 
 
-def _words(what: str, said: PlatformIn) -> dict[str, str]:
-    key = f"platform.{what}_{said.name}"
+def recall(alarm: Alarm, chain: str) -> None:
+    """Give an alarm read from its row what the row does not say."""
+    alarm.guidance, alarm.escalate = _words("guidance", alarm.rule.removeprefix(PREFIX), alarm.scope), chain
+
+
+def _words(what: str, name: str, scope: str) -> dict[str, str]:
+    key = f"platform.{what}_{name}"
     key = key if key in catalogue() else f"platform.{what}"
-    return {language: say(key, language, name=said.name, scope=said.scope) for language in languages}
+    return {language: say(key, language, name=name, scope=scope) for language in languages}

@@ -1,28 +1,31 @@
-"""The desk: takes what happened to alarms, keeps the incidents, and runs their escalation chains.
+"""The desk: takes what happened to alarms, keeps the incidents, and lets their chains and clocks run.
 
-Every step of a chain is a row with an absolute due time from the moment its round begins. A round begins when an
-incident opens and whenever its level rises, acknowledged or not; an acknowledgement that expires begins one too. Steps
-found overdue together (after downtime) tell each person once, marked late. Nobody on duty: the next step fires now,
-after the last one the fallback.
+A round of the chain begins when an incident opens and whenever its level rises, acknowledged or not, when what was held
+stands again, and when an acknowledgement expires. The level goes up at once. It goes down to a lower one that still
+stands only when that has held for `Grouping.falls_after_us`; to none at once, since each alarm's own `clear_after` has
+held already.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-from city.clock import from_us
-from city.geo import Place
 from city.levels import Level
 from city.model import City
 from rules.alarm.alarm import UP, Alarm, Hold, Move, Moved
+from rules.alarm.platform import of_platform
+from rules.desk import clocks
+from rules.desk.escalating import Calling, Escalating, event
 from rules.desk.floods import Floods
-from rules.desk.incidents import ONLY_SAID, STAGES, UNDER_WAY, Due, Incident, Nearby, close_alarms, refusal
-from rules.desk.plan import Chain, ChainStep, Escalation
+from rules.desk.grouping import Nearby
+from rules.desk.incidents import SETTLED, UNDER_WAY, Due, Incident
+from rules.desk.loop import ONLY_SAID, carry_out, close_alarms, refusal, reopen, speaker, step_down
+from rules.desk.plan import Escalation
+from rules.desk.sight import Sight
 from rules.desk.stamp import Stamp
-from rules.desk.telling import Telling, in_digests
-from rules.effects import AlarmSet, Effect, EscalationSet, IncidentEvent
+from rules.desk.telling import Telling
+from rules.effects import AlarmSet, Effect
 from rules.inputs import CommandIn, CommandKind
 
 _REOPENS = UP | {Move.RELEASED}
@@ -36,19 +39,23 @@ def _was_red(alarm: Alarm) -> bool:
 
 @dataclass
 class Desk:
-    """All incidents of a city. `where` gives an alarm's place."""
+    """All incidents of a city."""
 
     city: City
     escalation: Escalation
-    where: Callable[[Alarm], Place]
+    sight: Sight
     incidents: dict[str, Incident]
     floods: Floods = field(default_factory=Floods)
     telling: Telling = field(init=False)
+    escalating: Escalating = field(init=False)
     _nearby: Nearby = field(init=False)
 
     def __post_init__(self) -> None:
-        self.telling = Telling(self.city, self.escalation, self.floods)
-        self._nearby = Nearby(self.incidents)
+        self.telling = Telling(self.city, self.escalation, self.floods, self.sight)
+        self.escalating = Escalating(self.escalation, self.sight, self.telling)
+        self._nearby = Nearby(self.incidents, self.escalation.grouping)
+
+    # -- alarms ----------------------------------------------------------------------------------------------------
 
     def take(self, moves: list[Moved], stamp: Stamp) -> list[Effect]:
         """Group newly raised (and newly released) alarms, follow the levels of the others; held ones count nowhere."""
@@ -56,6 +63,7 @@ class Desk:
         touched: dict[str, Incident] = {}
         over: dict[str, Incident] = {}
         released: dict[str, dict[str, Hold]] = {}
+        back: set[str] = set()
         for moved in moves:
             incident = self.incidents.get(moved.alarm.incident)
             if moved.alarm.tells and (incident is None or (moved.move in _REOPENS and not incident.open)):
@@ -67,86 +75,22 @@ class Desk:
                 incident.alarms[moved.alarm.id] = moved.alarm  # a revised alarm is a new object
                 touched[incident.id] = incident
                 if moved.move is Move.RELEASED and moved.alarm.tells:
-                    released.setdefault(incident.id, {})[moved.alarm.id] = moved.from_hold
+                    released.setdefault(incident.id, {})[moved.alarm.id] = moved.was_held
+                if moved.move is Move.DATA_BACK:
+                    back.add(incident.id)
         effects += self.telling.arrive(moves, self.incidents, stamp)
         for incident in over.values():
-            self._tell_over(incident, stamp, effects)
+            effects += self._tell_over(incident, stamp)
         for incident in touched.values():
             if incident.open:
-                self._follow_level(incident, released.get(incident.id, {}), stamp, effects)
+                effects += self._follow_level(incident, released.get(incident.id, {}), stamp)
+                effects += self._wake(incident, stamp) if incident.id in back else []
             effects.append(incident.row())
         return effects + self.telling.rest(stamp)
 
-    def command(self, command: CommandIn, stamp: Stamp) -> tuple[list[Effect], list[Moved]]:
-        """Carry out (or refuse, with a reason) what a person said."""
-        incident = self.incidents.get(command.incident)
-        if incident is None or not isinstance(command.kind, CommandKind):
-            return [], []
-        why = refusal(incident, command)
-        if why:
-            note = f"{why}; {command.note}" if command.note else why
-            return [self._event(incident, stamp, f"refused_{command.kind}", command.actor, note)], []
-        note = f"{command.note} (by {command.via})" if command.note else f"by {command.via}"
-        effects: list[Effect] = [self._event(incident, stamp, command.kind, command.actor, note)]
-        moves: list[Moved] = []
-        if command.kind in ONLY_SAID:
-            return effects, moves
-        if command.kind in STAGES:
-            incident.stage = STAGES[command.kind][1]
-        if command.kind is CommandKind.CLOSE:
-            incident.closed_us = stamp.now_us
-            moves = close_alarms(incident, stamp.now_us)
-        incident.acknowledged, incident.acknowledged_us = True, stamp.now_us
-        for alarm in incident.alarms.values():
-            alarm.acknowledged = True
-        if incident.stage in ("false_alarm", "closed"):
-            self._cancel(incident, effects, f"the incident is {incident.stage}")
-        effects.append(incident.row())
-        return effects, moves
-
-    def end(self, incident: Incident, kind: str, note: str, stamp: Stamp) -> list[Effect]:
-        """Close an incident, whatever stands and whoever has not reported: only a drill's end does that."""
-        incident.stage, incident.closed_us = "closed", stamp.now_us
-        effects: list[Effect] = [self._event(incident, stamp, kind, "", note)]
-        self._cancel(incident, effects, note)
-        return [*effects, incident.row()]
-
-    def forget_closed(self) -> None:
-        """Closed incidents stay in the database; here they are needed only while their alarms stand."""
-        for incident in [i for i in self.incidents.values() if not i.open and not i.stands]:
-            del self.incidents[incident.id]
-            self._nearby.forget(incident)
-
-    def due_us(self) -> int | None:
-        """When the next escalation step or expiry is due."""
-        dues = [due.due_us for incident in self.incidents.values() if incident.open for due in incident.due]
-        dues += [at for incident in self.incidents.values() if (at := self._expiry_us(incident)) is not None]
-        dues += [at] if (at := self.telling.due_us()) is not None else []
-        return min(dues, default=None)
-
-    def tick(self, stamp: Stamp) -> list[Effect]:
-        """Fire what is due."""
-        effects: list[Effect] = []
-        for incident in [i for i in self.incidents.values() if i.open]:
-            expiry_us = self._expiry_us(incident)
-            if expiry_us is not None and expiry_us <= stamp.now_us:
-                self._unacknowledge(incident, effects)
-                effects.append(self._event(incident, stamp, "acknowledgement_expired", "", f"at {incident.level.word}"))
-                self._begin(incident, stamp, effects)
-                effects.append(incident.row())
-            self._fire_due(incident, stamp, effects)
-        return effects + self.telling.tick(stamp)
-
-    def _expiry_us(self, incident: Incident) -> int | None:
-        clocks = self.escalation.clocks.get(incident.level)
-        hold_us = clocks.expires_us if clocks else None
-        if not incident.open or not incident.acknowledged or hold_us is None or incident.stage in UNDER_WAY:
-            return None
-        return incident.acknowledged_us + hold_us
-
     def _admit(self, moved: Moved, stamp: Stamp, effects: list[Effect]) -> Incident:
         """Let an alarm join the incident it belongs to, or open one for it."""
-        alarm, place = moved.alarm, self.where(moved.alarm)
+        alarm, place = moved.alarm, self.sight.where(moved.alarm)
         found = self._nearby.closest(alarm, place)
         if found is not None:
             incident, why = found
@@ -157,7 +101,7 @@ class Desk:
             chain = self.escalation.chains.get(alarm.escalate)
             incident = Incident(
                 self._new_id(alarm), alarm.site, alarm.district, place, self._title(alarm), alarm.id, alarm.diagnostic,
-                alarm.raised_us, alarm.raised_us, chain, drill=alarm.drill,
+                alarm.raised_us, alarm.raised_us, chain, drill=alarm.drill, alone=of_platform(alarm),
             )  # fmt: skip
             self.incidents[incident.id] = incident
             self._nearby.note(incident)
@@ -167,7 +111,8 @@ class Desk:
         alarm.incident = incident.id
         incident.alarms[alarm.id] = alarm
         incident.newest_us = max(incident.newest_us, alarm.raised_us)
-        effects.append(self._event(incident, stamp, kind, "", note))
+        incident.version += 1
+        effects.append(event(incident, stamp, kind, note))
         return incident
 
     def _new_id(self, alarm: Alarm) -> str:
@@ -179,116 +124,224 @@ class Desk:
     def _title(self, alarm: Alarm) -> dict[str, str]:
         """What and where, by language."""
         site = self.city.sites.get(alarm.site)
-        return {
-            language: f"{text} · {site.name.in_(language) if site else alarm.site}"
-            for language, text in alarm.title.items()
-        }
+        where = {language: site.name.in_(language) if site else alarm.site for language in alarm.title}
+        return {language: f"{text} · {where[language]}".rstrip(" ·") for language, text in alarm.title.items()}
 
-    def _follow_level(self, incident: Incident, released: dict[str, Hold], stamp: Stamp, effects: list[Effect]) -> None:
+    # -- levels ----------------------------------------------------------------------------------------------------
+
+    def _follow_level(self, incident: Incident, released: dict[str, Hold], stamp: Stamp) -> list[Effect]:
         """Follow the highest level that is not held. `released`: its alarms whose holds just ended."""
-        was, now, stands = incident.level, incident.standing(), incident.stands
+        was, stands = incident.level, incident.stands
+        now = self._holding(incident, incident.standing(), stamp)
+        effects: list[Effect] = []
         if now is not was:
-            incident.level, incident.peak_level = now, max(incident.peak_level, now)
             held = ", what stands is held" if stands and now is Level.NONE else ""
-            effects.append(self._event(incident, stamp, "level", "", f"{was.word} to {now.word}{held}"))
+            effects += self._move(incident, now, held, stamp)
         if now > was or (released and now):
             incident.title = self._title(incident.gravest())  # speak of the worst; `first_alarm` keeps what came first
-            incident.acknowledged, incident.released = False, released
+            incident.released = released
             for alarm, hold in released.items():
-                effects.append(self._event(incident, stamp, "released", "", f"{alarm}: no longer {hold}, it stands"))
-            self._begin(incident, stamp, effects)
-            self._fire_due(incident, stamp, effects)
+                effects.append(event(incident, stamp, "released", f"{alarm}: no longer {hold}, it stands"))
+            effects += self._begin(incident, stamp)
         elif now is Level.NONE and now is not was:
-            self._cancel(incident, effects, "what stands is held" if stands else "all clear")
+            why = "what stands is held" if stands else "all clear"
+            effects += self.escalating.cancel(incident, stamp, why)
+            effects += clocks.rest(incident, stamp, why)
         if not stands and incident.owes_clear:
-            self._tell_clear(incident, stamp, effects)
+            incident.owes_clear = False
+            effects += self._tell_all(incident, "clear", Due(incident.round, 0, 0, stamp.now_us), stamp)
+        return effects
 
-    def _tell_over(self, incident: Incident, stamp: Stamp, effects: list[Effect]) -> None:
+    def _holding(self, incident: Incident, standing: Level, stamp: Stamp) -> Level:
+        """The level that an incident is to have now: a lower one that stands must hold for a while."""
+        after_us = self.escalation.grouping.falls_after_us
+        if standing is Level.NONE or standing >= incident.level or not after_us:
+            incident.falls_us, incident.lower = None, Level.NONE
+            return standing
+        if incident.falls_us is None:
+            incident.falls_us, incident.lower = stamp.now_us + after_us, standing
+        incident.lower = max(incident.lower, standing)
+        return incident.level
+
+    def _move(self, incident: Incident, now: Level, more: str, stamp: Stamp) -> list[Effect]:
+        was, incident.level = incident.level, now
+        incident.peak_level = max(incident.peak_level, now)
+        incident.version += 1
+        return [event(incident, stamp, "level", f"{was.word} to {now.word}{more}")]
+
+    def _fall(self, incident: Incident, stamp: Stamp) -> list[Effect]:
+        """The lower level has held: tell whoever was told, without calling anybody else."""
+        if incident.falls_us is None or incident.falls_us > stamp.now_us:
+            return []
+        now, incident.falls_us = incident.lower, None
+        minutes = self.escalation.grouping.falls_after_us / 60e6
+        effects = self._move(incident, now, f", it held for {minutes:g} min", stamp)
+        self._holding(incident, incident.standing(), stamp)
+        return effects if incident.stage == "false_alarm" else effects + self._update(incident, stamp)
+
+    def _begin(self, incident: Incident, stamp: Stamp) -> list[Effect]:
+        """What stands calls people: a new round, from step one, and the clocks of the level."""
+        incident.acknowledged = False
+        effects: list[Effect] = []
+        if incident.stage in SETTLED:
+            reopen(incident)
+            incident.version += 1
+            effects.append(
+                event(incident, stamp, "reopened", f"{incident.level.word} stands after people had answered")
+            )
+        effects += self.escalating.begin(incident, stamp)
+        if incident.chain is not None or not incident.diagnostic:  # of what is only listed nobody is asked for anything
+            effects += clocks.begin(incident, self.escalation.clocks.get(incident.level), stamp)
+        return effects + self.escalating.fire_due(incident, Calling(stamp))
+
+    def _tell_over(self, incident: Incident, stamp: Stamp) -> list[Effect]:
         """Late data show a red alarm that was over before anybody could be told: tell it now, and that it is over."""
-        if incident.level is Level.NONE:
-            incident.level = incident.peak_level = Level.RED
-            effects.append(self._event(incident, stamp, "level", "", "red, and over since"))
-            self._begin(incident, stamp, effects)
-            self._fire_due(incident, stamp, effects)
+        if incident.level is not Level.NONE:
+            return []
+        return [*self._move(incident, Level.RED, ", and over since", stamp), *self._begin(incident, stamp)]
 
-    def _tell_clear(self, incident: Incident, stamp: Stamp, effects: list[Effect]) -> None:
-        """Whoever was told of something is told that nothing stands any more, also when it was held by then."""
-        incident.owes_clear = False
-        for person, (_, channel, via) in incident.told.items():
-            if person in self.escalation.people:
-                target = self.escalation.people[person]
-                due = Due(incident.round, 0, 0, stamp.now_us)
-                effects += self.telling.tell(incident, target, (channel,), via, "clear", due, stamp)
+    def _wake(self, incident: Incident, stamp: Stamp) -> list[Effect]:
+        """Readings are back of something that was only listed any more, and it still stands."""
+        if not incident.quiet or incident.level is Level.NONE:
+            return []
+        incident.quiet = False
+        effects: list[Effect] = [event(incident, stamp, "readings_back", "its readings are back, and it stands")]
+        return effects if incident.acknowledged else effects + self._begin(incident, stamp)
 
-    def _unacknowledge(self, incident: Incident, effects: list[Effect]) -> None:
+    # -- commands --------------------------------------------------------------------------------------------------
+
+    def command(self, command: CommandIn, stamp: Stamp) -> tuple[list[Effect], list[Moved]]:
+        """Carry out (or refuse, with a reason) what a person said."""
+        incident = self.incidents.get(command.incident)
+        if incident is None or not isinstance(command.kind, CommandKind):
+            return [], []
+        names, ids = speaker(command, self.escalation.people.values())
+        why = refusal(incident, command, names)
+        if why:
+            note = f"{why}; {command.note}" if command.note else why
+            return [event(incident, stamp, f"refused_{command.kind}", note, command.actor, command.person)], []
+        note = f"{command.note} (by {command.via})" if command.note else f"by {command.via}"
+        effects: list[Effect] = [event(incident, stamp, command.kind, note, command.actor, command.person)]
+        incident.version += 1
+        was = incident.stage
+        carry_out(incident, command, names, stamp.now_us)
+        if command.kind is CommandKind.CANNOT_GO:
+            effects += self._cannot_go(incident, names, ids, stamp)
+        elif command.kind not in ONLY_SAID:
+            effects += clocks.settle(incident, stamp, f"{command.kind} by {command.actor}")
+        if incident.stage != was and incident.stage in ("false_alarm", "closed"):
+            effects += self.escalating.cancel(incident, stamp, f"the incident is {incident.stage}")
+            effects += self._update(incident, stamp, but=ids)
+        moves = close_alarms(incident, stamp.now_us) if not incident.open else []
+        effects.append(incident.row())
+        return effects, moves
+
+    def _cannot_go(
+        self, incident: Incident, names: tuple[str, ...], ids: tuple[str, ...], stamp: Stamp
+    ) -> list[Effect]:
+        """Somebody else must: unless others go already, the next step fires now."""
+        nobody_has_it = step_down(incident, names, ids)
+        effects: list[Effect] = []
+        if incident.met("dispatched") or incident.stage == "false_alarm" or incident.level is Level.NONE:
+            return effects
+        if nobody_has_it and incident.acknowledged:
+            effects += self._unacknowledge(incident)
+            effects.append(event(incident, stamp, "acknowledgement_lapsed", "nobody else has acknowledged"))
+        calling = Calling(stamp, forced=True)
+        return effects + self.escalating.hurry(incident, calling, "somebody cannot go")
+
+    def end(self, incident: Incident, kind: str, note: str, stamp: Stamp) -> list[Effect]:
+        """Close an incident, whatever stands and whoever has not reported: only a drill's end does that."""
+        incident.stage, incident.closed_us, incident.falls_us = "closed", stamp.now_us, None
+        incident.version += 1
+        effects: list[Effect] = [event(incident, stamp, kind, note)]
+        effects += self.escalating.cancel(incident, stamp, note) + clocks.cancel(incident, stamp, note)
+        return [*effects, incident.row()]
+
+    def _unacknowledge(self, incident: Incident) -> list[Effect]:
         incident.acknowledged, incident.released = False, {}
+        effects: list[Effect] = []
         for alarm in incident.alarms.values():
             if alarm.stands:
                 alarm.acknowledged = False
                 effects.append(AlarmSet(replace(alarm)))
-
-    def _begin(self, incident: Incident, stamp: Stamp, effects: list[Effect]) -> None:
-        """Begin a new round of the chain."""
-        self._cancel(incident, effects, "a new round began")
-        incident.round += 1
-        chain = incident.chain
-        if chain is None:
-            note = "no escalation chain: add `escalate:` to the rule and the chain to escalation.yaml"
-            effects.append(self._event(incident, stamp, "no_chain", "", note))
-            return
-        incident.due = [Due(incident.round, at, 0, stamp.now_us + s.after_us) for at, s in enumerate(chain.steps)]
-        effects += [self._due(incident, due, "due", "") for due in incident.due]
-
-    def _fire_due(self, incident: Incident, stamp: Stamp, effects: list[Effect]) -> None:
-        told_now: set[str] = set()
-        while incident.chain is not None and (ready := [d for d in incident.due if d.due_us <= stamp.now_us]):
-            due = min(ready, key=lambda d: (d.due_us, d.step))
-            incident.due.remove(due)
-            effects += self._fire(incident, incident.chain, due, told_now, stamp)
-
-    def _fire(self, incident: Incident, chain: Chain, due: Due, told_now: set[str], stamp: Stamp) -> list[Effect]:
-        step = chain.steps[due.step]
-        skip = self._skip(incident, step)
-        if skip:
-            return [self._due(incident, due, "skipped", skip)]
-        effects: list[Effect] = []
-        now = from_us(stamp.now_us)
-        people, via, reason = self.escalation.who(step.notify, now), step.notify, f"told {step.notify}"
-        if not people:
-            effects.append(self._event(incident, stamp, "nobody_on_duty", "", step.notify))
-            reason = f"nobody behind {step.notify}; the next step fires now"
-            later = [d for d in incident.due if d.step == due.step + 1 and d.repeat == 0]
-            incident.due = [replace(d, due_us=stamp.now_us) if d in later else d for d in incident.due]
-            if not later and chain.fallback:
-                people, via = self.escalation.who(chain.fallback, now), chain.fallback
-                reason = f"nobody behind {step.notify}; told the fallback {chain.fallback}"
-        kind = "repeat" if due.repeat else "raise"
-        for person in people:
-            if person.id not in told_now:
-                told_now.add(person.id)
-                effects += self.telling.tell(incident, person, step.via, via, kind, due, stamp)
-                incident.told[person.id] = (person.name.get("en", person.id), step.via[0], via)
-                incident.owes_clear = True
-        effects.append(self._due(incident, due, "fired", reason + in_digests(effects)))
-        if step.repeat_us and not incident.met(step.until):
-            again = Due(due.round, due.step, due.repeat + 1, stamp.now_us + step.repeat_us)
-            incident.due.append(again)
-            effects.append(self._due(incident, again, "due", ""))
         return effects
 
-    def _skip(self, incident: Incident, step: ChainStep) -> str:
-        if step.levels and incident.level not in step.levels:
-            return f"not for {incident.level.word}"
-        if step.unless and incident.met(step.unless):
-            return f"already {step.unless}"
-        return ""
+    # -- telling people again --------------------------------------------------------------------------------------
 
-    def _cancel(self, incident: Incident, effects: list[Effect], why: str) -> None:
-        effects += [self._due(incident, due, "cancelled", why) for due in incident.due]
-        incident.due = []
+    def _update(self, incident: Incident, stamp: Stamp, but: tuple[str, ...] = ()) -> list[Effect]:
+        """Whoever was told hears how it stands now, but for those who said so themselves."""
+        return self._tell_all(incident, "update", Due(incident.round, 0, incident.version, stamp.now_us), stamp, but)
 
-    def _due(self, incident: Incident, due: Due, state: str, reason: str) -> EscalationSet:
-        return EscalationSet(incident.id, due.round, due.step, due.repeat, due.due_us, state, reason)
+    def _tell_all(
+        self, incident: Incident, kind: str, due: Due, stamp: Stamp, but: tuple[str, ...] = ()
+    ) -> list[Effect]:
+        """Tell everybody who was told, by the channel they were told by."""
+        effects: list[Effect] = []
+        for name, (_, channel, via) in incident.told.items():
+            person = self.escalation.people.get(name)
+            if person is not None and name not in but:
+                effects += self.telling.tell(incident, person, (channel,), via, kind, due, stamp)
+        return effects
 
-    def _event(self, incident: Incident, stamp: Stamp, kind: str, actor: str, note: str) -> IncidentEvent:
-        return IncidentEvent(stamp.next_id(), incident.id, stamp.now_us, kind, actor, note)
+    # -- time ------------------------------------------------------------------------------------------------------
+
+    def forget_closed(self) -> None:
+        """Closed incidents stay in the database; here they are needed only while their alarms stand."""
+        for incident in [i for i in self.incidents.values() if not i.open and not i.stands]:
+            del self.incidents[incident.id]
+            self._nearby.forget(incident)
+
+    def due_us(self) -> int | None:
+        """When the next step, clock, fall of level or expiry is due."""
+        dues: list[int] = []
+        for incident in self.incidents.values():
+            if incident.open:
+                dues += [due.due_us for due in incident.due]
+                dues += [clock.due_us for clock in incident.clocks]
+                dues += [at for at in (incident.falls_us, self._expiry_us(incident)) if at is not None]
+        dues += [at] if (at := self.telling.due_us()) is not None else []
+        return min(dues, default=None)
+
+    def tick(self, stamp: Stamp) -> list[Effect]:
+        """Let happen what is due."""
+        effects: list[Effect] = []
+        for incident in [i for i in self.incidents.values() if i.open]:
+            found = [*self._expire(incident, stamp), *self._fall(incident, stamp), *self._run_clocks(incident, stamp)]
+            if found:
+                effects += [*found, incident.row()]
+        return effects + self.telling.tick(stamp)
+
+    def _run_clocks(self, incident: Incident, stamp: Stamp) -> list[Effect]:
+        """Clocks that ran out call further people, and steps that are due their own; each person once."""
+        late, effects = clocks.missed(incident, stamp)
+        calling = Calling(stamp)
+        for clock in late:
+            note = f"{clock.name}: not within {(clock.due_us - clock.began_us) / 60e6:g} min at {clock.level.word}"
+            effects.append(event(incident, stamp, "clock_missed", note))
+        if late:
+            incident.missed = (*incident.missed, *((clock.name, clock.due_us) for clock in late))
+            calling = Calling(stamp, late[0].due_us, "clock_missed", forced=True)
+            names = ", ".join(clock.name for clock in late)
+            effects += self.escalating.hurry(incident, calling, f"clock missed: {names}")
+        return effects + self.escalating.fire_due(incident, Calling(stamp, told=calling.told))
+
+    def _expire(self, incident: Incident, stamp: Stamp) -> list[Effect]:
+        """Nobody has done anything since it was acknowledged: it calls people again."""
+        expiry_us = self._expiry_us(incident)
+        if expiry_us is None or expiry_us > stamp.now_us:
+            return []
+        if self.escalating.is_dead(incident, stamp):
+            return self.escalating.quieten(incident, stamp)
+        incident.version += 1
+        effects = self._unacknowledge(incident)
+        effects.append(event(incident, stamp, "acknowledgement_expired", f"at {incident.level.word}"))
+        return effects + self.escalating.begin(incident, stamp)
+
+    def _expiry_us(self, incident: Incident) -> int | None:
+        spans = self.escalation.clocks.get(incident.level)
+        hold_us = spans.expires_us if spans else None
+        idle = not incident.open or not incident.acknowledged or incident.quiet or incident.stage in UNDER_WAY
+        if hold_us is None or idle or incident.stage == "false_alarm":
+            return None
+        return incident.acknowledged_us + hold_us

@@ -11,6 +11,7 @@ from city.model import City
 from city.words import say
 from rules.alarm.alarm import Alarm
 from rules.desk.plan import Escalation, Person
+from rules.desk.sight import Sight
 from rules.effects import NoticeQueued
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def notice(
     kind: str,
     due: Due,
     stamp: Stamp,
+    sight: Sight,
     about: Alarm | None = None,
 ) -> NoticeQueued:
     """A notice to `person` through the first of `channels`; the others stand by as fallbacks.
@@ -43,17 +45,18 @@ def notice(
     late = stamp.now_us - due.due_us > LATE_US
     return NoticeQueued(
         key, incident.id, kind, due.round, due.step, person.id, via, channels[0], incident.level,
-        content(city, escalation, incident, person, channels, kind, about), late, incident.drill,
+        content(city, escalation, incident, person, channels, kind, sight, about), late, incident.drill,
     )  # fmt: skip
 
 
 def content(
     city: City, escalation: Escalation, incident: Incident, person: Person, channels: tuple[str, ...], kind: str,
-    about: Alarm | None = None,
+    sight: Sight, about: Alarm | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Facts, addresses and channel settings, all that a notifier needs."""
     language, alarm = person.language, about or incident.gravest()
-    told = facts(city, incident, alarm, language)
+    told = facts(city, incident, alarm, language) | news(escalation, incident, person, kind, about)
+    told["trend"] = sight.trend(alarm)
     word = say(f"levels.{alarm.peak_level.word if kind == 'clear' else alarm.level.word}", language)
     subject = f"[{word}] {incident.title.get(language) or next(iter(incident.title.values()))}"
     return {
@@ -109,6 +112,35 @@ def facts(city: City, incident: Incident, alarm: Alarm, language: str) -> dict[s
         "evidence": [
             asdict(e) | {"time": from_us(e.time_us).isoformat() if e.time_us else None} for e in alarm.evidence
         ],
+        "flag": max((e.flag for e in alarm.evidence), default=0),
         "alarms": len(incident.alarms),
-        "told": [name for name, _, _ in incident.told.values()],
+        "confirmed_by": len({a.scope for a in incident.alarms.values() if a.stands} - {alarm.scope}),
+    }
+
+
+def news(escalation: Escalation, incident: Incident, person: Person, kind: str, about: Alarm | None) -> dict[str, Any]:
+    """How far people are with it, what a notice is about beyond the alarm, and who else was told when by what."""
+    answered = incident.stage in ("false_alarm", "closed")
+    change = ("joined" if about else incident.stage if answered else "level") if kind == "update" else ""
+    clock, due_us = incident.missed[-1] if kind == "clock_missed" and incident.missed else ("", None)
+    known = escalation.people
+    others = [(name, *how) for name, how in incident.told.items() if name != person.id]
+    return {
+        "stage": incident.stage,
+        "by": incident.by,
+        "change": change,
+        "reason": incident.note if answered and change else "",
+        "clock": clock,
+        "due_at": from_us(due_us).isoformat() if due_us is not None else None,
+        "nobody": list(incident.nobody),
+        "cannot": [known[name].name.get(person.language) or name for name in incident.cannot if name in known],
+        "told": [
+            {
+                "name": (known[name].name.get(person.language) if name in known else "") or shown,
+                "at": from_us(incident.told_us[name]).isoformat() if name in incident.told_us else None,
+                "by": channel,
+                "via": via,
+            }
+            for name, shown, channel, via in others
+        ],
     }

@@ -13,6 +13,7 @@ from rules.desk.floods import Flood, Floods, Flow
 from rules.desk.incidents import Due, Incident
 from rules.desk.notices import notice
 from rules.desk.plan import Escalation, Person
+from rules.desk.sight import Sight
 from rules.desk.stamp import Stamp
 from rules.effects import Effect, IncidentEvent, NoticeGathered
 
@@ -30,6 +31,7 @@ class Telling:
     city: City
     escalation: Escalation
     floods: Floods = field(default_factory=Floods)
+    sight: Sight = field(default_factory=Sight)
     _new: list[tuple[Alarm, Incident]] = field(default_factory=list)
 
     def tell(
@@ -51,7 +53,7 @@ class Telling:
         alarms = [about] if about else list(incident.alarms.values())
         if flood is not None and about is None and not flood.singly(incident, person, kind):
             return [flood.gather(incident, person, ways, via, kind, due, alarms, stamp)]
-        made = notice(self.city, self.escalation, incident, person, ways, via, kind, due, stamp, about)
+        made = notice(self.city, self.escalation, incident, person, ways, via, kind, due, stamp, self.sight, about)
         if flood is None:
             return [made]
         new = flood.spoke(alarms, person, ways, via)

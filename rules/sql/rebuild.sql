@@ -69,10 +69,22 @@ ORDER BY i.opened_at, i.incident
 -- Escalation steps that wait.
 SELECT incident, round, step, repeat, due_at FROM lifeline.escalations WHERE state = 'due' ORDER BY due_at, step
 
+-- name: clocks
+-- Clocks that run.
+SELECT incident, clock, number, level, began_at, due_at FROM lifeline.incident_clocks WHERE state = 'running'
+ORDER BY incident, number, clock
+
+-- name: went
+-- Who said that they go, are there, or have been (of incidents without a memory of their own).
+SELECT e.incident, e.kind, e.actor FROM lifeline.incident_events e JOIN lifeline.incidents i USING (incident)
+WHERE e.kind IN ('dispatch', 'on_site', 'report') AND e.actor <> '' AND i.closed_at IS NULL AND i.memory = '{}'
+ORDER BY e.time, e.event
+
 -- name: told
--- Who was told of each incident last, by which channel, as whom.
+-- Who was told of each incident last, by which channel, as whom (of incidents without a memory of their own).
 SELECT DISTINCT ON (incident, target) incident, target, channel, via FROM lifeline.notices
-WHERE kind IN ('raise', 'repeat') ORDER BY incident, target, created_at DESC
+JOIN lifeline.incidents i USING (incident)
+WHERE kind IN ('raise', 'repeat') AND i.memory = '{}' ORDER BY incident, target, created_at DESC
 
 -- name: shelves
 -- What people hold.
