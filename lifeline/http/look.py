@@ -1,24 +1,50 @@
-"""Templates, words and the language of a visitor."""
+"""Templates, words, and the language and colours a visitor wants."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from city.clock import Clock
 from city.levels import Flag
 from city.quantity import QUANTITIES
-from city.words import languages, say
+from city.words import catalogue, languages, say
+from lifeline.http import who
 from lifeline.http.data import Row
 from lifeline.templating import MARKS, environment
 from rules.notify.display import at, number, say_test, span
 from rules.notify.zone import Home
 
+TOPICS = ("page", "console", "accounts")  # catalogue files a page's words are looked up in
+THEMES = ("light", "dark", "auto")
+STATIC: Mapping[str, str] = {
+    "lifeline.css": "text/css",
+    "console.css": "text/css",
+    "console.js": "text/javascript",
+}
+_YEAR_S = 365 * 86400
 _environment = environment("lifeline.http")
+
+
+@cache
+def static(name: str) -> str:
+    """A style sheet or script of ours, by its name in `STATIC`."""
+    return (files("lifeline.http") / "static" / name).read_text(encoding="utf-8")
+
+
+@cache
+def _address(name: str) -> str:
+    """Where a static file is found; another text is another address, so that nobody sees an old one."""
+    return f"/static/{name}?v={sha256(static(name).encode()).hexdigest()[:10]}"
 
 
 def quantity(name: str, language: str) -> str:
@@ -27,11 +53,16 @@ def quantity(name: str, language: str) -> str:
     return known.name.get(language, name) if known else name
 
 
+def _domain(name: str, language: str) -> str:
+    key = f"domains.{name}"
+    return say(key, language) if key in catalogue() else name
+
+
 def language_for(request: Request, preferred: str = "") -> str:
-    """`?lang=`, or `preferred` (a notice's own), or the best of `Accept-Language`; English in the end."""
-    asked = request.query_params.get("lang", "")
-    if asked in languages:
-        return asked
+    """`?lang=`, or what was chosen before, or `preferred` (a notice's own), or the browser's best; English in the end."""
+    for asked in (request.query_params.get("lang", ""), request.cookies.get("lang", "")):
+        if asked in languages:
+            return asked
     if preferred in languages:
         return preferred
     wishes = []
@@ -58,8 +89,14 @@ class Look:
     ) -> HTMLResponse:
         """An HTML answer in the visitor's language."""
         language = language or language_for(request)
-        words = {**self.words(language, home), "request": request, "language": language, **values}
-        return HTMLResponse(_environment.get_template(template).render(words), status_code=status)
+        words = {**self.words(language, home), **_visit(request, language), **values}
+        answer = HTMLResponse(_environment.get_template(template).render(words), status_code=status)
+        for name, known in (("lang", languages), ("theme", THEMES)):
+            chosen = request.query_params.get(name, "")
+            if chosen in known and chosen != request.cookies.get(name):
+                secure = request.url.scheme == "https"
+                answer.set_cookie(name, chosen, _YEAR_S, samesite="lax", httponly=True, secure=secure)
+        return answer
 
     def words(self, language: str, home: Home) -> Mapping[str, Any]:
         """What every template may use: sentences, levels, times, ages, numbers and names."""
@@ -91,6 +128,7 @@ class Look:
             "age": lambda seconds: say("page.ago", language, span=span(seconds, language)),
             "span": lambda seconds: span(seconds, language),
             "quantity": lambda name: quantity(name, language),
+            "domain": lambda name: _domain(name, language),
             "test": lambda text: say_test(str(text), language),
             "city": home.name.get(language) or home.name.get("en") or "Lifeline",
             "now": now,
@@ -98,13 +136,39 @@ class Look:
         }
 
 
+def _visit(request: Request, language: str) -> Mapping[str, Any]:
+    """What templates know of the request and of who asks."""
+    theme = request.query_params.get("theme") or request.cookies.get("theme", "")
+
+    def here(**changes: object) -> str:
+        """This page's query with some parameters changed (None: taken out)."""
+        given = dict(parse_qsl(request.url.query)) | {key: str(v) for key, v in changes.items() if v is not None}
+        return "?" + urlencode({key: v for key, v in given.items() if key not in changes or changes[key] is not None})
+
+    asks = who.current.get()
+    paths = {getattr(route, "path", "") for route in request.app.routes}
+    secret = getattr(request.state, "csrf", "")
+    return {
+        "request": request,
+        "language": language,
+        "theme": theme if theme in THEMES else "auto",
+        "here": here,
+        "static": _address,
+        "who": asks,
+        "may": lambda role: asks is None or asks.may(who.Role[role.upper()]),
+        "has_page": paths.__contains__,
+        "csrf": lambda: Markup('<input type="hidden" name="csrf" value="{}">').format(secret) if secret else "",
+        "live": "",
+    }
+
+
 def _teller(language: str) -> Callable[..., str]:
     def tell(key: str, **values: object) -> str:
-        try:
-            return say(f"page.{key}", language, **values)
-        except KeyError:
+        topic = next((topic for topic in TOPICS if f"{topic}.{key}" in catalogue()), None)
+        if topic is None:
             if values or "_" not in key:
-                raise
+                raise KeyError(key)
             return key.partition("_")[2].replace("_", " ")  # a kind or state this page has no word for yet
+        return say(f"{topic}.{key}", language, **values)
 
     return tell

@@ -22,7 +22,7 @@ from city.words import say
 from rules.notify.display import at, number
 
 WIDTH, HEIGHT = 720, 260
-LEFT, RIGHT, TOP, BOTTOM = 62, 96, 12, 34
+LEFT, RIGHT, TOP, BOTTOM = 62, 96, 16, 34
 GAP_INTERVALS = 3.5
 _THRESHOLD = re.compile(r"^(above|below) (-?[0-9.]+)(?: |$)")
 
@@ -35,6 +35,15 @@ class Point:
     value: float
     flag: int
     late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """An alarm was raised (or cleared), and the highest level it reached."""
+
+    time: datetime
+    level: str
+    raised: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +98,16 @@ def draw(
     points: Sequence[Point],
     thresholds: Sequence[Bound],
     frame: Frame,
+    moments: Sequence[Moment] = (),
 ) -> Markup:
-    """The picture of `points` (oldest first)."""
+    """The picture of `points` (oldest first), with the moments at which alarms were raised and cleared."""
     scale = _scale(points, thresholds, frame.since, frame.until)
     parts = [
         f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(frame.label)}">',
+        f"<title>{escape(frame.label)}</title>",
         *_axes(scale, frame.zone),
         *(_bound(scale, bound, frame.language) for bound in thresholds if scale.low <= bound.value <= scale.high),
+        *(_moment(scale, moment, frame) for moment in moments),
         *_line(scale, points, timedelta(seconds=GAP_INTERVALS * frame.interval_s)),
         *_marks(scale, points),
         "</svg>",
@@ -134,6 +146,18 @@ def _bound(scale: _Scale, bound: Bound, language: str) -> str:
     return (
         f'<line class="bound {escape(bound.level)}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
         f'<text class="tick" x="{WIDTH - RIGHT + 4}" y="{y + 4:.1f}">{number(bound.value)} {escape(word)}</text>'
+    )
+
+
+def _moment(scale: _Scale, moment: Moment, frame: Frame) -> str:
+    x = scale.x(moment.time)
+    word = say("console.plot_raised" if moment.raised else "console.plot_cleared", frame.language)
+    told = f"{word} {say(f'levels.{moment.level}', frame.language)} {at(moment.time, frame.zone)}"
+    shape = f"M{x:.1f} {TOP - 1}l5 -9h-10z" if moment.raised else f"M{x - 5:.1f} {TOP - 6}h10"
+    return (
+        f'<g class="moment {"raised" if moment.raised else "cleared"} {escape(moment.level)}">'
+        f"<title>{escape(told)}</title>"
+        f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/><path d="{shape}"/></g>'
     )
 
 

@@ -174,7 +174,7 @@ FROM city.rejections WHERE (%(reason)s::text IS NULL OR reason = %(reason)s) ORD
 -- name: rejection_reasons
 -- How often each reason occurred among the newest ten thousand.
 SELECT reason, count(*) AS n, max(received_at) AS last
-FROM (SELECT reason, received_at FROM lifeline.rejections ORDER BY rejection DESC LIMIT 10000) AS newest
+FROM (SELECT reason, received_at FROM city.rejections ORDER BY rejection DESC LIMIT 10000) AS newest
 GROUP BY reason ORDER BY n DESC, reason
 
 -- name: notice_states
