@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -24,6 +25,7 @@ from city.levels import Level
 from rules.notify.channels import send
 from rules.notify.letter import Answer, GiveUp, Letter, Retry, Sent, Tools
 from rules.notify.mail import judge
+from tests.notify.wires import talking
 
 NOW = datetime(2026, 7, 1, 8, tzinfo=UTC)
 LETTER = Letter(
@@ -83,9 +85,9 @@ def tools() -> Iterator[Tools]:
         yield Tools(http, ManualClock(NOW), {"MAIL_PASSWORD": "right"}, timeout_s=2.0)
 
 
-def deliver(port: int, tools: Tools, **settings: object) -> Answer:
+def deliver(port: int, tools: Tools, letter: Letter = LETTER, **settings: object) -> Answer:
     given = {"type": "smtp", "host": "127.0.0.1", "port": port, "from": "lifeline@city.example", **settings}
-    return send(LETTER, given, tools)
+    return send(letter, given, tools)
 
 
 def test_a_message_arrives_in_both_forms_and_with_the_notices_key(tools: Tools) -> None:
@@ -128,6 +130,50 @@ def test_the_table_of_statuses(code: int, expected: type[Answer]) -> None:
 def test_refusals_at_the_recipient_and_at_the_data(box: Box, expected: type[Answer], tools: Tools) -> None:
     with server(box) as port:
         assert isinstance(deliver(port, tools), expected)
+
+
+def test_the_picture_stands_in_the_page(tools: Tools) -> None:
+    box = Box()
+    shown = replace(LETTER, html='<img src="cid:picture" alt="24 h">', picture=b"\x89PNG picture")
+    with server(box) as port:
+        assert isinstance(deliver(port, tools, shown), Sent)
+    [message] = box.messages
+    [picture] = [part for part in message.walk() if part.get_content_type() == "image/png"]
+    assert picture.get_content() == b"\x89PNG picture"
+    assert picture.get_content_disposition() == "inline"
+    page = message.get_body(("html",))
+    assert page is not None
+    assert f'src="cid:{picture["Content-ID"].strip("<>")}"' in page.get_content()
+    plain = message.get_body(("plain",))
+    assert plain is not None  # for whoever reads no HTML
+
+
+def test_greylisting_is_met_with_patience(tools: Tools) -> None:
+    box = Box(rcpt="450 4.2.0 greylisted, try again in 60 seconds")
+    with server(box) as port:
+        first = deliver(port, tools)
+        box.rcpt = "250 OK"
+        assert isinstance(deliver(port, tools), Sent)
+    assert isinstance(first, Retry)
+    assert "greylisted" in first.reason
+    assert [message["Message-ID"] for message in box.messages] == ["<key-1@city.example>"]
+
+
+def test_a_line_that_breaks_in_the_middle_of_the_message_is_tried_again(tools: Tools) -> None:
+    def hang_up_after_data(call: socket) -> None:
+        call.sendall(b"220 hello\r\n")
+        while (heard := call.recv(1024)) and not heard.startswith(b"data"):
+            call.sendall(b"250 OK\r\n")
+        call.sendall(b"354 go on\r\n")
+        call.recv(10)
+
+    with talking(hang_up_after_data) as port:
+        assert isinstance(deliver(port, tools), Retry)
+
+
+def test_whoever_is_not_let_in_knows_that_the_channel_is_broken() -> None:
+    assert judge(535, b"no") == GiveUp("SMTP 535 no", broken=True)
+    assert judge(550, b"no") == GiveUp("SMTP 550 no")
 
 
 def test_nobody_listening_and_nobody_speaking_are_tried_again(tools: Tools) -> None:

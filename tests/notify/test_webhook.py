@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hmac
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import SHUT_RDWR, socket
 
 import httpx
 import pytest
@@ -19,59 +16,9 @@ from city.levels import Level
 from rules.notify import webhook
 from rules.notify.channels import send
 from rules.notify.letter import Answer, GiveUp, Letter, Retry, Sent, Tools
+from tests.notify.wires import answering, dropping_mid_answer, hanging, refusing, web
 
 NOW = datetime(2026, 7, 1, 8, tzinfo=UTC)
-Behaviour = Callable[[BaseHTTPRequestHandler], None]
-
-
-def answer(status: int, **headers: str) -> Behaviour:
-    def behave(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(status)
-        for name, value in headers.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.send_header("Content-Length", "0")
-        handler.end_headers()
-
-    return behave
-
-
-def drop(handler: BaseHTTPRequestHandler) -> None:
-    handler.wfile.write(b"HTTP/1.1 20")
-    handler.wfile.flush()
-    handler.connection.shutdown(SHUT_RDWR)
-    handler.close_connection = True
-
-
-class Endpoint:
-    """A server that behaves as told and remembers what it got."""
-
-    def __init__(self, behave: Behaviour) -> None:
-        seen = self.seen = list[tuple[dict[str, str], bytes]]()
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                seen.append(({name.lower(): value for name, value in self.headers.items()}, body))
-                behave(self)
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hook"
-
-
-@contextmanager
-def endpoint(behave: Behaviour) -> Iterator[Endpoint]:
-    made = Endpoint(behave)
-    thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield made
-    finally:
-        made.server.shutdown()
-        thread.join()
-        made.server.server_close()
 
 
 def letter(url: str) -> Letter:
@@ -89,9 +36,9 @@ def deliver(url: str, tools: Tools, **settings: object) -> Answer:
 
 
 def test_the_body_arrives_with_its_key_and_a_signature_one_can_check(tools: Tools) -> None:
-    with endpoint(answer(200)) as server:
+    with web(answering(200)) as server:
         assert deliver(server.url, tools, **{"secret_env": "HOOK_SECRET"}) == Sent("HTTP 200")
-    [(headers, body)] = server.seen
+    [(headers, body, _)] = server.seen
     assert body == b'{"a":1}'
     assert headers["idempotency-key"] == "key-1"
     moment, mac = (part.split("=")[1] for part in headers["lifeline-signature"].split(","))
@@ -110,22 +57,22 @@ def test_the_body_arrives_with_its_key_and_a_signature_one_can_check(tools: Tool
     ],
 )  # fmt: skip
 def test_the_table_of_statuses(status: int, expected: type[Answer], tools: Tools) -> None:
-    with endpoint(answer(status)) as server:
+    with web(answering(status)) as server:
         assert isinstance(deliver(server.url, tools), expected)
 
 
 def test_retry_after_in_seconds_and_as_a_date(tools: Tools) -> None:
-    with endpoint(answer(429, Retry_After="17")) as server:
+    with web(answering(429, Retry_After="17")) as server:
         assert deliver(server.url, tools) == Retry("HTTP 429", 17.0)
     date = format_datetime(NOW + timedelta(seconds=90), usegmt=True)
-    with endpoint(answer(503, Retry_After=date)) as server:
+    with web(answering(503, Retry_After=date)) as server:
         assert deliver(server.url, tools) == Retry("HTTP 503", 90.0)
     assert webhook.retry_after_s("soon", NOW) is None
     assert webhook.retry_after_s("-5", NOW) is None
 
 
 def test_a_redirect_is_named_and_not_followed(tools: Tools) -> None:
-    with endpoint(answer(302, Location="http://elsewhere.example/")) as server:
+    with web(answering(302, Location="http://elsewhere.example/")) as server:
         given = deliver(server.url, tools)
     assert isinstance(given, GiveUp)
     assert "elsewhere" in given.reason
@@ -133,17 +80,13 @@ def test_a_redirect_is_named_and_not_followed(tools: Tools) -> None:
 
 
 def test_an_answer_cut_off_in_the_middle_is_tried_again(tools: Tools) -> None:
-    with endpoint(drop) as server:
+    with web(dropping_mid_answer) as server:
         assert isinstance(deliver(server.url, tools), Retry)
 
 
 def test_a_server_that_hangs_is_left_after_the_timeout(tools: Tools) -> None:
     release = threading.Event()
-
-    def hang(handler: BaseHTTPRequestHandler) -> None:
-        release.wait(20)
-
-    with endpoint(hang) as server:
+    with web(hanging(release)) as server:
         given = deliver(server.url, tools)
         release.set()
     assert isinstance(given, Retry)
@@ -151,9 +94,8 @@ def test_a_server_that_hangs_is_left_after_the_timeout(tools: Tools) -> None:
 
 
 def test_nobody_listening_is_tried_again(tools: Tools) -> None:
-    with socket() as bound:  # bound, not listening: refuses
-        bound.bind(("127.0.0.1", 0))
-        assert isinstance(deliver(f"http://127.0.0.1:{bound.getsockname()[1]}/", tools), Retry)
+    with refusing() as port:
+        assert isinstance(deliver(f"http://127.0.0.1:{port}/", tools), Retry)
 
 
 def test_what_no_retry_can_mend_is_given_up_and_named(tools: Tools) -> None:
