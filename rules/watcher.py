@@ -28,9 +28,10 @@ from city.reading import Readings
 from detectors.registry import create
 from rules import snapshot
 from rules.check import load_files
+from rules.desk.rosterwatch import RosterWatch
 from rules.effects import AlarmSet, Effect
 from rules.engine import Engine
-from rules.inputs import BundleIn, ExerciseIn, Input, ReadingsIn, TickIn, said
+from rules.inputs import BundleIn, ExerciseIn, Input, ReadingsIn, TickIn, platform_row, said
 from rules.persist import persist
 from rules.rebuild import can_replay, in_force, rebuild
 from rules.snapshotwriter import SnapshotWriter
@@ -123,6 +124,7 @@ class _Following:
     engine: Engine = field(default_factory=lambda: Engine(create))
     writer: SnapshotWriter = field(init=False)
     marks: dict[str, float] = field(default_factory=dict)
+    rosters: RosterWatch = field(default_factory=RosterWatch)
 
     def __post_init__(self) -> None:
         self.writer = SnapshotWriter(self.settings.database_url, self.settings.clock, FOLLOWER)
@@ -140,6 +142,7 @@ class _Following:
                 self._take(entries)
             elif self._every("look", _LOOK_EVERY_S):
                 self._look()
+            self._rosters()
             self._beat()
             if self.writer.done:
                 self._kept()
@@ -205,6 +208,7 @@ class _Following:
         checked = load_files(files)
         self.bundle = name
         self._know(register.ids(self.news))
+        self.rosters.use(checked.escalation)
         return BundleIn(name, checked.book, checked.escalation)
 
     def _know(self, numbers: Mapping[str, int]) -> None:
@@ -265,6 +269,19 @@ class _Following:
         if self.engine.due(tick):
             journal.append(self.conn, "tick", msgspec.json.encode(tick), now)
             self.conn.commit()
+
+    def _rosters(self) -> None:
+        """Once an hour, say in which hours nobody would be told; journal those that come soon."""
+        now = self.settings.clock.now()
+        seen = self.rosters.look(self.engine.state.platform, to_us(now))
+        if seen is None:
+            return
+        health.report(
+            self.conn, "roster_gaps", "warning" if seen.count else "ok", float(seen.count), "gaps", seen.advice
+        )
+        for said_now in seen.said:
+            journal.append(self.conn, "platform", platform_row(said_now), now)
+        self.conn.commit()
 
     def _folder(self) -> None:
         folder = self.settings.city_folder

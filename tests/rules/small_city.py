@@ -45,7 +45,10 @@ people:
   li: {name: {en: Li Na, zh: 李娜}, language: zh, webhook: "http://127.0.0.1:9/li"}
   bo: {name: Bo, webhook: "http://127.0.0.1:9/bo"}
 rosters:
-  day: {timezone: Asia/Shanghai, shifts: [{person: li, days: [mon, tue, wed, thu, fri], from: "08:00", to: "20:00"}]}
+  day:
+    timezone: Asia/Shanghai
+    gaps: meant
+    shifts: [{person: li, days: [mon, tue, wed, thu, fri], from: "08:00", to: "20:00"}]
 groups: {ops: [bo]}
 channels: {webhook: {type: webhook, secret_env: X}}
 chains:

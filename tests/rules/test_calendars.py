@@ -176,7 +176,7 @@ def test_a_roster_of_the_city_folder_names_its_calendar() -> None:
 def test_a_calendar_that_is_not_there_is_a_fault_of_the_roster(old: str, new: str, said: str) -> None:
     assert old in GOOD
     told = [str(fault) for fault in check_files(folder(text_of("floating"), GOOD.replace(old, new)))]
-    assert [said in fault and fault.startswith("escalation.yaml:6:") for fault in told] == [True], told
+    assert [said in fault and fault.startswith("escalation.yaml:9:") for fault in told] == [True], told
 
 
 def test_a_stranger_in_a_calendar_is_a_fault_of_the_folder() -> None:
