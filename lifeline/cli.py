@@ -21,6 +21,7 @@ from lifeline.commands import (
     city,
     dashboards,
     demo,
+    drill,
     gateway,
     inspect,
     mapping,
@@ -59,6 +60,7 @@ app.add_typer(accounts.app, name="accounts")
 app.add_typer(accounts.tokens_app, name="tokens")
 app.add_typer(audit.app, name="audit")
 app.add_typer(bench.app, name="bench")
+app.add_typer(drill.app, name="drill")
 app.add_typer(rules.app, name="rules")
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(mapping.app, name="mapping")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from city.clock import FastClock, from_us
+from city.clock import Clock, FastClock, SystemClock, from_us, to_us
 from store.connection import Connection
 from store.migrate import Tier
 from store.statements import statements
@@ -204,3 +204,9 @@ def keep_clock(conn: Connection, clock: FastClock | None) -> None:
         conn.execute(_SQL["wall_clock"])
     else:
         conn.execute(_SQL["set_clock"], (from_us(clock.origin_us), from_us(clock.wall_us), clock.speed))
+
+
+def city_clock(conn: Connection) -> Clock:
+    """The clock that the city of this database runs on."""
+    row = conn.execute(_SQL["clock"]).fetchone()
+    return SystemClock() if row is None else FastClock(to_us(row[0]), to_us(row[1]), float(row[2]))

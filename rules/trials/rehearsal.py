@@ -40,11 +40,12 @@ class Rehearsal:
 
     def take(self, effects: list[Effect], at_us: int) -> None:
         """What one step decided."""
-        self._keys.update({one.alarm.id: one.alarm.key for one in effects if isinstance(one, AlarmSet)})
+        sets = [one.alarm for one in effects if isinstance(one, AlarmSet)]
+        self._keys.update({alarm.id: alarm.key for alarm in sets if alarm.drill})  # the city around it is silent here
         for one in effects:
-            if isinstance(one, NoticeQueued) and one.kind != "exercise_over":
+            if isinstance(one, NoticeQueued) and one.drill and one.kind != "exercise_over":
                 self.told.setdefault(one.target, (at_us, one.channel))
-            elif isinstance(one, AlarmEvent) and one.to_level > one.from_level:
+            elif isinstance(one, AlarmEvent) and one.to_level > one.from_level and one.alarm in self._keys:
                 key = self._keys[one.alarm]
                 self.raised.append((at_us, key, one.to_level))
                 self.highest[key] = max(self.highest.get(key, Level.NONE), one.to_level)

@@ -40,3 +40,7 @@ DELETE FROM lifeline.clock
 -- name: reject
 -- Rejections come in runs, and each is a row.
 COPY lifeline.rejections (received_at, gateway, topic, sensor, time, reason, detail, payload) FROM STDIN (FORMAT BINARY)
+
+-- name: clock
+-- The city's clock: its time at a wall time, and how fast it runs; no row: the wall's.
+SELECT origin, wall, speed FROM lifeline.clock
