@@ -23,6 +23,8 @@ class Kind(StrEnum):
     NAMED = "named"  # a mapping from ids (of `words`, if there are any) to mappings of `keys`
     LISTS = "lists"  # a mapping from ids to lists of texts
     MOMENT = "moment"  # a time with its offset
+    LOCAL = "local"  # a time by the local clock, or with its offset
+    DATE = "date"  # one day: 2026-10-01
     WORD = "word"  # one of `words`
     WORDS = "words"  # a list of texts (of `words`, if there are any)
     SOME = "some"  # one of `words`, or a list of them

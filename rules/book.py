@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 
 from city.levels import Level
 from city.model import City, Gateway, Sensor
@@ -156,6 +157,12 @@ class Book:
     watches: Mapping[str, Watch]
     detectors: frozenset[str]
     windows: Mapping[str, Window] = field(default_factory=dict)
+
+    @property
+    def rules(self) -> dict[str, Rule]:
+        """Its rules by id."""
+        made = chain((i.rule for i in self.instances.values()), (w.rule for w in self.watches.values()))
+        return {rule.id: rule for rule in made}
 
     @cached_property
     def of_sensor(self) -> Mapping[str, tuple[Instance, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from city.errors import Fault, FaultyInput
 from city.load import load_city_faults
@@ -14,6 +14,8 @@ from rules.book import Book
 from rules.desk.escalationfile import load_escalation
 from rules.desk.plan import Escalation
 from rules.language.bookfile import load_book
+from rules.language.calendarfile import load_calendars
+from rules.language.windowfile import load_windows
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,13 @@ def load_files(files: Mapping[str, str]) -> Checked:
     chains = escalation.chains if escalation else _named_chains(files)
     book, others = load_book(files, city, chains, whole=not faults)
     _, unmapped = load_mappings(files)
-    every = [*faults, *more, *others, *unmapped]
+    calendars, _ = load_calendars(files, city.timezone)  # its faults are told with the rules
+    people = {name: person.name.get("en", name) for name, person in escalation.people.items()} if escalation else {}
+    windows, unfit = load_windows(files, city, calendars, book.rules if book else None, people, whole=not faults)
+    every = [*faults, *more, *others, *unfit, *unmapped]
     if every or escalation is None or book is None:
         raise FaultyInput(every)
-    return Checked(city, book, escalation)
+    return Checked(city, replace(book, windows=windows), escalation)
 
 
 def check_files(files: Mapping[str, str]) -> list[Fault]:

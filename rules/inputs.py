@@ -103,6 +103,8 @@ class HoldKind(StrEnum):
     UNSHELVE = "unshelve"
     OUT_OF_SERVICE = "out_of_service"
     IN_SERVICE = "in_service"
+    MAINTAIN = "maintain"
+    END_MAINTENANCE = "end_maintenance"
     RESET = "reset"
 
 
@@ -117,11 +119,12 @@ class CommandIn:
     via
         Where it came from (`link`, `console`, `api`).
     target
-        `rule/scope` or an alarm's id to shelve and unshelve, an alarm's id to reset, a sensor for its service.
+        `rule/scope` or an alarm's id to shelve and unshelve, an alarm's id to reset, a sensor for its service,
+        `sensor/x`, `site/x` or `gateway/x` for its maintenance.
     until_us, one_shot
         When a hold ends (None: not said), and whether it ends as soon as the condition is normal.
     level
-        Up to which level to shelve; None: the level at which the alarm stands.
+        Up to which level to shelve; None: the level at which the alarm stands, for maintenance orange.
     person
         Who of `escalation.yaml` speaks, when that is known; `actor` is what people call them.
     expected

@@ -1,8 +1,8 @@
 """Holds: why nobody is told of an alarm that is evaluated and recorded all the same.
 
-Four kinds, the stronger first: its sensor is out of service, people shelved it, its place is under maintenance (by a
-person, or by a window of the calendar, `rules.alarm.windows`), another alarm explains it (`rules.alarm.inhibition`); the
-last two read as suppressed. A shelf is about an alarm's key (`rule/scope`), so it outlasts the occurrence; one-shot
+Four kinds, the stronger first: its sensor is out of service, people shelved it, its place is under maintenance (by
+people, or by a window of the calendar, `rules.alarm.windows`), another alarm explains it (`rules.alarm.inhibition`);
+the last two read as suppressed. A shelf is about an alarm's key (`rule/scope`), so it outlasts the occurrence; one-shot
 shelves end with it. A level above the one that was held breaks through: a shelf ends by that, an inhibition lets the
 alarm go from that level up, maintenance lets it go for good. Out of service holds every level, because nobody believes
 the sensor.
@@ -23,15 +23,14 @@ from rules.alarm.alarm import ENDS, MAINTENANCE, Alarm, Hold, Move, Moved, fill,
 from rules.alarm.inhibition import Inhibition
 from rules.alarm.windows import Planned, Windows
 
-
 PEOPLES = (Hold.SHELVED, Hold.OUT_OF_SERVICE, Hold.MAINTENANCE)
 
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """What people hold, up to `level`, until `until_us`: an alarm's key (SHELVED), a sensor (OUT_OF_SERVICE), or what
-    is at `sensor/x`, `site/x` or `gateway/x` (MAINTENANCE).
+    """What people hold, up to `level`, until `until_us`.
 
+    An alarm's key (SHELVED), a sensor (OUT_OF_SERVICE), or `sensor/x`, `site/x` or `gateway/x` (MAINTENANCE).
     `by`: one person, or two (`Li and Bo`); `one_shot`: it ends as soon as the condition is normal.
     """
 
@@ -122,7 +121,13 @@ class Holds:
             self.listed.pop(alarm.id, None)
 
     def settle(
-        self, inhibition: Inhibition, windows: Windows, moves: list[Moved], now_us: int, touched: Mapping[str, str], *,
+        self,
+        inhibition: Inhibition,
+        windows: Windows,
+        moves: list[Moved],
+        now_us: int,
+        touched: Mapping[str, str],
+        *,
         all_: bool = False,
     ) -> tuple[list[Moved], list[Ended]]:
         """Hold and release what must be, after `moves` and what people said.
@@ -176,9 +181,7 @@ class Holds:
             return [happen(alarm, Move.RELEASED, now_us, f"no longer {alarm.hold}: {why}")]
         return [happen(alarm, Move.HELD, now_us, reason, hold=hold)]
 
-    def _wanted(
-        self, alarm: Alarm, shelf: Shelf | None, inhibition: Inhibition, windows: Windows
-    ) -> tuple[Hold, str]:
+    def _wanted(self, alarm: Alarm, shelf: Shelf | None, inhibition: Inhibition, windows: Windows) -> tuple[Hold, str]:
         out = self.out.get(alarm.sensor or "")
         if out is not None:
             return Hold.OUT_OF_SERVICE, f"{out.target} is out of service {_words(out)}"

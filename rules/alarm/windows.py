@@ -1,4 +1,4 @@
-"""Maintenance windows: planned work, during which the alarms that it makes are held and everything goes on being recorded.
+"""Maintenance windows: planned work, during which the alarms that it makes are held; all is recorded all the same.
 
 A window begins by the local clock of its zone, as RFC 5545 has it: in the hour that is left out it begins as much later
 as the clock was put on, in the hour that comes twice the first time; it lasts as long by a clock that nobody changes.
@@ -148,7 +148,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Turned:
-    """What became of a window: `planned`, `running`, `ended` or `dropped`; the window is None when it left the folder."""
+    """What became of a window's occurrence: it is `planned` or `running` (`now`), or it `ended` or was `dropped`."""
 
     id: str
     occurrence: str

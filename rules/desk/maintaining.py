@@ -1,4 +1,4 @@
-"""What becomes of maintenance windows, as effects; and the windows that people make for a sensor, a site or a gateway."""
+"""What becomes of maintenance windows, as effects; and the places that people put under maintenance themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people decide about alarms and sensors: shelve, put out of service, reset; each carried out or refused.
+"""What people decide about alarms and places: shelve, out of service, maintenance, reset; carried out or refused.
 
 Every decision and every refusal is recorded with its reason. A hold needs a reason and an end, no later than its
 level's longest (`LONGEST_US`). A red alarm is not held by one person alone: the first one asks, a second one who asks
@@ -15,6 +15,7 @@ from city.levels import Level
 from rules.alarm.alarm import Alarm, Hold, Move, Moved, happen
 from rules.alarm.holds import Asked, Ended, Holds, Shelf
 from rules.book import Book
+from rules.desk.maintaining import unknown_place
 from rules.desk.stamp import Stamp
 from rules.effects import Effect, HoldEvent, ShelfEnded, ShelfSet
 from rules.inputs import CommandIn, HoldKind
@@ -25,7 +26,7 @@ LONGEST_US: Mapping[Level, int] = {
 }  # fmt: skip
 LONGEST_OUT_US = 30 * 24 * _HOUR_US
 SECOND_WITHIN_US = 15 * 60 * 1_000_000
-NEEDS_REASON = frozenset({HoldKind.SHELVE, HoldKind.OUT_OF_SERVICE, HoldKind.RESET})
+NEEDS_REASON = frozenset({HoldKind.SHELVE, HoldKind.OUT_OF_SERVICE, HoldKind.MAINTAIN, HoldKind.RESET})
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ def decide(holds: Holds, book: Book, command: CommandIn, stamp: Stamp) -> Decisi
             return _end(holds.shelves, replace(command, target=_key(holds, command.target)), "it is not shelved", stamp)
         case HoldKind.IN_SERVICE:
             return _end(holds.out, command, "it is not out of service", stamp)
+        case HoldKind.MAINTAIN:
+            return _maintain(holds, book, command, stamp)
+        case HoldKind.END_MAINTENANCE:
+            return _end(holds.maintained, command, "it is not under maintenance", stamp)
         case HoldKind.RESET:
             return _reset(holds, command, stamp)
     raise ValueError(f"{command.kind} is said about an incident, not about {command.target!r}")
@@ -60,9 +65,13 @@ def endings(ended: list[Ended], stamp: Stamp) -> list[Effect]:
     effects: list[Effect] = []
     for end in ended:
         effects.append(ShelfEnded(end.hold, end.target, stamp.now_us, end.why))
-        kind = "shelf_ended" if end.hold is Hold.SHELVED else "service_resumed"
-        effects.append(HoldEvent(stamp.next_id(), stamp.now_us, end.target, kind, "", end.why, ""))
+        effects.append(HoldEvent(stamp.next_id(), stamp.now_us, end.target, _ENDED[end.hold], "", end.why, ""))
     return effects
+
+
+_ENDED: Mapping[Hold, str] = {
+    Hold.SHELVED: "shelf_ended", Hold.OUT_OF_SERVICE: "service_resumed", Hold.MAINTENANCE: "maintenance_ended",
+}  # fmt: skip
 
 
 def _key(holds: Holds, target: str) -> str:
@@ -119,6 +128,15 @@ def _out_of_service(holds: Holds, book: Book, command: CommandIn, stamp: Stamp) 
     return _agreed(holds, command, Hold.OUT_OF_SERVICE, max(standing, default=Level.NONE), command.until_us, stamp)
 
 
+def _maintain(holds: Holds, book: Book, command: CommandIn, stamp: Stamp) -> Decision:
+    level = command.level or Level.ORANGE
+    why = unknown_place(book.city, command.target)
+    why = why or _bad_end(command.until_us, stamp.now_us, LONGEST_OUT_US, "maintenance")
+    if why or command.until_us is None:
+        return _refused(command, stamp, why)
+    return _agreed(holds, replace(command, one_shot=False), Hold.MAINTENANCE, level, command.until_us, stamp)
+
+
 def _agreed(holds: Holds, command: CommandIn, hold: Hold, level: Level, until_us: int, stamp: Stamp) -> Decision:
     """Make a hold, or note that a second person must ask for the same when it would hold a red alarm."""
     by, question = command.actor, f"{hold}/{command.target}"
@@ -139,7 +157,7 @@ def _agreed(holds: Holds, command: CommandIn, hold: Hold, level: Level, until_us
         f"H-{event.id}", hold, command.target, level, stamp.now_us, until_us, command.one_shot, by, command.note,
         command.via,
     )  # fmt: skip
-    kept = holds.shelves if hold is Hold.SHELVED else holds.out
+    kept = holds.kept(hold)
     effects: list[Effect] = []
     if command.target in kept:
         effects.append(ShelfEnded(hold, command.target, stamp.now_us, f"renewed by {by}"))

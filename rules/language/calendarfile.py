@@ -62,8 +62,8 @@ def _read_file(data: object, positions: Positions, faults: list[Fault], timezone
     faults += check_keys(data, (), positions, optional=CALENDAR_FILE)
     if not isinstance(data, Mapping):
         return Calendars(timezone, whole=False)
-    free = _dates(data, "holidays", positions, faults)
-    exchanged = _dates(data, "workdays", positions, faults)
+    free = read_dates(data, "holidays", (), positions, faults)
+    exchanged = read_dates(data, "workdays", (), positions, faults)
     for day in sorted(free & exchanged):
         faults.append(positions.fault(("workdays",), "a day is both a holiday and worked", str(day), "one of them"))
     bare = Calendars(timezone, {}, free, exchanged)
@@ -201,11 +201,23 @@ def _hour(data: Mapping[str, object], key: str, path: Path, positions: Positions
     return MIDNIGHT if value == "24:00" else time.fromisoformat(value)
 
 
-def _dates(data: Mapping[str, object], key: str, positions: Positions, faults: list[Fault]) -> frozenset[date]:
+def read_zone(
+    data: Mapping[str, object], key: str, path: Path, positions: Positions, faults: list[Fault], default: str
+) -> ZoneInfo:
+    """The time zone under `key`; a fault and UTC when it is none."""
+    return _zone(data.get(key, default), (*path, key), positions, faults)
+
+
+def read_dates(
+    data: Mapping[str, object], key: str, path: Path, positions: Positions, faults: list[Fault]
+) -> frozenset[date]:
+    """The days under `key`, a list of them or one; a fault for each that is none."""
     found: set[date] = set()
     value = data.get(key, [])
+    if isinstance(value, str):
+        value = [value]
     if not isinstance(value, list):
-        faults.append(positions.fault((key,), f"{key}: expected a list of days", show(value), "[2026-10-01]"))
+        faults.append(positions.fault((*path, key), f"{key}: expected a list of days", show(value), "[2026-10-01]"))
         return frozenset()
     for at, item in enumerate(value):
         try:
@@ -213,9 +225,9 @@ def _dates(data: Mapping[str, object], key: str, positions: Positions, faults: l
         except ValueError:
             day = None
         if day is None:
-            faults.append(positions.fault((key, at), "not a day", show(item), "2026-10-01"))
+            faults.append(positions.fault((*path, key, at), "not a day", show(item), "2026-10-01"))
         elif day in found:
-            faults.append(positions.fault((key, at), "this day is there already", show(item), "removing it"))
+            faults.append(positions.fault((*path, key, at), "this day is there already", show(item), "removing it"))
         else:
             found.add(day)
     return frozenset(found)

@@ -262,10 +262,42 @@ CALENDAR: Mapping[str, Key] = {
     "timezone": Key(Kind.TEXT, "Whose clock, an IANA time zone (the city's)."),
 }
 
+SELECTOR: Mapping[str, Key] = {
+    "sites": Key(Kind.WORDS, "At one of these sites."),
+    "districts": Key(Kind.WORDS, "In one of these districts."),
+    "gateways": Key(Kind.WORDS, "Behind one of these gateways, and the gateways themselves."),
+    "sensors": Key(Kind.WORDS, "Of one of these sensors."),
+    "quantities": Key(Kind.WORDS, "Of sensors that measure one of these."),
+    "site_kind": Key(Kind.TEXT, "At sites of this kind."),
+    "rules": Key(Kind.WORDS, "Of one of these rules."),
+    "tags": Key(Kind.WORDS, "Of sensors that have all these tags."),
+}
+FREQUENCIES = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY")
+
+WINDOW: Mapping[str, Key] = {
+    "id": Key(Kind.ID, "The window's name, unique in the city.", required=True),
+    "title": Key(Kind.NAME, "What people read (the id)."),
+    "selector": Key(
+        Kind.MAPPING, "Which alarms it holds: those that match all that is given.", required=True, keys=SELECTOR
+    ),
+    "start": Key(Kind.LOCAL, "When it first begins, by the local clock or with an offset.", required=True),
+    "duration": Key(Kind.DURATION, "How long it lasts, 30d at most.", required=True),
+    "timezone": Key(Kind.TEXT, "Whose clock, an IANA time zone (the city's)."),
+    "repeat": Key(Kind.TEXT, "A rule of RFC 5545, such as FREQ=WEEKLY;BYDAY=SA;UNTIL=20271231 (once)."),
+    "review_by": Key(Kind.DATE, "The day up to which a rule without an end goes on."),
+    "except": Key(Kind.DATES, "Days on which it does not begin."),
+    "holidays": Key(Kind.WORD, "Not on the public holidays above, or only on them.", words=("skip", "only")),
+    "up_to": Key(Kind.WORD, "The highest level it holds (orange).", words=LEVELS),
+    "allow_red": Key(Kind.YES, "Red is held, too (false)."),
+    "approver": Key(Kind.TEXT, "Who approved it: a person of escalation.yaml, or a name; red needs one."),
+    "reason": Key(Kind.TEXT, "Why.", required=True),
+}
+
 CALENDAR_FILE: Mapping[str, Key] = {
     "calendars": Key(Kind.NAMED, "Calendars by name, for `only` in rules.", keys=CALENDAR),
     "holidays": Key(Kind.DATES, "Public holidays, one day each."),
     "workdays": Key(Kind.DATES, "Days of a weekend that are worked in exchange for a holiday."),
+    "maintenance": Key(Kind.MAPPINGS, "Planned work: alarms that it makes are held, and recorded.", keys=WINDOW),
 }
 
 # Keys that a silence rule does not take: there are no samples to judge.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 
 from city.duration import write as write_duration
 from city.errors import Fault
@@ -79,14 +78,9 @@ def lint(files: Mapping[str, str], book: Book) -> list[Advice]:
     return sorted(set(found))
 
 
-def _rules(book: Book) -> dict[str, Rule]:
-    every: Iterable[Rule] = chain((i.rule for i in book.instances.values()), (w.rule for w in book.watches.values()))
-    return {rule.id: rule for rule in every}
-
-
 def _written(files: Mapping[str, str], book: Book) -> list[_Written]:
     """The rules of a book as they stand in their files, in file order."""
-    rules = _rules(book)
+    rules = book.rules
     found: dict[str, _Written] = {}
     for file in sorted({rule.file for rule in rules.values()}):
         text = read(files.get(file, ""), file)

@@ -23,6 +23,8 @@ _PATTERNS: Mapping[Kind, str] = {
     Kind.DURATION: r"^\s*([0-9]+(\.[0-9]+)?\s*(ms|s|m|h|d)\s*)+$",
     Kind.ID: r"^[^\s/]{1,64}$",
     Kind.HOUR: r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$",
+    Kind.LOCAL: r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}.*$",
+    Kind.DATE: r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
     Kind.MOMENT: r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}.*([Zz]|[-+][0-9]{2}:?[0-9]{2})$",
 }
 _HINTS: Mapping[Kind, str] = {  # what editors say in place of the pattern
@@ -32,6 +34,8 @@ _HINTS: Mapping[Kind, str] = {  # what editors say in place of the pattern
     Kind.DURATION: "Expected a duration, such as 30s, 5m or 1h30m.",
     Kind.ID: "Expected a short name without spaces.",
     Kind.HOUR: 'Expected a time of day in quotes, such as "08:00".',
+    Kind.LOCAL: "Expected a time in quotes, such as 2026-07-01T22:00, by the local clock or with an offset.",
+    Kind.DATE: "Expected a day, such as 2026-10-01.",
     Kind.MOMENT: "Expected a time with its offset, such as 2026-07-01T08:00:00+08:00.",
 }
 _TEXT: Schema = {"type": "string", "pattern": r"\S"}
