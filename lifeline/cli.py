@@ -27,6 +27,7 @@ from lifeline.commands import (
     mapping,
     quarantine,
     replay,
+    rosters,
     rules,
     run,
     store,
@@ -44,6 +45,7 @@ app.command("run")(run.run)
 app.command("doctor")(inspect.doctor)
 app.command("check")(city.check)
 app.command("init")(city.init)
+app.command("rosters")(rosters.rosters)
 app.command("replay")(replay.replay)
 app.command("simulate")(run.simulate)
 app.command("migrate")(inspect.migrate)

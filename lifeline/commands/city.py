@@ -10,23 +10,31 @@ import typer
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="City folder.", show_default=False)]
 
 
-def check(folder: Folder) -> None:
-    """Check a city folder: every fault at once as file:line:column, exit code 1 when there is one."""
-    from city.errors import FaultyInput
+def check(
+    folder: Folder,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings too.")] = False,
+) -> int:
+    """Check a city folder: every fault at once as file:line:column, exit code 1 when there is one.
+
+    Warnings about who is told are printed too: a roster's gaps in the next 14 days, say.
+    """
+    from city.clock import SystemClock
     from lifeline.cityfolder import read_checked
+    from rules.desk.escalationlint import lint_escalation
     from rules.language.lint import lint
-    from rules.trials.scenario import drill_faults
 
     files, checked = read_checked(folder)
-    if faults := drill_faults(files, checked.book, checked.escalation):
-        raise FaultyInput(faults)
-    city = checked.city
+    city, found = checked.city, lint_escalation(files, checked.escalation, checked.book, SystemClock().now_us())
+    for warning in found:
+        typer.echo(str(warning))
+    verdict = "not without warnings" if found else "fine"
     typer.echo(
-        f"{folder}: fine ({len(files)} files, {len(city.districts)} districts, {len(city.sites)} sites, "
+        f"{folder}: {verdict} ({len(files)} files, {len(city.districts)} districts, {len(city.sites)} sites, "
         f"{len(city.gateways)} gateways, {len(city.sensors)} sensors)"
     )
     if warnings := lint(files, checked.book):
         typer.echo(f"{folder}: {len(warnings)} warnings about the rule books; lifeline rules check {folder} tells them")
+    return 1 if strict and (found or warnings) else 0
 
 
 def init(
