@@ -10,6 +10,7 @@ from city.model import City
 from city.positions import Path, nearest_or_all, show
 from city.words import languages
 from city.yamlfile import Read, read
+from rules.cap.capfile import read_cap
 from rules.desk.chainfile import read_chain
 from rules.desk.channelfile import read_channel
 from rules.desk.deskfile import read_clocks, read_desks, read_grouping, read_heartbeat, read_platform
@@ -55,6 +56,7 @@ def _read_file(reader: Reader, written: Read, files: Mapping[str, str]) -> Escal
         return None
     people = {name: _person(reader, name, one, path) for name, one, path in reader.entries(data, "people")}
     rosters = RosterReader(reader, files, people)
+    read_cap(reader, data)  # only its faults: nothing but the pages of messages goes by it
     chains = {name: read_chain(reader, data, name, one, path) for name, one, path in reader.entries(data, "chains")}
     found = Escalation(
         people=people,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from city.keys import Key, Kind
 from city.levels import COLOURS
 from city.words import languages
+from rules.cap.capkeys import CAP
 from rules.desk.roster import DAYS
 
 MET = ("acknowledged", "confirmed", "dispatched", "on_site")
@@ -147,4 +148,5 @@ ESCALATION: Mapping[str, Key] = {
     "incidents": Key(Kind.MAPPING, "What makes alarms one incident.", keys=INCIDENTS),
     "platform": Key(Kind.TEXT, "The chain for what Lifeline says of itself: a channel that fails, an empty roster."),
     "heartbeat": Key(Kind.MAPPING, "A sign of life that leaves the house.", keys=HEARTBEAT),
+    "cap": Key(Kind.MAPPING, "What the outside is told, as CAP 1.2 messages that people release.", keys=CAP),
 }
