@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from city.clock import from_us
+from city.display import number
 from city.model import City
 from city.words import say
 from rules.alarm.alarm import Alarm
@@ -56,7 +58,7 @@ def content(
     """Facts, addresses and channel settings, all that a notifier needs."""
     language, alarm = person.language, about or incident.gravest()
     told = facts(city, incident, alarm, language) | news(escalation, incident, person, kind, about)
-    told["trend"] = sight.trend(alarm)
+    told["trend"] = trend(sight.trend(alarm), str(told["unit"]), language)
     word = say(f"levels.{alarm.peak_level.word if kind == 'clear' else alarm.level.word}", language)
     subject = f"[{word}] {incident.title.get(language) or next(iter(incident.title.values()))}"
     return {

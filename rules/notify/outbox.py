@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from city.levels import Level
 from rules.notify.lanes import Room
-from rules.notify.policy import ASKS, OVER, RED_FALLBACK_AFTER_S, REPLACES, Next, fallback_key
+from rules.notify.policy import ASKS, FIRST, OVER, RED_FALLBACK_AFTER_S, REPLACES, Next, fallback_key
 from store.connection import Connection
 from store.statements import statements
 
@@ -87,7 +87,7 @@ def _with_older(conn: Connection, row: Notice) -> Notice:
         "kinds": list(REPLACES.get(row.kind, ())),
     }
     older = conn.execute(_sql["replace_older"], given).fetchall() if row.kind in REPLACES and row.incident else []
-    raised = [content.get("facts") for kind, _, content in sorted(older, key=lambda it: it[1]) if kind == "raise"]
+    raised = [content.get("facts") for kind, _, content in sorted(older, key=lambda it: it[1]) if kind in FIRST]
     if row.kind != "clear" or not raised:
         return row
     conn.execute(_sql["keep_raised"], {"notice": row.notice, "raised": Jsonb(raised[-1] or {})})

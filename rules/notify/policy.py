@@ -29,11 +29,12 @@ GIVE_UP_AFTER_S = 4 * 3600.0
 # A notice replaces older undelivered ones of these kinds to the same person on the same channel. A clear says both
 # times; a later raise makes an undelivered clear pointless; one repeat, or the latest update, is enough.
 REPLACES = {
-    "clear": ("raise", "update", "repeat"),
+    "clear": ("raise", "update", "repeat", "no_duty", "clock_missed"),
     "raise": ("clear",),
     "update": ("clear", "update"),
     "repeat": ("clear", "repeat"),
 }
+FIRST = ("raise", "no_duty", "clock_missed")  # with these somebody hears of an incident for the first time
 # Kinds that ask somebody to act: pointless once people have closed the incident, or found it false.
 ASKS = ("raise", "repeat", "no_duty", "clock_missed")
 OVER = ("closed", "false_alarm")

@@ -18,7 +18,7 @@ COMMANDS: Mapping[str, str] = {
     **{
         word: word
         for word in (
-            "confirm", "false_alarm", "dispatch", "on_site", "report", "close",
+            "confirm", "false_alarm", "analyse", "dispatch", "cannot_go", "on_site", "report", "note", "close",
             "shelve", "unshelve", "out_of_service", "in_service", "reset",
         )
     },

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 
 from city.levels import COLOURS, Level
 from city.positions import Path, nearest_or_all, show
+from rules.desk.clocks import MEANS
 from rules.trials.reading import Reading
 
 CONDITIONS = ("normal", "pending", "active", "clearing", "unknown", "orphaned")
 HOLDS = ("none", "shelved", "suppressed", "out_of_service")
-STAGES = ("raised", "confirmed", "false_alarm", "dispatched", "on_site", "reported", "closed")
-NOTICE_KINDS = ("raise", "update", "repeat", "clear")
+STAGES = ("raised", "confirmed", "false_alarm", "analysed", "dispatched", "on_site", "reported", "closed")
+NOTICE_KINDS = ("raise", "update", "repeat", "clear", "no_duty", "clock_missed", "digest", "flood_end")
+CLOCKS = tuple(MEANS)
 NOTICE_STATES = ("sent", "queued", "failed", "superseded", "any")
 LEVELS = ("none", *(colour.word for colour in COLOURS))
 
@@ -24,7 +26,7 @@ ALARM: Mapping[str, str] = {
 }  # fmt: skip
 INCIDENT: Mapping[str, str] = {
     "level": "level", "peak": "level", "stage": "stage", "acknowledged": "truth", "open": "truth",
-    "alarms": "alarms", "first": "alarm",
+    "alarms": "alarms", "first": "alarm", "missed": "clocks",
 }  # fmt: skip
 NOTICES: Mapping[str, str] = {
     "to": "text", "target": "text", "via": "text", "kind": "notice_kind", "state": "notice_state", "level": "level",
@@ -146,6 +148,8 @@ class Expectations:
                 return str(reading.word({key: str(data[key]).lower()}, key, path, ("unknown", "none")))
             case "sensors":
                 return reading.names(data, key, path, self._scopes(), "sensor or gateway of this test")
+            case "clocks":
+                return reading.names(data, key, path, CLOCKS, "clock")
             case "alarms":
                 return self._keys(data[key], here)
             case "alarm":

@@ -179,10 +179,13 @@ class Look:
             "acknowledged": incident.acknowledged, "open": incident.closed_us is None,
             "alarms": dict.fromkeys(sorted({alarm.key for alarm in own})),
             "first": f"{first.rule}/{first.scope}" if first else "",
+            "missed": tuple(self.story.missed.get(incident.id, ())),
         }  # fmt: skip
         failures = []
         for name, value in check.wanted.items():
             right = value == got[name]
+            if name == "missed" and isinstance(value, tuple):
+                right = set(value) == set(got[name])
             if name == "alarms" and isinstance(value, Mapping):
                 right = got[name].keys() == value.keys() and all(
                     level is None or any(a.level is level for a in own if a.key == key) for key, level in value.items()

@@ -10,6 +10,7 @@ from rules.alarm.alarm import Alarm, Condition
 from rules.effects import (
     AlarmEvent,
     AlarmSet,
+    ClockSet,
     Effect,
     FindingMade,
     HoldEvent,
@@ -29,6 +30,8 @@ class Story:
         The last row of each, by id, in the order in which they began.
     events, said, holds, notices, findings
         (time of the row in microseconds, what was told), in the order told.
+    missed
+        By incident: the clocks that ran out.
     """
 
     alarms: dict[str, Alarm] = field(default_factory=dict)
@@ -38,6 +41,7 @@ class Story:
     holds: list[tuple[int, HoldEvent]] = field(default_factory=list)
     notices: list[tuple[int, NoticeQueued]] = field(default_factory=list)
     findings: list[tuple[int, Finding]] = field(default_factory=list)
+    missed: dict[str, dict[str, None]] = field(default_factory=dict)
 
     def take(self, at_us: int, effects: Sequence[Effect]) -> None:
         """Add what was told at a time."""
@@ -51,6 +55,8 @@ class Story:
                     self.incidents[effect.id] = effect
                 case IncidentEvent():
                     self.said.append((at_us, effect))
+                case ClockSet(state="missed"):
+                    self.missed.setdefault(effect.incident, {})[effect.clock] = None
                 case HoldEvent():
                     self.holds.append((at_us, effect))
                 case NoticeQueued():
