@@ -120,6 +120,16 @@ def facts(city: City, incident: Incident, alarm: Alarm, language: str) -> dict[s
     }
 
 
+def trend(seen: Mapping[str, float] | None, unit: str, language: str) -> dict[str, Any] | None:
+    """How the value moves, in figures and in words; None when that is not known."""
+    if seen is None:
+        return None
+    slope, minutes = seen["per_hour"], max(1, round(seen["over_s"] / 60))
+    key = "trend_up" if slope > 0 else "trend_down" if slope < 0 else "trend_steady"
+    amount = f"{number(abs(slope))} {unit}".strip()
+    return {**seen, language: say(f"incident.{key}", language, amount=amount, minutes=minutes)}
+
+
 def news(escalation: Escalation, incident: Incident, person: Person, kind: str, about: Alarm | None) -> dict[str, Any]:
     """How far people are with it, what a notice is about beyond the alarm, and who else was told when by what."""
     answered = incident.stage in ("false_alarm", "closed")
