@@ -87,7 +87,7 @@ def run(
     if seconds <= 0 or gateways < 1 or sensors_each < 1 or max_messages < 1 or probes < 1:
         raise InputError("bench pipeline: every number must be above 0")
     clock, fleet = SystemClock(), Fleet(gateways, sensors_each, probes, seed)
-    with _folder(data) as folder, _system(folder, fleet, database_url, mqtt_url, progress) as supervisor:
+    with folder_for(data) as folder, _system(folder, fleet, database_url, mqtt_url, progress) as supervisor:
         settings = supervisor.settings
         with Observer(settings.database, clock) as observer, Publisher(settings.mqtt) as publisher:
             bench = _Bench(fleet, publisher, observer, clock, supervisor)
@@ -123,7 +123,8 @@ def run(
 
 
 @contextmanager
-def _folder(given: Path | None) -> Iterator[Path]:
+def folder_for(given: Path | None) -> Iterator[Path]:
+    """The folder given, or one for a while."""
     if given is not None:
         yield given
         return

@@ -1,11 +1,12 @@
 """The words of a notice, line by line, from its facts; missing facts have no line.
 
-`content["facts"]` holds what `rules.desk.notices.facts` puts there: what, where, district, lon, lat, since and cleared
-(ISO 8601), timezone, value and unit, threshold, trend, level, peak_level, late, was_held, released, lost, stage, change
-and reason (what an update is about), clock and due_at (what a missed clock is about), sure, guidance, evidence (as
-mappings of `rules.conditions.truth.Evidence`), alarms (how many the incident has), told (names, or who with `at` and
-`by`). What belongs to no incident (digests, the word at a flood's end, an empty roster) has its lines in
-`content["words"]`, worded already.
+`content["facts"]` holds what `rules.desk.notices` puts there: what, where, district, lon, lat, since and cleared (ISO
+8601), timezone, value and unit, threshold, trend, level, peak_level, late, was_held, released, lost; stage and by (how
+far people are, and who said so); change and reason (what an update is about); clock and due_at (what a missed clock is
+about); cannot (who cannot go), nobody (behind whom nobody is on duty); sure or confirmed_by (how many other sensors);
+guidance, evidence (as mappings of `rules.conditions.truth.Evidence`), alarms (how many the incident has), told (names,
+or who with `at` and `by`). What belongs to no incident (digests, the word at a flood's end, an empty roster) has its
+lines in `content["words"]`, worded already.
 """
 
 from __future__ import annotations
@@ -119,13 +120,20 @@ def _what(notice: Notice, facts: Mapping[str, Any], language: str, zone: ZoneInf
 
 def _news(facts: Mapping[str, Any], language: str, zone: ZoneInfo) -> list[Line]:
     """What an update or a missed clock is about."""
-    clock = str(facts.get("clock") or "")
+    clock, stage = str(facts.get("clock") or ""), str(facts.get("stage") or "")
     due = when(facts.get("due_at"), zone)
     return [
-        ("stage", _word("stage", facts.get("stage"), language)),
-        ("clock", " ".join(filter(None, (_word("clock", clock, language), due))) if clock else ""),
+        ("stage", with_more(_word("stage", stage, language), plain(facts.get("by"), language), language)),
+        ("clock", with_more(_word("clock", clock, language), due, language)),
         ("reason", plain(facts.get("reason"), language)),
+        ("cannot", plain(facts.get("cannot"), language)),
+        ("nobody", plain(facts.get("nobody"), language)),
     ]
+
+
+def with_more(text: str, more: str, language: str) -> str:
+    """`text (more)`, or what there is of it; nothing without `text`."""
+    return say("notice.told_how", language, name=text, how=more) if text and more else text
 
 
 def _word(kind: str, key: object, language: str) -> str:
@@ -139,9 +147,12 @@ def sureness(facts: Mapping[str, Any], language: str) -> str:
     if facts.get("sure"):
         return plain(facts["sure"], language)
     seen = [item for item in _list(facts.get("evidence")) if isinstance(item, Mapping)]
+    others = facts.get("confirmed_by")
+    others = others if isinstance(others, int) else 0
     agree = {str(item.get("sensor")) for item in seen if item.get("truth") in ("true", True) and item.get("sensor")}
-    parts = [say("notice.sure_several", language, n=len(agree))] if len(agree) > 1 else []
-    if len(agree) == 1:
+    sensors = max(len(agree), 1 + others if agree else 0)
+    parts = [say("notice.sure_several", language, n=sensors)] if sensors > 1 else []
+    if sensors == 1:
         parts.append(say("notice.sure_one", language))
     if any(item.get("flag") == Flag.SUSPECT for item in seen):
         parts.append(say("notice.sure_suspect", language))
@@ -201,8 +212,7 @@ def _told(one: object, language: str, zone: ZoneInfo) -> str:
     if not isinstance(one, Mapping):
         return plain(one, language)
     how = ", ".join(filter(None, (when(one.get("at"), zone), plain(one.get("by") or one.get("channel"), language))))
-    name = plain(one.get("name"), language)
-    return say("notice.told_how", language, name=name, how=how) if how else name
+    return with_more(plain(one.get("name"), language), how, language)
 
 
 def amount(facts: Mapping[str, Any], language: str) -> str:

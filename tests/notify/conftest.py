@@ -83,7 +83,8 @@ class Outbox:
             }
         )
         row.setdefault("next_try_at", row["created_at"])
-        self.incident(row["incident"])
+        if row["incident"]:
+            self.incident(row["incident"])
         names, places = ", ".join(row), ", ".join(["%s"] * len(row))
         self.conn.execute(f"INSERT INTO lifeline.notices ({names}) VALUES ({places})", list(row.values()))  # noqa: S608 - our own names
 

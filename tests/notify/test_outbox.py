@@ -153,3 +153,111 @@ def test_who_was_not_reached_is_known(outbox: Outbox, t0: datetime) -> None:
     outbox.notice("c", state="sent", target="wang", channel="email")
     assert [row[:2] for row in box.unreached(outbox.conn, t0 - SECOND)] == [("I-1", "li")]
     assert box.load(outbox.conn, t0) == box.Load(0, 0.0)
+
+
+def test_a_receipt_and_an_opened_link_say_delivered_once(outbox: Outbox, t0: datetime) -> None:
+    outbox.notice("n", state="sent", sent_at=t0)
+    assert box.delivered(outbox.conn, "n", t0 + SECOND, "receipt")
+    assert box.delivered(outbox.conn, "n", t0 + 9 * SECOND, "opened")
+    row = outbox.conn.execute(
+        "SELECT state, delivered_at, delivered_how, sent_at FROM city.notices WHERE notice = 'n'"
+    ).fetchone()
+    assert row == ("delivered", t0 + SECOND, "receipt", t0)
+    assert not box.delivered(outbox.conn, "none such", t0, "receipt")
+
+
+def test_whoever_opened_it_has_it_whatever_the_channel_said(outbox: Outbox, t0: datetime) -> None:
+    outbox.notice("n")
+    found = take(outbox.conn, t0)
+    assert found is not None
+    assert box.delivered(outbox.conn, "n", t0, "opened")  # while the answer is still on its way
+    box.finish(outbox.conn, found, after(Retry("line broke"), "n", Level.RED, t0, 1, t0), t0)
+    assert outbox.state("n")[0] == "delivered"
+    box.finish(outbox.conn, found, after(Sent("ok"), "n", Level.RED, t0, 1, t0), t0)
+    assert outbox.state("n") == ("delivered", 1, "ok")
+    assert take(outbox.conn, t0 + timedelta(hours=1)) is None
+    outbox.notice("over", state="superseded", target="b")
+    assert box.delivered(outbox.conn, "over", t0, "opened")
+    assert outbox.state("over")[0] == "superseded"
+
+
+def test_what_arrived_on_one_channel_need_not_go_out_on_another(outbox: Outbox, t0: datetime) -> None:
+    outbox.notice("n", attempts=2, content={"fallback": ["spare"]}, next_try_at=t0 + 90 * SECOND)
+    assert box.help_slow_reds(outbox.conn, t0 + 60 * SECOND, t0) == ["n"]
+    spare = fallback_key("n", "spare")
+    outbox.notice("other", target="wang")
+    assert box.delivered(outbox.conn, spare, t0 + 61 * SECOND, "opened")
+    assert outbox.state("n")[0] == "superseded"
+    assert "spare" in outbox.state("n")[2]
+    assert outbox.state("other")[0] == "queued"
+    row = outbox.conn.execute("SELECT fallback_of, root FROM city.notices WHERE notice = %s", (spare,)).fetchone()
+    assert row == ("n", "n")
+
+
+def test_level_comes_before_age_and_age_before_chance(outbox: Outbox, t0: datetime) -> None:
+    outbox.notice("b", level=Level.YELLOW, target="1", created_at=t0)
+    outbox.notice("a", level=Level.YELLOW, target="2", created_at=t0 + SECOND, next_try_at=t0)
+    outbox.notice("z", level=Level.RED, target="3", created_at=t0 + 2 * SECOND, next_try_at=t0)
+    found = [take(outbox.conn, t0) for _ in range(3)]
+    assert [one.notice for one in found if one] == ["z", "b", "a"]
+
+
+def test_endpoints_are_told_apart_by_who_answers_there(outbox: Outbox, t0: datetime) -> None:
+    outbox.notice("a", content={"to": {"webhook": "https://u:p@crew.example:8443/li?x=1"}}, target="li")
+    outbox.notice("b", content={"to": {"webhook": "http://other.example"}}, target="wang")
+    outbox.notice("c", channel="email", target="wang")
+    found = {one.notice: one.endpoint for _ in range(3) if (one := take(outbox.conn, t0))}
+    assert found == {"a": "webhook crew.example:8443", "b": "webhook other.example", "c": "email"}
+    room = Room(others=True, red_channels=[], red_endpoints=["webhook crew.example:8443"], channels=[], endpoints=[])
+    later = t0 + timedelta(hours=1)
+    taken = [one.notice for _ in range(3) if (one := box.claim(outbox.conn, room, later, later))]
+    assert taken == ["b", "c"]
+
+
+def test_when_only_reds_have_room_only_reds_are_taken(outbox: Outbox, t0: datetime) -> None:
+    outbox.notice("yellow", level=Level.YELLOW)
+    room = Room(others=False, red_channels=[], red_endpoints=[], channels=[], endpoints=[])
+    assert box.claim(outbox.conn, room, t0, t0) is None
+    outbox.notice("red", target="b")
+    found = box.claim(outbox.conn, room, t0, t0)
+    assert found is not None
+    assert found.notice == "red"
+
+
+def test_what_belongs_to_no_incident_goes_out_each_by_itself(outbox: Outbox, t0: datetime) -> None:
+    for n in range(2):
+        outbox.notice(f"digest-{n}", kind="digest", incident=None, level=Level.YELLOW, created_at=t0 + n * SECOND)
+    found = [take(outbox.conn, t0 + SECOND) for _ in range(2)]
+    assert [(one.notice, one.incident) for one in found if one] == [("digest-0", ""), ("digest-1", "")]
+    assert not any(box.over(outbox.conn, one) for one in found if one)
+
+
+def test_the_latest_update_is_enough_and_a_closing_word_still_goes_out(outbox: Outbox, t0: datetime) -> None:
+    for n in range(3):
+        outbox.notice(f"update-{n}", kind="update", created_at=t0 + n * SECOND, level=Level.YELLOW)
+    found = take(outbox.conn, t0 + 5 * SECOND)
+    assert found is not None
+    assert found.notice == "update-2"
+    assert outbox.state("update-0")[0] == "superseded"
+    outbox.conn.execute("UPDATE lifeline.incidents SET stage = 'closed'")
+    assert not box.over(outbox.conn, found)
+    for kind in ("raise", "repeat", "no_duty", "clock_missed"):
+        outbox.notice(kind, kind=kind, target=kind)
+        one = take(outbox.conn, t0 + 5 * SECOND)
+        assert one is not None
+        assert box.over(outbox.conn, one), kind
+
+
+def test_readers_of_one_district_see_its_digests_and_no_others(outbox: Outbox, t0: datetime) -> None:
+    outbox.notice("east", kind="digest", incident=None, content={"district": "east"})
+    outbox.notice("west", kind="digest", incident=None, content={"district": "west"})
+    outbox.notice("platform", kind="platform", incident=None)
+    outbox.conn.execute("CREATE ROLE test_reader_of_east IN ROLE city_reader")
+    outbox.conn.execute("INSERT INTO lifeline.readers (reader, districts) VALUES ('test_reader_of_east', '{east}')")
+    try:
+        outbox.conn.execute("SET ROLE test_reader_of_east")
+        seen = outbox.conn.execute("SELECT notice FROM city.notices").fetchall()
+    finally:
+        outbox.conn.execute("RESET ROLE")
+        outbox.conn.execute("DROP ROLE test_reader_of_east")
+    assert seen == [("east",)]

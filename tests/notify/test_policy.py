@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from city.levels import Level
 from rules.notify.letter import Answer, GiveUp, Retry, Sent
@@ -53,3 +55,29 @@ def test_keys_and_codes_depend_on_nothing_else() -> None:
     assert fallback_key("a", "email") == fallback_key("a", "email") != fallback_key("a", "sms")
     assert short_code("a") == short_code("a") != short_code("b")
     assert len(short_code("a")) == 6
+
+
+ANSWERS = st.one_of(
+    st.just(Sent()), st.builds(GiveUp, st.just("x"), st.booleans()),
+    st.builds(Retry, st.just("x"), st.none() | st.floats(0, 1e7)),
+)  # fmt: skip
+
+
+@given(ANSWERS, st.sampled_from(Level), st.floats(0, 1e6), st.integers(1, 10_000), st.text(max_size=5))
+def test_nothing_is_ever_forgotten_and_nothing_is_ever_hammered(
+    answer: Answer, level: Level, age_s: float, attempt: int, key: str
+) -> None:
+    now = T0 + timedelta(seconds=age_s)
+    then = after(answer, key, level, T0, attempt, now)
+    wait_s = (then.next_try_at - now).total_seconds()
+    assert then == after(answer, key, level, T0, attempt, now)
+    if isinstance(answer, Sent):
+        assert (then.state, then.hand_on) == ("sent", False)
+    elif isinstance(answer, GiveUp) or (level is not Level.RED and age_s >= HOURS_4):
+        assert (then.state, then.hand_on) == ("failed", True)  # somebody else takes over
+    else:
+        assert then.state == "queued"
+        assert 0.75 <= wait_s <= 3600
+        assert wait_s >= min(answer.after_s or 0, 3600) - 1e-3
+        assert wait_s <= max(300, answer.after_s or 0)
+        assert then.hand_on == (level is Level.RED and age_s >= 60)
