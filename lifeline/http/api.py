@@ -1,168 +1,222 @@
-"""The JSON API. Lists answer `{"items": […], "more": …}`; errors are problem documents."""
+"""The JSON API: incidents and commands about them. Lists answer in parts (`paging`), errors are problem documents.
+
+The other nouns have files of their own: `apilists` (alarms, sensors and what else is only read), `holds` (shelves and
+service), `apiduty` (rosters, statistics), `apiadmin` (accounts, tokens, audit log).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, Header, HTTPException, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from city.clock import Clock
 from lifeline.http import commands
+from lifeline.http.answers import Asker, Recorded
 from lifeline.http.data import Data, Row
+from lifeline.http.models import (
+    Alarm,
+    AlarmEvent,
+    Incident,
+    IncidentEvent,
+    IncidentWhole,
+    Level,
+    Notice,
+    Page,
+    Problem,
+    Step,
+)
+from lifeline.http.models import Clock as ClockRow
+from lifeline.http.paging import After, Limit, Plain, When, Word, listed
+from lifeline.http.problem import KINDS
 from lifeline.http.who import current
 from rules.inputs import CommandKind
 
-Limit = Annotated[int, Query(ge=1, le=1000, description="at most so many items")]
-Word = Annotated[str | None, Query(max_length=100)]
-LevelWord = Literal["none", "blue", "yellow", "orange", "red"]
-When = Annotated[datetime | None, Query(description="RFC 3339 with an offset")]
+MOST_BESIDE = 200  # rows of each kind that come with one incident
+MATCH = Annotated[
+    str | None,
+    Header(
+        max_length=100,
+        description="The ETag of the incident as it was read; `*`: as it is now, whatever that is.",
+        examples=['"v7"'],
+    ),
+]
 
 
-class Items(BaseModel):
-    """A list of rows of a public view; `more`: the limit cut it off."""
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What a route may answer besides success, for the API's description."""
+    content = {"application/problem+json": {"schema": Problem.model_json_schema()}}
+    return {status: {"description": KINDS[status][1], "content": content} for status in sorted(statuses)}
 
-    items: list[dict[str, Any]]
-    more: bool
+
+ALWAYS = problems(401, 403, 408, 422, 429, 500, 503)
+NOT_FOUND = problems(404)
+WRITING = problems(400, 404, 411, 413, 415)
 
 
 class Command(BaseModel):
-    """What a person says about an incident."""
+    """What a person says about an incident. `actor` counts only on this machine before there are accounts."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"kind": "acknowledge", "note": "seen, calling the crew"}]}
+    )
 
     kind: CommandKind
-    actor: str = Field(min_length=1, max_length=commands.LONGEST_ACTOR)
-    note: str = Field(default="", max_length=commands.LONGEST_NOTE)
-
-
-class Recorded(BaseModel):
-    """The command's row in the journal, and what the engine made of it within two seconds."""
-
-    seq: int
-    state: Literal["waiting", "done", "refused"]
-    reason: str
-    incident: dict[str, Any]
+    actor: Plain = Field(default="", max_length=commands.LONGEST_ACTOR)
+    note: Annotated[str, Field(max_length=commands.LONGEST_NOTE)] = ""
 
 
 def router(data: Data, clock: Clock) -> APIRouter:
-    """Routes of the API, below `/api/v1`."""
-    routes = APIRouter()
-    _incidents(routes, data, clock)
-    _alarms(routes, data)
-    _sensors(routes, data, clock)
+    """Routes of incidents, below `/api/v1`."""
+    routes = APIRouter(responses=ALWAYS, tags=["incidents"])
+    _lists(routes, data)
 
-    @routes.get("/health")
-    def health() -> Items:
-        """How Lifeline itself is, faults first."""
-        return Items(items=data.rows("health"), more=False)
+    @routes.get("/incidents/{incident}", responses=NOT_FOUND)
+    def incident(request: Request, response: Response, incident: Plain) -> IncidentWhole:
+        """One incident with its alarms, events, notices, steps and clocks. Its ETag is its version."""
+        found = found_incident(data, incident)
+        response.headers["ETag"] = etag(found)
+
+        def beside(name: str, **given: object) -> list[Row]:
+            return data.page(name, MOST_BESIDE, None, incident=incident, **given)
+
+        nothing = {"open": None, "sensor": None, "level": None, "district": None, "before": None}
+        return IncidentWhole.model_validate(
+            found | {
+                "alarms": beside("api_alarms", **nothing),
+                "events": beside("api_incident_events"),
+                "alarm_events": beside("api_alarm_events", alarm=None),
+                "notices": beside("api_notices", state=None, target=None, before=None),
+                "escalation": beside("api_escalation"),
+                "clocks": beside("api_clocks", state=None),
+            }
+        )  # fmt: skip
+
+    @routes.post(
+        "/incidents/{incident}/commands", status_code=202, responses={**WRITING, **problems(412, 428)},
+    )  # fmt: skip
+    def command(response: Response, incident: Plain, given: Command, if_match: MATCH = None) -> Recorded:
+        """Append a command; the engine decides whether it fits. `If-Match` says which version you saw."""
+        expected = matched(found_incident(data, incident), if_match)
+        seq = commands.record(data, clock, speaking(given.actor, given.note), incident, given.kind, expected=expected)
+        made, now = commands.outcome(data, incident, seq), found_incident(data, incident)
+        response.headers["ETag"] = etag(now)
+        return Recorded.model_validate({"seq": seq, "state": made.state, "reason": made.reason, "incident": now})
+
+    @routes.get("/me", tags=["accounts"])
+    def me() -> Asker:
+        """Who you are."""
+        asks = current.get()
+        if asks is None:
+            raise HTTPException(401)
+        districts = None if asks.districts is None else sorted(asks.districts)
+        return Asker(name=asks.name, role=asks.role.word, districts=districts, person=asks.person, how=asks.how)
 
     return routes
 
 
-def _items(data: Data, name: str, limit: int, **given: object) -> Items:
-    rows = data.rows(name, limit=limit + 1, **given)
-    return Items(items=rows[:limit], more=len(rows) > limit)
-
-
-def _incidents(routes: APIRouter, data: Data, clock: Clock) -> None:
+def _lists(routes: APIRouter, data: Data) -> None:
     @routes.get("/incidents")
     def incidents(
-        open: bool | None = None,
-        district: Word = None,
-        level: LevelWord | None = None,
-        before: When = None,
-        limit: Limit = 100,
-    ) -> Items:
+        request: Request, response: Response, open: bool | None = None, district: Word = None,
+        level: Level | None = None, stage: Word = None, drill: bool | None = None, since: When = None,
+        before: When = None, limit: Limit = 100, after: After = None,
+    ) -> Page[Incident]:  # fmt: skip
         """Incidents, the most urgent first."""
-        return _items(data, "incidents", limit, open=open, district=district, level=level, before=_aware(before))
+        given = {"open": open, "district": district, "level": level, "stage": stage, "drill": drill}
+        found = listed(data, request, response, "api_incidents", limit, after, **given, since=since, before=before)
+        return Page[Incident].model_validate(found)
 
-    @routes.get("/incidents/{incident}")
-    def incident(incident: str) -> dict[str, Any]:
-        """One incident with its alarms, events, notices and escalation steps."""
-        return _found(data, incident) | {
-            "alarms": data.rows(
-                "alarms", open=None, incident=incident, sensor=None, level=None, before=None, limit=1000
-            ),
-            "events": data.rows("incident_events", incident=incident),
-            "alarm_events": data.rows("alarm_events", incident=incident),
-            "notices": data.rows("notices", incident=incident, state=None, before=None, limit=1000),
-            "escalation": data.rows("escalations", incident=incident),
-        }
+    def of_incident(
+        name: str, request: Request, response: Response, incident: str, limit: int, after: str | None, **given: object
+    ) -> Any:  # noqa: ANN401 - a part of some list
+        found_incident(data, incident)
+        return listed(data, request, response, name, limit, after, **given, incident=incident)
 
-    @routes.post("/incidents/{incident}/commands", status_code=202)
-    def command(request: Request, incident: str, given: Command) -> Recorded:
-        """Append a command; the engine decides whether it fits."""
-        _found(data, incident)
-        seq = commands.record(data, clock, speaking(given.actor, given.note), incident, given.kind)
-        made = commands.outcome(data, incident, seq)
-        return Recorded.model_validate(
-            {"seq": seq, "state": made.state, "reason": made.reason, "incident": _found(data, incident)}
-        )
+    @routes.get("/incidents/{incident}/events", responses=NOT_FOUND)
+    def events(
+        request: Request, response: Response, incident: Plain, limit: Limit = 100, after: After = None
+    ) -> Page[IncidentEvent]:
+        """What happened to an incident, newest first."""
+        found = of_incident("api_incident_events", request, response, incident, limit, after)
+        return Page[IncidentEvent].model_validate(found)
 
-
-def _alarms(routes: APIRouter, data: Data) -> None:
-    @routes.get("/alarms")
+    @routes.get("/incidents/{incident}/alarms", responses=NOT_FOUND)
     def alarms(
-        open: bool | None = None,
-        incident: Word = None,
-        sensor: Word = None,
-        level: LevelWord | None = None,
-        before: When = None,
-        limit: Limit = 100,
-    ) -> Items:
-        """Alarms, the highest standing ones first."""
-        given = {"open": open, "incident": incident, "sensor": sensor, "level": level, "before": _aware(before)}
-        return _items(data, "alarms", limit, **given)
+        request: Request, response: Response, incident: Plain, limit: Limit = 100, after: After = None
+    ) -> Page[Alarm]:
+        """The alarms of an incident, the highest standing ones first."""
+        nothing = {"open": None, "sensor": None, "level": None, "district": None, "before": None}
+        found = of_incident("api_alarms", request, response, incident, limit, after, **nothing)
+        return Page[Alarm].model_validate(found)
 
-    @routes.get("/findings")
-    def findings(sensor: Word = None, before: When = None, limit: Limit = 100) -> Items:
-        """Detectors' verdicts, newest first."""
-        return _items(data, "findings", limit, sensor=sensor, before=_aware(before))
+    @routes.get("/incidents/{incident}/alarm-events", responses=NOT_FOUND)
+    def alarm_events(
+        request: Request, response: Response, incident: Plain, limit: Limit = 100, after: After = None
+    ) -> Page[AlarmEvent]:
+        """What happened to the alarms of an incident, with the evidence, newest first."""
+        found = of_incident("api_alarm_events", request, response, incident, limit, after, alarm=None)
+        return Page[AlarmEvent].model_validate(found)
 
-    @routes.get("/notices")
-    def notices(incident: Word = None, state: Word = None, before: When = None, limit: Limit = 100) -> Items:
-        """Notices, newest first."""
-        return _items(data, "notices", limit, incident=incident, state=state, before=_aware(before))
+    @routes.get("/incidents/{incident}/notices", responses=NOT_FOUND)
+    def notices(
+        request: Request, response: Response, incident: Plain, limit: Limit = 100, after: After = None
+    ) -> Page[Notice]:
+        """The messages about an incident, newest first."""
+        nothing = {"state": None, "target": None, "before": None}
+        found = of_incident("api_notices", request, response, incident, limit, after, **nothing)
+        return Page[Notice].model_validate(found)
+
+    @routes.get("/incidents/{incident}/escalation", responses=NOT_FOUND)
+    def escalation(
+        request: Request, response: Response, incident: Plain, limit: Limit = 100, after: After = None
+    ) -> Page[Step]:
+        """The steps of an incident's chain, those of the newest round first."""
+        return Page[Step].model_validate(
+            of_incident("api_escalation", request, response, incident, limit, after)
+        )  # fmt: skip
+
+    @routes.get("/clocks", tags=["clocks"])
+    def clocks(
+        request: Request, response: Response, incident: Word = None, state: Word = None, limit: Limit = 100,
+        after: After = None,
+    ) -> Page[ClockRow]:  # fmt: skip
+        """Clocks of incidents, what is due first at the top."""
+        found = listed(data, request, response, "api_clocks", limit, after, incident=incident, state=state)
+        return Page[ClockRow].model_validate(found)
 
 
-def _sensors(routes: APIRouter, data: Data, clock: Clock) -> None:
-    @routes.get("/sensors")
-    def sensors(
-        site: Word = None,
-        district: Word = None,
-        quantity: Word = None,
-        stale: bool | None = None,
-        after: Word = None,
-        limit: Limit = 100,
-    ) -> Items:
-        """Sensors with their newest value and its age; page on with `after`."""
-        given = {"site": site, "district": district, "quantity": quantity, "stale": stale, "after": after}
-        return _items(data, "sensors", limit, **given)
+def found_incident(data: Data, incident: str) -> Row:
+    """An incident that who asks may see (HTTPException 404 when there is none)."""
+    row = data.row("api_incident", incident=incident)
+    if row is None:
+        raise HTTPException(404, "no such incident")
+    return row
 
-    @routes.get("/sensors/{sensor}")
-    def sensor(sensor: str) -> dict[str, Any]:
-        """One sensor."""
-        row = data.row("sensor", sensor=sensor)
-        if row is None:
-            raise HTTPException(404, "no such sensor")
-        return row
 
-    @routes.get("/sensors/{sensor}/readings")
-    def readings(
-        sensor: str,
-        since: When = None,
-        until: When = None,
-        limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
-    ) -> Items:
-        """Readings of a sensor, newest first; the last day unless told."""
-        if data.row("sensor", sensor=sensor) is None:
-            raise HTTPException(404, "no such sensor")
-        end = _aware(until) or clock.now() + timedelta(days=1)
-        begin = _aware(since) or end - timedelta(days=2)
-        return _items(data, "readings", limit, sensor=sensor, since=begin, until=end)
+def etag(incident: Mapping[str, Any]) -> str:
+    """The ETag of an incident: its version."""
+    return f'"v{incident["version"]}"'
+
+
+def matched(incident: Mapping[str, Any], if_match: str | None) -> int | None:
+    """The version that a person saw, for the engine to hold the command against; None: they do not mind.
+
+    Raises
+    ------
+    HTTPException
+        428 when they do not say, 412 when the incident has moved on already.
+    """
+    if if_match is None:
+        raise HTTPException(428)
+    if if_match.strip() == "*":
+        return None
+    if etag(incident) not in [part.strip() for part in if_match.split(",")]:
+        raise HTTPException(412, f"it is {etag(incident)} by now", {"ETag": etag(incident)})
+    return int(incident["version"])
 
 
 def speaking(actor: str, note: str) -> commands.Said:
@@ -171,17 +225,4 @@ def speaking(actor: str, note: str) -> commands.Said:
     if asks is None:
         raise HTTPException(401)
     said = commands.Said.of(asks, note, "api")
-    return replace(said, actor=actor) if asks.how == "local" and actor else said
-
-
-def _found(data: Data, incident: str) -> Row:
-    row = data.row("incident", incident=incident)
-    if row is None:
-        raise HTTPException(404, "no such incident")
-    return row
-
-
-def _aware(moment: datetime | None) -> datetime | None:
-    if moment is not None and moment.tzinfo is None:
-        raise HTTPException(422, "times need an offset, try 2026-07-01T08:00:00Z (and %2B for +)")
-    return moment
+    return replace(said, actor=actor) if asks.how == "local" and actor.strip() else said

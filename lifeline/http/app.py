@@ -20,7 +20,7 @@ from starlette.responses import Response
 
 from city.clock import Clock, SystemClock
 from city.errors import InputError, OutsideError
-from lifeline.http import api, crew, holds, login, metrics, pages
+from lifeline.http import api, apiadmin, apiduty, apilists, crew, holds, login, metrics, pages
 from lifeline.http.data import WAIT_S, Data
 from lifeline.http.errors import Answers
 from lifeline.http.gate import Gate, is_loopback
@@ -29,6 +29,7 @@ from lifeline.http.live import Live
 from lifeline.http.look import STATIC, Look, static
 from lifeline.http.needs import CONSOLE, OPEN, needs
 from lifeline.http.patience import server_options
+from lifeline.http.problem import KINDS, TYPES
 from lifeline.http.who import Role
 from rules.notify.links import check_secret
 from store import roles
@@ -105,11 +106,29 @@ def _parts(
     yield login.account_router(data, look, gate, answers), "", needs(Role.VIEWER)
     yield api.router(data, clock), API, CONSOLE
     yield holds.router(data, clock), API, CONSOLE
+    yield apilists.router(data, clock), API, CONSOLE
+    yield apiduty.router(data, clock), API, CONSOLE
+    yield apiadmin.router(data), API, needs(Role.ADMIN)
+    yield _problems(), API, OPEN
     yield metrics.router(data), "", CONSOLE
     yield metrics.probes(data), "", OPEN
     yield login.router(data, look, gate), "", OPEN
     yield crew.router(data, look, clock, settings.secret), "", OPEN
     yield _static(), "", OPEN
+
+
+def _problems() -> APIRouter:
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/problems/{name}")
+    def explained(name: str) -> dict[str, object]:
+        """What a problem's `type` means."""
+        for status, (kind, title, advice) in KINDS.items():
+            if kind == name:
+                return {"type": TYPES + kind, "title": title, "status": status, "advice": advice}
+        raise HTTPException(404, "no such problem")
+
+    return routes
 
 
 def _static() -> APIRouter:

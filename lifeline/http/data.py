@@ -8,6 +8,7 @@ from typing import Any
 
 from psycopg import conninfo
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool
 
 from city.errors import OutsideError
@@ -77,6 +78,14 @@ class Data:
         """Rows of the statement `name` in `sql/` (one of `FILES`), as far as who asks may see them."""
         with self.reading() as conn:
             return conn.cursor(row_factory=dict_row).execute(_sql[name], given).fetchall()
+
+    def page(self, name: str, limit: int, after: object, **given: object) -> list[Row]:
+        """Up to `limit` rows behind place `after` (None: from the first on), in the order of their `page_key`."""
+        text = _sql["part"].replace("statement", _sql[name], 1)
+        place = None if after is None else Jsonb(after)
+        with self.reading() as conn:
+            cursor = conn.cursor(row_factory=dict_row)
+            return cursor.execute(text, {**given, "page_after": place, "page_limit": limit}).fetchall()
 
     def row(self, name: str, **given: object) -> Row | None:
         """The first of those rows, if there is one."""

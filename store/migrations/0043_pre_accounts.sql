@@ -42,8 +42,8 @@ CREATE TABLE lifeline.sessions (
 );
 CREATE INDEX sessions_account ON lifeline.sessions (account);
 
--- Who did what, when and from where; each row carries the hash of the one before. No policy by district: nobody reads it
--- through a view, and the API shows it to administrators, who see the whole city.
+-- Who did what, when and from where; each row carries the hash of the one before. It is behind no view; the console shows
+-- what was done about an incident to whoever sees the incident, and all of it to administrators.
 CREATE TABLE lifeline.audit (
     seq         bigint PRIMARY KEY CHECK (seq > 0),  -- without gaps
     at          timestamptz NOT NULL,              -- by the wall's clock
@@ -64,6 +64,9 @@ CREATE FUNCTION lifeline.refuse_rewriting() RETURNS trigger LANGUAGE plpgsql AS 
 BEGIN
     RAISE EXCEPTION 'lifeline.% is append-only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
 END $$;
+ALTER TABLE lifeline.audit ENABLE ROW LEVEL SECURITY;
+CREATE POLICY district ON lifeline.audit USING (
+    (SELECT lifeline.sees_all(current_user)) OR incident IN (SELECT incident FROM lifeline.incidents));
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON lifeline.audit
 FOR EACH STATEMENT EXECUTE FUNCTION lifeline.refuse_rewriting();
 

@@ -18,6 +18,10 @@ def test_lists_are_rows_of_the_views_and_say_whether_there_is_more(client: httpx
     body = client.get("/api/v1/incidents", params={"limit": 2, "open": True}).json()
     assert [row["incident"] for row in body["items"]] == ["I-2", "I-1"]
     assert body["more"] is True
+    rest = client.get("/api/v1/incidents", params={"limit": 2, "open": True, "after": body["next"]})
+    assert [row["incident"] for row in rest.json()["items"]] == ["I-0"]
+    assert rest.json()["next"] is None
+    assert "Link" not in rest.headers
     assert client.get("/api/v1/incidents", params={"level": "blue"}).json()["items"][0]["incident"] == "I-0"
     assert client.get("/api/v1/alarms", params={"incident": "I-1"}).json()["items"][0]["sensor"] == "wl-017"
 
@@ -26,7 +30,7 @@ def test_sensors_and_readings(client: httpx.Client) -> None:
     first = client.get("/api/v1/sensors", params={"limit": 1}).json()
     assert first["items"][0]["sensor"] == "wl-017"
     assert first["items"][0]["age_s"] > 0
-    rest = client.get("/api/v1/sensors", params={"after": "wl-017"}).json()
+    rest = client.get("/api/v1/sensors", params={"after": first["next"]}).json()
     assert [row["sensor"] for row in rest["items"]] == ["wl-018"]
     assert client.get("/api/v1/sensors/wl-017").json()["unit"] == "cm"
     readings = client.get("/api/v1/sensors/wl-017/readings", params={"limit": 5}).json()
@@ -51,12 +55,16 @@ def test_errors_are_problem_documents(client: httpx.Client, world: World) -> Non
         (client.get("/api/v1/incidents", params={"limit": 0}), 422),
         (client.delete("/api/v1/incidents/I-7"), 405),
         (client.post("/api/v1/incidents/none/commands", json={"kind": "confirm", "actor": "x"}), 404),
-        (client.post("/api/v1/incidents/I-7/commands", json={"kind": "confirm"}), 422),
+        (client.post("/api/v1/incidents/I-7/commands", json={"kind": "confirm"}), 428),
+        (client.post("/api/v1/incidents/I-7/commands", json={"kind": "confirm"}, headers={"If-Match": '"v9"'}), 412),
+        (client.get("/api/v1/alarms", params={"after": "bm9uZQ"}), 422),
+        (client.post("/api/v1/incidents/I-7/commands", content=b"{", headers={"If-Match": "*"}), 422),
         (client.post("/api/v1/incidents/I-7/commands", json={"kind": "confirm", "actor": "x", "more": 1}), 422),
     ):
         assert answer.status_code == status, answer.text
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["status"] == status
+        assert client.get(answer.json()["type"]).json()["status"] == status
 
 
 def test_a_command_is_appended_and_answered(
@@ -64,11 +72,18 @@ def test_a_command_is_appended_and_answered(
 ) -> None:
     world.incident()
     watcher("", "by api")
-    answer = client.post("/api/v1/incidents/I-7/commands", json={"kind": "acknowledge", "actor": "bot"})
+    seen = client.get("/api/v1/incidents/I-7").headers["ETag"]
+    given = {"kind": "acknowledge", "actor": "bot"}
+    answer = client.post("/api/v1/incidents/I-7/commands", json=given, headers={"If-Match": seen})
     assert answer.status_code == 202
     assert answer.json()["state"] == "done"
     assert answer.json()["incident"]["acknowledged"] is True
     assert world.commands()[0]["via"] == "api"
+    assert f'"v{world.commands()[0]["expected"]}"' == seen, "the engine decides by the version that was seen"
+    (deed,) = client.get("/api/v1/audit", params={"incident": "I-7"}).json()["items"]
+    assert (deed["actor"], deed["action"], deed["how"]) == ("bot", "command.acknowledge", "local")
+    assert deed["address"] == "127.0.0.1"
+    assert client.get("/api/v1/audit/chain").json() == {"rows": 1, "head": f"1:{deed['hash']}", "fault": ""}
 
 
 def test_the_api_describes_itself(client: httpx.Client) -> None:

@@ -84,7 +84,11 @@ def test_shelve_reset_and_service_from_the_api_to_the_tables(database: str, tmp_
         put(database, "wl-1", [0.0] * 12, start_s=360)
         wait_for(lambda: query(database, "SELECT 1 FROM city.alarms WHERE state = 'latched'"))
         assert client.get("/alarms", params={"open": True}).json()["items"][0]["state"] == "latched"
-        close = client.post(f"/incidents/{incident}/commands", json={"kind": "close", "actor": "Li", "note": "done"})
+        close = client.post(
+            f"/incidents/{incident}/commands",
+            json={"kind": "close", "actor": "Li", "note": "done"},
+            headers={"If-Match": "*"},
+        )
         assert close.json()["state"] == "refused"
         assert alarm in close.json()["reason"]
         assert say(client, path, kind="reset", note="")[0] == "refused"
