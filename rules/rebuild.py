@@ -37,6 +37,7 @@ from rules.desk.plan import Chain
 from rules.engine import Engine
 from rules.glance import Glance
 from rules.inputs import BundleIn, CommandIn, CommandKind, ReadingsIn
+from rules.remember import remember_floods, remember_windows
 from rules.state import State
 from store import journal, register
 from store.connection import Connection
@@ -71,7 +72,9 @@ def rebuild(conn: Connection, bundle: BundleIn, follower: str) -> tuple[Engine, 
     _stand(state, book, alarms.values(), moved_us)
     _desk(conn, state, bundle, alarms)
     for shelf in map(_shelf, _dicts(conn, "shelves")):
-        (state.holds.out if shelf.hold is Hold.OUT_OF_SERVICE else state.holds.shelves)[shelf.target] = shelf
+        state.holds.kept(shelf.hold)[shelf.target] = shelf
+    remember_windows(conn, state)
+    remember_floods(conn, state, alarms, bundle.escalation.people)
     for alarm in alarms.values():
         state.holds.note(alarm)
     again = Engine(create, state)
@@ -205,9 +208,11 @@ def _stands(state: State, instance: Instance, alarm: Alarm, moved_us: int) -> Fo
 
 def _desk(conn: Connection, state: State, bundle: BundleIn, alarms: Mapping[str, Alarm]) -> None:
     incidents = state.incidents
+    of: dict[str, dict[str, Alarm]] = {}
+    for alarm in alarms.values():
+        of.setdefault(alarm.incident, {})[alarm.id] = alarm
     for row in _dicts(conn, "incidents"):
-        own = {alarm.id: alarm for alarm in alarms.values() if alarm.incident == row["incident"]}
-        incidents[row["incident"]] = _incident(row, bundle, own)
+        incidents[row["incident"]] = _incident(row, bundle, of.get(row["incident"], {}))
     for row in _dicts(conn, "due"):
         if row["incident"] in incidents:
             due = Due(row["round"], row["step"], row["repeat"], to_us(row["due_at"]))

@@ -23,7 +23,7 @@ SELECT sensor_id, (extract(epoch FROM time) * 1000000)::bigint, (extract(epoch F
 FROM lifeline.latest WHERE time <= %s
 
 -- name: alarms
--- Alarms that stand, are latched, or belong to an open incident: with the last evidence, when the level last moved, and
+-- Alarms that stand, are latched, belong to an open incident, or were told lately or in a flood that goes on: with the last evidence, when the level last moved, and
 -- whether the data of an alarm that stood were lost.
 SELECT a.alarm, a.rule, a.rule_version, a.scope, a.sensor, a.site, a.district, a.domain, a.title, a.raised_at, a.level,
        a.peak_level, a.late, a.condition, a.acknowledged, a.cleared_at, coalesce(a.incident, '') AS incident, a.hold,
@@ -44,6 +44,10 @@ LEFT JOIN LATERAL (
 ) lost ON true
 WHERE a.cleared_at IS NULL OR a.latched OR EXISTS (
     SELECT FROM lifeline.incidents i WHERE i.incident = a.incident AND i.closed_at IS NULL)
+   OR a.alarm IN (
+    SELECT alarm FROM lifeline.annunciations WHERE drill = ''
+       AND at >= least((SELECT max(at) FROM lifeline.annunciations) - interval '10 minutes',
+                       (SELECT min(since) FROM lifeline.floods WHERE ended_at IS NULL AND drill = '')))
 ORDER BY a.raised_at, a.alarm
 
 -- name: incidents
