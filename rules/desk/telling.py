@@ -126,10 +126,10 @@ class Telling:
         if flood is None or flow.ebbs_us() > stamp.now_us:
             return []
         effects = self._send(flood, None)
-        for told in flood.told.values():
-            effects.append(ending(self.city, self.escalation, flood, told, stamp.now_us))
+        over_us = max(flow.ebbs_us(), flood.started_us)
+        effects += [ending(self.city, self.escalation, flood, told, over_us) for told in flood.told.values()]
         flow.flood = None
-        return [*effects, flood.row(stamp.now_us)]
+        return [*effects, flood.row(over_us)]
 
     def _send(self, flood: Flood, by_us: int | None) -> list[Effect]:
         """The digests that are due (None: all), each with the flood's row."""
