@@ -112,10 +112,9 @@ class Escalating:
     def _skip(self, incident: Incident, step: ChainStep, due: Due, calling: Calling) -> str:
         if step.levels and incident.level not in step.levels:
             return f"not for {incident.level.word}"
-        if step.unless and incident.met(step.unless) and not calling.forced:
-            return f"already {step.unless}"
-        if due.repeat and step.until and incident.met(step.until):
-            return f"already {step.until}"
+        ends = step.until if due.repeat else step.unless
+        if ends and incident.met(ends) and not calling.forced:
+            return f"already {ends}"
         return _QUIET if due.repeat and self.is_dead(incident, calling.stamp) else ""
 
     def _again(self, incident: Incident, step: ChainStep, due: Due, stamp: Stamp) -> list[Effect]:

@@ -135,8 +135,13 @@ class Desk:
         tick = TickIn(*(T0_US + round(s * 1e6) for s in (at_s, heard_s, listening_s)))
         return self.step(tick, at_s) if self.engine.due(tick) else []
 
-    def command(self, kind: CommandKind, incident: str, at_s: float, note: str = "", actor: str = "Li") -> list[Effect]:
-        return self.step(CommandIn(f"c{self.seq}", incident, kind, actor, note, "test"), at_s)
+    def command(
+        self, kind: CommandKind, incident: str, at_s: float, note: str = "", actor: str = "Li", *,
+        person: str = "", expected: int | None = None,
+    ) -> list[Effect]:  # fmt: skip
+        """What somebody says about an incident."""
+        said = CommandIn(f"c{self.seq}", incident, kind, actor, note, "test", person=person, expected=expected)
+        return self.step(said, at_s)
 
     def hold(
         self, kind: HoldKind, target: str, at_s: float, note: str = "pump test", actor: str = "Li", *,
