@@ -35,7 +35,7 @@ def city_files(seed: int, crew_url: str) -> dict[str, str]:
     shipped = files("gateway") / "demo_city"
     escalation = (shipped / "escalation.yaml").read_text(encoding="utf-8")
     names = [f"rules/{rules}{ending}" for rules in _RULES for ending in (".yaml", ".test.yaml")]
-    names += [f"drills/{drill}.yaml" for drill in _DRILLS]
+    names += ["calendar.yaml", "rosters/gas-nights.ics", *(f"drills/{drill}.yaml" for drill in _DRILLS)]
     rules = {name: shipped.joinpath(name).read_text(encoding="utf-8") for name in names}
     return {
         "city.yaml": _city_yaml(town),

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from city.errors import FaultyInput
+from city.example import example_files
+from gateway.cityfolder import city_files as city_files_of_the_demo
 from rules.check import load_files
 from rules.desk.escalationlint import WARNINGS, lint_escalation
 from tests.rules.small_city import FILES, T0_US, city_files
@@ -69,3 +71,16 @@ def test_a_gap_is_told_a_fortnight_before_and_not_earlier() -> None:
     assert "nobody of day can be told on Thu 2026-10-01 08:00 to 08:00 or later" in told[0]
     told = [one for one in warnings(files, begins_us - 3 * day_us) if "roster-gap" in one]
     assert "on Thu 2026-10-01 08:00 to 20:00 (Asia/Shanghai), try a shift for it, or gaps: meant" in told[0]
+
+
+@pytest.mark.parametrize(
+    "files", [example_files(), city_files_of_the_demo(1, "http://127.0.0.1:9")], ids=["example", "demo"]
+)
+def test_what_is_shipped_has_nothing_to_warn_of_at_any_time_of_the_year(files: dict[str, str]) -> None:
+    checked = load_files(files)
+    for week in range(60):
+        now_us = T0_US + week * 7 * 86_400_000_000
+        assert [str(one) for one in lint_escalation(files, checked.escalation, checked.book, now_us)] == []
+    assert checked.escalation.platform
+    assert checked.escalation.desks
+    assert all(clocks.acknowledge_us for clocks in checked.escalation.clocks.values())
