@@ -27,7 +27,7 @@ from rules.effects import (
     ShelfEnded,
     ShelfSet,
 )
-from rules.inputs import BundleIn, CommandIn, ExerciseIn, HoldKind, TickIn
+from rules.inputs import BundleIn, CommandIn, ExerciseIn, HoldKind, Input, TickIn
 from rules.narrow import narrow_book
 from rules.state import State
 
@@ -82,6 +82,22 @@ class Drills:
             return []
         drill = self._state.drills[drill.id] = drill.heard(entry.received_us)
         return self._out(self._engines[drill.id].step(seq, entry.readings, now_us), drill, now_us)
+
+    def again(self, entry: Input, seq: int, now_us: int) -> None:
+        """Step through a row that was decided on before, for what is remembered of it."""
+        match entry:
+            case BundleIn():
+                self.rebook(entry, seq, now_us)
+            case TickIn():
+                self.tick(entry, seq, now_us)
+            case DrillSaid():
+                self.said(entry, seq, Stamp(now_us, str))
+            case ExerciseIn():
+                self.exercise(entry, seq, now_us)
+            case CommandIn() if (drill := self.owner(entry)) is not None:
+                self.command(drill, entry, seq, now_us)
+            case _:
+                return
 
     def owner(self, command: CommandIn) -> Drill | None:
         """The drill that a command is about; of holds only a reset can be."""

@@ -37,6 +37,7 @@ from rules.desk.plan import Chain
 from rules.engine import Engine
 from rules.glance import Glance
 from rules.inputs import BundleIn, CommandIn, CommandKind, ReadingsIn
+from rules.rebuilddrills import remember_drills
 from rules.remember import remember_floods, remember_windows
 from rules.state import State
 from store import journal, register
@@ -77,6 +78,7 @@ def rebuild(conn: Connection, bundle: BundleIn, follower: str) -> tuple[Engine, 
     remember_floods(conn, state, alarms, bundle.escalation.people)
     for alarm in alarms.values():
         state.holds.note(alarm)
+    remember_drills(conn, state, seq)
     again = Engine(create, state)
     again.use(bundle)
     return again, seq

@@ -119,6 +119,13 @@ def given(conn: Connection, span: Range) -> Iterator[Given]:
             taken_us = max(taken_us or 0, int(ends_us[-1]))
 
 
+def besides(conn: Connection, after: int, last: int) -> Iterator[Heard]:
+    """Rows after number `after` up to `last` that are not readings, in their order."""
+    with conn.cursor(name="hearing_besides") as cursor:
+        for seq, kind, recorded_at, payload in cursor.execute(_SQL["besides"], {"after": after, "last": last}):
+            yield Heard(seq, kind, to_us(recorded_at), 0, 0, 0, 0, 0, payload)
+
+
 def forget(conn: Connection, before: datetime, portion: int = 10_000) -> int:
     """Drop up to `portion` rows of a time from which no readings are kept either; how many went."""
     conn.execute(_SQL["forget_deafness"], {"before": before})

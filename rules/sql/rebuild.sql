@@ -42,12 +42,12 @@ LEFT JOIN LATERAL (
     SELECT kind = 'lost_after' AS is_lost FROM lifeline.alarm_events e
     WHERE e.alarm = a.alarm AND kind IN ('lost_after', 'data_back') ORDER BY recorded_at DESC, time DESC LIMIT 1
 ) lost ON true
-WHERE a.cleared_at IS NULL OR a.latched OR EXISTS (
+WHERE a.drill = '' AND (a.cleared_at IS NULL OR a.latched OR EXISTS (
     SELECT FROM lifeline.incidents i WHERE i.incident = a.incident AND i.closed_at IS NULL)
    OR a.alarm IN (
     SELECT alarm FROM lifeline.annunciations WHERE drill = ''
        AND at >= least((SELECT max(at) FROM lifeline.annunciations) - interval '10 minutes',
-                       (SELECT min(since) FROM lifeline.floods WHERE ended_at IS NULL AND drill = '')))
+                       (SELECT min(since) FROM lifeline.floods WHERE ended_at IS NULL AND drill = ''))))
 ORDER BY a.raised_at, a.alarm
 
 -- name: incidents
@@ -65,8 +65,8 @@ LEFT JOIN LATERAL (
     WHERE n.incident = i.incident AND kind IN ('raise', 'repeat', 'clear')
     ORDER BY created_at DESC, (kind = 'clear') DESC LIMIT 1
 ) told ON true
-WHERE i.closed_at IS NULL
-   OR EXISTS (SELECT FROM lifeline.alarms a WHERE a.incident = i.incident AND a.cleared_at IS NULL)
+WHERE NOT i.drill AND (i.closed_at IS NULL
+   OR EXISTS (SELECT FROM lifeline.alarms a WHERE a.incident = i.incident AND a.cleared_at IS NULL))
 ORDER BY i.opened_at, i.incident
 
 -- name: due
@@ -98,3 +98,7 @@ SELECT shelf, hold, target, level, since, until, one_shot, by, reason, via FROM 
 -- The city folder that was in force at a follower's checkpoint.
 SELECT convert_from(payload, 'UTF8')::jsonb ->> 'bundle' FROM lifeline.hearing
 WHERE kind = 'bundle' AND seq <= (SELECT seq FROM lifeline.followers WHERE follower = %s) ORDER BY seq DESC LIMIT 1
+
+-- name: first_drill
+-- The row that began the first of the drills that run.
+SELECT min(seq) FROM lifeline.drills WHERE state = 'running' AND seq <= %s

@@ -13,6 +13,11 @@ WHERE newest >= %(from)s AND oldest < %(to)s
 SELECT seq, kind, recorded_at, rows, first_at, last_at, oldest, newest, payload FROM lifeline.hearing
 WHERE seq > %(after)s AND seq <= %(last)s ORDER BY seq LIMIT %(limit)s
 
+-- name: besides
+-- What was heard besides readings, in journal order.
+SELECT seq, kind, recorded_at, payload FROM lifeline.hearing
+WHERE seq > %(after)s AND seq <= %(last)s AND kind <> 'readings' ORDER BY seq
+
 -- name: arrived
 -- Readings by arrival. The bounds on event time let whole partitions be left out.
 COPY (
