@@ -202,7 +202,7 @@ def _by() -> Deed:
 
 
 def _password(name: str, file: Path | None) -> str:
-    """The new password: from a file, from standard input, or typed twice; never from the command line, which all can see."""
+    """The new password: from a file, from standard input, or typed twice; never from the command line."""
     from city.errors import InputError
     from lifeline.http import passwords
 

@@ -45,7 +45,7 @@ def verify(anchor: Anchors = None, data: Data = None, database_url: DatabaseUrl 
 
 @app.command("head")
 def head(data: Data = None, database_url: DatabaseUrl = None) -> None:
-    """Say where the log ends, as seq:hash; kept elsewhere, `verify --anchor` tells by it whether the log was cut off."""
+    """Say where the log ends, as seq:hash; kept elsewhere, `verify --anchor` tells if the log was cut off."""
     from store import audit
 
     with _database(data, database_url) as conn:

@@ -143,8 +143,9 @@ class Guard:
         headers = request.headers
         browser = "sec-fetch-site" in headers or "origin" in headers
         due = known.who.how == "session" or (known.who.how == "local" and browser)
-        request.state.csrf_due = due
-        if request.method in READING or not due or not request.url.path.startswith("/api/"):
+        programs = request.url.path.startswith("/api/")
+        request.state.csrf_due = due and not programs  # of a form it is looked for when the form was read
+        if request.method in READING or not due or not programs:
             return None
         if hmac.compare_digest(headers.get("x-csrf-token", "").encode(), known.csrf.encode()):
             return None
