@@ -103,8 +103,8 @@ def columns(
     return Markup("".join([*parts, "</svg>"]))  # noqa: S704 - every text in it went through escape()
 
 
-def shares(rows: Iterable[tuple[str, float, float]], label: str) -> Markup:
-    """Rows of (name, share, target), both 0 to 1: a bar each, with a line at its target."""
+def shares(rows: Iterable[tuple[str, float, float | None]], label: str) -> Markup:
+    """Rows of (name, share, target), both 0 to 1: a bar each, with a line at its target if it has one."""
     listed = list(rows)
     height = ROW * len(listed) + 4
     parts = [f'<svg class="chart" viewBox="0 0 480 {height}" role="img" aria-label="{escape(label)}">']
@@ -114,9 +114,11 @@ def shares(rows: Iterable[tuple[str, float, float]], label: str) -> Markup:
             f'<text x="{LEFT - 8}" y="{y + 15}" text-anchor="end">{escape(_cut(name, 16))}</text>'
             f'<rect class="rail" x="{LEFT}" y="{y + 4}" width="{length}" height="{ROW - 8}"/>'
             f'<rect class="bar" x="{LEFT}" y="{y + 4}" width="{length * min(1.0, share):.1f}" height="{ROW - 8}"/>'
-            f'<line class="limit" x1="{LEFT + length * target:.1f}" x2="{LEFT + length * target:.1f}" y1="{y + 1}" '
-            f'y2="{y + ROW - 1}"/><text x="{LEFT + length + 6}" y="{y + 15}">{share:.0%}</text>'
+            f'<text x="{LEFT + length + 6}" y="{y + 15}">{share:.0%}</text>'
         )
+        if target is not None:
+            x = f"{LEFT + length * target:.1f}"
+            parts.append(f'<line class="limit" x1="{x}" x2="{x}" y1="{y + 1}" y2="{y + ROW - 1}"/>')
     return Markup("".join([*parts, "</svg>"]))  # noqa: S704 - every text in it went through escape()
 
 

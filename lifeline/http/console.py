@@ -42,7 +42,7 @@ class InForce:
                 name = bundle.current_hash(conn) or ""
                 if name == self._read[0]:
                     return self._read[1]
-                files = bundle.get(conn, name)
+                files = bundle.get(conn, name) or {}
             try:
                 self._read = (name, load_files(files))
             except FaultyInput:
@@ -59,9 +59,11 @@ class Console:
     clock: Clock
     in_force: InForce = field(default_factory=InForce)
 
-    def page(self, request: Request, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
-        """An HTML answer; `live` names what makes the page fetch itself again."""
-        return self.look.page(request, template, self.data.home(), status=status, **values)
+    def page(
+        self, request: Request, template: str, values: Mapping[str, Any], *, live: str = "", status: int = 200
+    ) -> HTMLResponse:
+        """An HTML answer; `live` names what makes the page fetch itself again (see `lifeline.http.live`)."""
+        return self.look.page(request, template, self.data.home(), status=status, live=live, **values)
 
     def escalation(self) -> Escalation:
         """People, rosters and chains in force; empty ones when there is none."""
@@ -73,7 +75,9 @@ class Console:
         asks = who.current.get()
         if asks is None or not asks.may(who.Role.OPERATOR):
             return {}
-        with self.data.connections.connection(timeout=WAIT_S) as conn:  # the log has no districts: not read for somebody
+        with self.data.connections.connection(
+            timeout=WAIT_S
+        ) as conn:  # the log has no districts: not read for somebody
             return dict(conn.execute(_SQL["origins"], {"incident": incident}).fetchall())
 
     def said(self, request: Request, actor: str, note: str) -> commands.Said:
@@ -88,7 +92,7 @@ class Console:
 
 
 def speaks(request: Request) -> who.Who | None:
-    """The account that signs what is said; None when people give their name (this machine, before there are accounts)."""
+    """The account that signs what is said; None when people give their name (before there are accounts)."""
     current = who.current.get()
     return None if current is None or current.how == "local" else current
 

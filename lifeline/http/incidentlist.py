@@ -60,7 +60,7 @@ def router(console: Console) -> APIRouter:
             "stale_total": stale[0]["total"] if stale else 0,
             "closed": [] if state != "open" else _lately_closed(data),
         }
-        return console.page(request, "operations.html", live="incidents notices", **values)
+        return console.page(request, "operations.html", values, live="incidents notices")
 
     return routes
 

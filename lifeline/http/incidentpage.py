@@ -68,7 +68,7 @@ def _page(
     console: Console, request: Request, incident: str, *, seq: int | None = None, kind: CommandKind | None = None,
     typed: dict[str, str] | None = None, since: datetime | None = None, no_note: bool = False,
 ) -> Response:  # fmt: skip
-    """The page; `typed` and `kind` when a form was not taken: what was written in it stays, and what changed is told."""
+    """The page; `typed` and `kind` when a form was not taken: its words stay, and what changed is told."""
     data, home, language = console.data, console.data.home(), language_for(request)
     found = data.row("incident", incident=incident)
     if found is None:
@@ -89,14 +89,14 @@ def _page(
         "no_note": no_note,
         "changed": [e for e in story["story"] if since is not None and e.at >= since] if stale else [],
         "conflict": stale,
-        "typed": typed or {},
+        "typed": {"note": "", **(typed or {})},
         "mark_value": commands.nonce(),
         "signed": speaks(request),
         "actor": (typed or {}).get("actor") or given_name(request),
         "longest_note": commands.LONGEST_NOTE,
     }
     status = 409 if stale else 422 if no_note else 200
-    return console.page(request, "incident.html", status=status, live="incidents notices holds", **values)
+    return console.page(request, "incident.html", values, status=status, live="incidents notices holds")
 
 
 def _fitting(found: Row) -> list[tuple[str, bool]]:
@@ -168,5 +168,3 @@ def _site_spot(row: Row, found: Row, language: str) -> sitemap.Spot:
     name = str((row["name_zh"] if language == "zh" else None) or row["name"])
     level = found["level"] if own and not found["closed_at"] else "none"
     return sitemap.Spot("own" if own else "site", name, Place(row["lon"], row["lat"]), level)
-
-

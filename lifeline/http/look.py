@@ -24,7 +24,7 @@ from lifeline.templating import MARKS, environment
 from rules.notify.display import at, number, say_test, span
 from rules.notify.zone import Home
 
-TOPICS = ("page", "console", "accounts")  # catalogue files a page's words are looked up in
+TOPICS = ("page", "console", "figures", "accounts")  # catalogue files a page's words are looked up in
 THEMES = ("light", "dark", "auto")
 STATIC: Mapping[str, str] = {
     "lifeline.css": "text/css",
@@ -59,7 +59,7 @@ def _domain(name: str, language: str) -> str:
 
 
 def language_for(request: Request, preferred: str = "") -> str:
-    """`?lang=`, or what was chosen before, or `preferred` (a notice's own), or the browser's best; English in the end."""
+    """`?lang=`, what was chosen before, `preferred` (a notice's own), or the browser's best; English in the end."""
     for asked in (request.query_params.get("lang", ""), request.cookies.get("lang", "")):
         if asked in languages:
             return asked

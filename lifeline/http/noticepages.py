@@ -35,11 +35,11 @@ def router(console: Console) -> APIRouter:
             "counts": {(row["channel"], row["state"]): row["n"] for row in counts},
             "oldest": min((row["oldest"] for row in counts if row["oldest"]), default=None),
         }
-        return console.page(request, "notices.html", live="notices", **values)
+        return console.page(request, "notices.html", values, live="notices")
 
     @routes.get("/floods")
     def floods(request: Request) -> Response:
-        return console.page(request, "floods.html", live="incidents", floods=data.rows("floods", limit=FLOODS))
+        return console.page(request, "floods.html", {"floods": data.rows("floods", limit=FLOODS)}, live="incidents")
 
     @routes.get("/floods/{flood}")
     def flood(request: Request, flood: str) -> Response:
@@ -47,11 +47,11 @@ def router(console: Console) -> APIRouter:
         if found is None:
             raise HTTPException(404, "no such flood")
         alarms = data.rows("flood_alarms", flood=flood, limit=REPLAYED)
-        return console.page(request, "flood.html", live="incidents", flood=found, alarms=alarms)
+        return console.page(request, "flood.html", {"flood": found, "alarms": alarms}, live="incidents")
 
     @routes.get("/health")
     def health(request: Request) -> Response:
         values = {"rows": data.rows("health"), **city(data)}
-        return console.page(request, "health.html", live="incidents", **values)
+        return console.page(request, "health.html", values, live="incidents")
 
     return routes

@@ -69,7 +69,7 @@ def router(console: Console) -> APIRouter:
             "from_us": from_us,
             "steps_s": lambda step: step.after_us / 1e6,
         }
-        return console.page(request, "rosters.html", live="", **values)
+        return console.page(request, "rosters.html", values)
 
     return routes
 
@@ -117,5 +117,3 @@ def chart(
 
 def _stretch(name: str, start: datetime, end: datetime, zone: ZoneInfo, *, gap: bool = False) -> bars.Stretch:
     return bars.Stretch(start, end, f"{name}: {at(start, zone, seconds=False)} – {at(end, zone, seconds=False)}", gap)
-
-

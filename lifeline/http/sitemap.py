@@ -21,6 +21,7 @@ MARGIN = 34
 METRES_PER_DEGREE = 111_195.0  # of latitude, on the mean sphere
 NEAREST, FARTHEST_M = 250.0, 5000.0
 _LABEL = 12  # height of a label
+_REACH = {"own": 11, "site": 5, "sensor": 0}  # labels keep off these
 _SCALES = (10, 20, 50, 100, 200, 500, 1000, 2000)
 
 
@@ -84,13 +85,13 @@ class Window:
 
 
 def draw(window: Window, spots: Sequence[Spot], label: str, language: str) -> Markup:
-    """The map of `spots`; where labels would cover each other, the first ones win, the others show theirs when pointed at."""
+    """The map of `spots`; where labels would cover each other the gravest win; the others are told when pointed at."""
     inside = [(spot, *window.xy(spot.place)) for spot in spots]
     inside = [(spot, x, y) for spot, x, y in inside if 8 <= x <= WIDTH - 8 and 8 <= y <= HEIGHT - 8]
     order = {"sensor": 0, "site": 1, "own": 2}
     drawn = sorted(inside, key=lambda item: (order[item[0].kind], item[0].level != "none"))
     taken: list[tuple[float, float, float, float]] = [(0, HEIGHT - 40, 200, HEIGHT), (WIDTH - 40, 0, WIDTH, 50)]
-    taken += [(x - 8, y - 8, x + 8, y + 8) for spot, x, y in inside if spot.kind != "sensor"]
+    taken += [(x - r, y - r, x + r, y + r) for spot, x, y in inside if (r := _REACH[spot.kind])]
     parts = [
         f'<svg class="map" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">',
         f"<title>{escape(label)}</title>",
@@ -131,10 +132,10 @@ def _name(spot: Spot, x: float, y: float, taken: list[tuple[float, float, float,
     width = sum(12.5 if ord(letter) > 0x2E80 else 6.8 for letter in text)
     for left, top in ((x + 12, y - 6), (x - 12 - width, y - 6), (x - width / 2, y + 12), (x - width / 2, y - 24)):
         box = (left, top, left + width, top + _LABEL)
-        fits = 2 <= left and left + width <= WIDTH - 2 and 2 <= top and top + _LABEL <= HEIGHT - 2
+        fits = 2 <= left <= WIDTH - 2 - width and 2 <= top <= HEIGHT - 2 - _LABEL
         if fits and not any(_meet(box, other) for other in taken):
             taken.append(box)
-            return f'<text class="name {spot.kind}" x="{left:.1f}" y="{top + 10:.1f}">{escape(text)}</text>'
+            return f'<text class="tag {spot.kind}" x="{left:.1f}" y="{top + 10:.1f}">{escape(text)}</text>'
     return ""
 
 

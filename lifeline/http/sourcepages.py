@@ -42,15 +42,15 @@ def router(console: Console) -> APIRouter:
             "district_options": named(data.rows("districts"), "district", language_for(request)),
             "domains": [row["domain"] for row in data.rows("domains")],
         }
-        return console.page(request, "sensors.html", live="incidents", **values)
+        return console.page(request, "sensors.html", values, live="incidents")
 
     @routes.get("/sensors/{sensor}")
     def sensor(request: Request, sensor: str, hours: Annotated[float, Query(gt=0, le=24 * 31)] = 24.0) -> Response:
-        return console.page(request, "sensor.html", live="incidents", **_sensor(console, request, sensor, hours))
+        return console.page(request, "sensor.html", _sensor(console, request, sensor, hours), live="incidents")
 
     @routes.get("/gateways")
     def gateways(request: Request) -> Response:
-        return console.page(request, "gateways.html", live="incidents", gateways=data.rows("gateways"))
+        return console.page(request, "gateways.html", {"gateways": data.rows("gateways")}, live="incidents")
 
     @routes.get("/gateways/{gateway}")
     def gateway(request: Request, gateway: str) -> Response:
@@ -64,7 +64,7 @@ def router(console: Console) -> APIRouter:
             "alarms": data.rows("gateway_alarms", gateway=gateway, limit=30),
             "rejections": data.rows("gateway_rejections", gateway=gateway, limit=20),
         }
-        return console.page(request, "gateway.html", live="incidents", **values)
+        return console.page(request, "gateway.html", values, live="incidents")
 
     @routes.get("/rejections")
     def rejections(
@@ -82,7 +82,7 @@ def router(console: Console) -> APIRouter:
             "older": rows[REJECTIONS - 1]["rejection"] if len(rows) > REJECTIONS else None,
             "chosen": chosen,
         }
-        return console.page(request, "rejections.html", **values)
+        return console.page(request, "rejections.html", values)
 
     return routes
 

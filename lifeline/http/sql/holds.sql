@@ -17,3 +17,7 @@ ORDER BY e.time DESC LIMIT 50
 -- One alarm as the shelf form shows it.
 SELECT alarm, rule, scope, sensor, site, level, peak_level, title, title_zh, cleared_at, incident, hold FROM city.alarms
 WHERE alarm = %(alarm)s
+
+-- name: maintenance
+-- Maintenance that runs or comes next.
+SELECT * FROM city.maintenance ORDER BY running DESC, starts_at, "window" LIMIT %(limit)s

@@ -11,7 +11,7 @@ found AS (
            row_number() OVER (ORDER BY (i.closed_at IS NOT NULL),
                CASE WHEN i.closed_at IS NULL
                     THEN array_position(ARRAY['red', 'orange', 'yellow', 'blue', 'none'], i.level) END,
-               CASE WHEN i.closed_at IS NULL THEN i.acknowledged END,
+               i.drill, CASE WHEN i.closed_at IS NULL THEN i.acknowledged END,
                CASE WHEN i.closed_at IS NULL THEN NOT coalesce(c.missed, false) END,
                CASE WHEN i.closed_at IS NULL THEN c.due_at END NULLS LAST,
                CASE WHEN i.closed_at IS NULL THEN i.opened_at END, i.opened_at DESC, i.incident) AS place

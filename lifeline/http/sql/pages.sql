@@ -4,12 +4,12 @@ SELECT city.now() AS now, (SELECT max(received_at) FROM lifeline.latest) AS newe
        (SELECT count(*) FROM city.sensors) AS sensors, (SELECT count(*) FROM city.gateways) AS gateways
 
 -- name: standing
--- Standing alarms and open incidents of each level.
+-- Standing alarms and open incidents of each level; exercises apart.
 SELECT w.level, w.rank,
-       (SELECT count(*) FROM city.alarms a WHERE a.cleared_at IS NULL AND a.level = w.level) AS alarms,
-       (SELECT count(*) FROM city.incidents i WHERE i.closed_at IS NULL AND i.level = w.level) AS incidents,
-       (SELECT count(*) FROM city.incidents i WHERE i.closed_at IS NULL AND i.level = w.level AND NOT i.acknowledged)
-           AS waiting
+       (SELECT count(*) FROM city.alarms a WHERE a.cleared_at IS NULL AND a.level = w.level AND a.drill = '') AS alarms,
+       (SELECT count(*) FROM city.incidents i WHERE i.closed_at IS NULL AND i.level = w.level AND NOT i.drill) AS incidents,
+       (SELECT count(*) FROM city.incidents i
+        WHERE i.closed_at IS NULL AND i.level = w.level AND NOT i.drill AND NOT i.acknowledged) AS waiting
 FROM (VALUES ('red', 4), ('orange', 3), ('yellow', 2), ('blue', 1), ('none', 0)) AS w (level, rank) ORDER BY w.rank DESC
 
 -- name: incidents
