@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 import httpx
 import psycopg
+from psycopg import conninfo
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from city.clock import Clock, SystemClock, stopwatch_s, to_us
@@ -84,7 +85,7 @@ def run_notifier(settings: NotifierSettings, stop: threading.Event) -> None:
     """
     links.check_secret(settings.secret)
     with (
-        pool(settings.database_url, CONNECTIONS, application_name="lifeline notifier") as connections,
+        pool(_hasty(settings.database_url), CONNECTIONS, application_name="lifeline notifier") as connections,
         web_client(settings.workers, settings.timeout_s) as http,
         Gallery(connections) as gallery,
     ):
@@ -97,6 +98,18 @@ def run_notifier(settings: NotifierSettings, stop: threading.Event) -> None:
         finally:
             stop.set()
             beating.join()
+
+
+def _hasty(dsn: str) -> str:
+    """The database, where no commit waits for the disk.
+
+    What it forgets when its machine dies is done again when the lease ends: a notice may come twice, with one key.
+    """
+    try:
+        options = conninfo.conninfo_to_dict(dsn).get("options") or ""
+    except psycopg.ProgrammingError:
+        return dsn  # whoever connects says what is wrong with it
+    return conninfo.make_conninfo(dsn, options=f"{options} -c synchronous_commit=off".strip())
 
 
 class Notifier:
@@ -114,7 +127,8 @@ class Notifier:
         self._wall = SystemClock()
         self._tools = Tools(http, self._wall, settings.environ, settings.timeout_s)
         self._gallery = gallery
-        self._finder, self._home = HomeFinder(), Home()
+        self._finder = HomeFinder()
+        self._home: Home | None = None
         self._watch = ChannelWatch(settings.clock)
         self._lock = threading.Lock()
         self._lanes = Lanes(settings.workers)
@@ -130,12 +144,15 @@ class Notifier:
 
     def run(self, stop: threading.Event) -> None:
         """Claim and deliver until told to stop."""
-        beat_at = health_at = stopwatch_s()
+        look_at = beat_at = health_at = stopwatch_s()
         with ThreadPoolExecutor(self.settings.workers, thread_name_prefix="notify") as workers:
             while not stop.is_set():
                 self._wake.clear()
                 try:
                     self.poll(workers)
+                    if stopwatch_s() >= look_at:
+                        self._look()
+                        look_at = stopwatch_s() + POLL_S
                     if stopwatch_s() >= beat_at:
                         self._beat()
                         beat_at = stopwatch_s() + BEAT_S
@@ -153,9 +170,8 @@ class Notifier:
             _log.warning("database_lost %s", error, extra={"action": "database_lost"})
 
     def poll(self, workers: ThreadPoolExecutor) -> None:
-        """Start a worker for every due notice there is room for, and a fallback beside every slow red."""
+        """Start a worker for every due notice there is room for."""
         with self._connections.connection() as conn:
-            self._look(conn)
             while (room := self._room()) is not None:
                 row = outbox.claim(conn, room, self.settings.clock.now(), self._wall.now())
                 if row is None:
@@ -163,16 +179,17 @@ class Notifier:
                 with self._lock:
                     self._lanes.enter(_place(row))
                 workers.submit(self._work, row)
+
+    def _look(self) -> None:
+        """Start a fallback beside every slow red, tell of channels that fail, follow the bundle in force."""
+        with self._connections.connection() as conn:
             for notice in outbox.help_slow_reds(conn, self.settings.clock.now(), self._began):
                 _log.warning("slow_red notice=%s", notice, extra={"action": "slow_red"})
+            if not self._remembers:
+                self._watch.remember(conn)
+                self._remembers = True
             self._watch.tell(conn)
-
-    def _look(self, conn: Connection) -> None:
-        """Follow the bundle in force."""
-        if not self._remembers:
-            self._watch.remember(conn)
-            self._remembers = True
-        home = self._finder.home(conn)
+            home = self._finder.home(conn)
         if home is not self._home:
             self._home = home
             self._watch.forget(home.channels)
@@ -196,17 +213,17 @@ class Notifier:
 
     def _deliver(self, row: Notice) -> Answer | None:
         """Send it and record the answer; None when there was nothing left to say."""
-        with self._connections.connection() as conn:
-            if outbox.over(conn, row):
+        if outbox.over(row):
+            with self._connections.connection() as conn:
                 outbox.supersede(conn, row, "people were done with the incident before this could be delivered")
-                return None
+            return None
         answer = self._send(row)
         self._watch.note(row.channel, answer)
         self._record(row, answer)
         return answer
 
     def _send(self, row: Notice) -> Answer:
-        zone = self._home.zone
+        zone = self._home.zone if self._home else Home().zone
         shown = row.settings.get("type") in channels.WITH_PICTURE and not row.drill  # nothing of an exercise is stored
         picture = self._gallery.picture(row, zone) if shown else b""
         letter = render(row, self.links(row), zone, picture)

@@ -25,7 +25,8 @@ _sql = statements("outbox", package="rules.notify")
 class Notice:
     """A claimed row. `content` is as the engine wrote it, plus `raised` (facts of the raise a clear speaks for).
 
-    `incident` is empty for what belongs to none; `endpoint` is the channel and, for webhooks, who answers there.
+    `incident` is empty for what belongs to none; `endpoint` is the channel and, for webhooks, who answers there;
+    `stage` is the incident's at that time.
     """
 
     notice: str
@@ -43,6 +44,7 @@ class Notice:
     attempts: int
     late: bool
     drill: bool
+    stage: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "level", Level(self.level))
@@ -66,9 +68,8 @@ def claim(conn: Connection, room: Room, now: datetime, wall: datetime) -> Notice
     """
     lease_until = wall + timedelta(seconds=LEASE_S)
     given = {**asdict(room), **_PAIRS, "now": now, "wall": wall, "lease_until": lease_until}
-    with conn.transaction():
-        row = conn.cursor(row_factory=class_row(Notice)).execute(_sql["claim"], given).fetchone()
-        return _with_older(conn, row) if row else None
+    row = conn.cursor(row_factory=class_row(Notice)).execute(_sql["claim"], given).fetchone()
+    return _with_raise(conn, row) if row and row.kind == "clear" and "raised" not in row.content else row
 
 
 _PAIRS = {
@@ -77,29 +78,20 @@ _PAIRS = {
 }
 
 
-def _with_older(conn: Connection, row: Notice) -> Notice:
-    given = {
-        "notice": row.notice,
-        "incident": row.incident,
-        "target": row.target,
-        "channel": row.channel,
-        "created_at": row.created_at,
-        "kinds": list(REPLACES.get(row.kind, ())),
-    }
-    older = conn.execute(_sql["replace_older"], given).fetchall() if row.kind in REPLACES and row.incident else []
-    raised = [content.get("facts") for kind, _, content in sorted(older, key=lambda it: it[1]) if kind in FIRST]
-    if row.kind != "clear" or not raised:
+def _with_raise(conn: Connection, row: Notice) -> Notice:
+    """A clear with the facts of the raise it speaks for; kept, so that every attempt says the same."""
+    place = {"incident": row.incident, "target": row.target, "channel": row.channel}
+    given = {**place, "notice": row.notice, "first": list(FIRST)}
+    raised = conn.execute(_sql["raised"], given).fetchone()
+    if raised is None:
         return row
-    conn.execute(_sql["keep_raised"], {"notice": row.notice, "raised": Jsonb(raised[-1] or {})})
-    return replace(row, content={**row.content, "raised": raised[-1] or {}})
+    conn.execute(_sql["keep_raised"], {"notice": row.notice, "raised": Jsonb(raised[0] or {})})
+    return replace(row, content={**row.content, "raised": raised[0] or {}})
 
 
-def over(conn: Connection, row: Notice) -> bool:
+def over(row: Notice) -> bool:
     """Whether people have closed the incident or found it false, so that nothing is left to ask of anyone."""
-    if row.kind not in ASKS or not row.incident:
-        return False
-    found = conn.execute(_sql["over"], {"incident": row.incident, "stages": list(OVER)}).fetchone()
-    return bool(found and found[0])
+    return row.kind in ASKS and row.stage in OVER
 
 
 def delivered(conn: Connection, notice: str, at: datetime, how: Literal["receipt", "opened"]) -> bool:
@@ -136,10 +128,10 @@ def finish(conn: Connection, row: Notice, then: Next, now: datetime) -> str | No
     Returns the channel that takes over, if one does.
     """
     given = {"notice": row.notice, "attempts": row.attempts, "answer": then.answer[:500], "now": now}
+    if then.state == "sent":
+        conn.execute(_sql["sent"], given)
+        return None
     with conn.transaction():
-        if then.state == "sent":
-            conn.execute(_sql["sent"], given)
-            return None
         conn.execute(_sql["put_back"], {**given, "state": then.state, "next_try_at": then.next_try_at})
         return hand_on(conn, row.notice, now) if then.hand_on else None
 

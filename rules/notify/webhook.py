@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -40,6 +40,7 @@ from rules.notify.letter import (
 from rules.notify.weblines import web_client
 
 SIGNATURE = "Lifeline-Signature"
+_SHORT_BODY = 64 * 1024
 
 
 def send(letter: Letter, settings: Mapping[str, object], tools: Tools) -> Answer:
@@ -71,13 +72,23 @@ def _post(http: httpx.Client, url: str, letter: Letter, key: str, tools: Tools) 
         with http.stream(
             "POST", url, content=letter.body, headers=headers, timeout=tools.timeout_s, follow_redirects=False
         ) as response:
-            return judge(response.status_code, response.headers, tools.wall.now())
+            answer = judge(response.status_code, response.headers, tools.wall.now())
+            _hear_out(response)
+            return answer
     except httpx.InvalidURL as error:
         return GiveUp(f"webhook address {url!r}: {error}")
     except httpx.HTTPError as error:
         if why := distrusted(error):
             return GiveUp(f"{httpx.URL(url).host}: {why}")
         return Retry(f"{type(error).__name__}: {error}".rstrip(": "))
+
+
+def _hear_out(response: httpx.Response) -> None:
+    """Take a short body, so that the connection can serve again."""
+    length = response.headers.get("content-length", "0" if response.status_code == 204 else "")
+    if length.isdecimal() and int(length) <= _SHORT_BODY:
+        with suppress(httpx.HTTPError):
+            response.read()
 
 
 def signature(key: bytes, unix_s: int, body: bytes) -> str:

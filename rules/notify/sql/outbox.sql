@@ -1,7 +1,9 @@
 -- name: claim
 -- Take the most urgent due notice that there is room for, the oldest first. It waits for a later one that will speak for
 -- both; nobody overtakes a sibling that is on its way. next_try_at is city time while queued, and while sending the end
--- of the lease by the real clock: a worker's patience does not shrink in a city on a faster clock.
+-- of the lease by the real clock: a worker's patience does not shrink in a city on a faster clock. Older undelivered
+-- notices that it speaks for go out no more.
+WITH taken AS (
 UPDATE lifeline.notices SET state = 'sending', attempts = attempts + 1, next_try_at = %(lease_until)s
 WHERE notice = (
     SELECT c.notice FROM lifeline.notices c
@@ -19,19 +21,23 @@ WHERE notice = (
                     AND (o.kind, c.kind) IN (SELECT * FROM unnest(%(newer)s::text[], %(older)s::text[]))))
     ORDER BY c.level DESC, c.created_at, c.notice
     FOR UPDATE SKIP LOCKED LIMIT 1)
-RETURNING notice, coalesce(incident, '') AS incident, kind, round, step, target, via, channel, endpoint, level, content,
-          created_at, attempts, late, drill
+RETURNING *), spoken_for AS (
+    UPDATE lifeline.notices o SET state = 'superseded', answer = 'one message with notice ' || t.notice
+    FROM taken t
+    WHERE o.incident = t.incident AND o.target = t.target AND o.channel = t.channel AND o.notice <> t.notice
+      AND o.state = 'queued' AND o.created_at <= t.created_at
+      AND (t.kind, o.kind) IN (SELECT * FROM unnest(%(newer)s::text[], %(older)s::text[])))
+SELECT notice, coalesce(incident, '') AS incident, kind, round, step, target, via, channel, endpoint, level, content,
+       created_at, attempts, late, drill,
+       coalesce((SELECT i.stage FROM lifeline.incidents i WHERE i.incident = taken.incident), '') AS stage
+FROM taken
 
--- name: over
--- Whether people have closed the incident, or found it false.
-SELECT stage = ANY (%(stages)s) FROM lifeline.incidents WHERE incident = %(incident)s
-
--- name: replace_older
--- Older undelivered notices that the claimed one speaks for.
-UPDATE lifeline.notices SET state = 'superseded', answer = 'one message with notice ' || %(notice)s
-WHERE incident = %(incident)s AND target = %(target)s AND channel = %(channel)s AND notice <> %(notice)s
-  AND state = 'queued' AND kind = ANY (%(kinds)s) AND created_at <= %(created_at)s
-RETURNING kind, created_at, content
+-- name: raised
+-- Facts of what a clear speaks for: that by which somebody would have heard of the incident for the first time.
+SELECT content -> 'facts' FROM lifeline.notices
+WHERE incident = %(incident)s AND target = %(target)s AND channel = %(channel)s AND kind = ANY (%(first)s)
+  AND state = 'superseded' AND answer = 'one message with notice ' || %(notice)s
+ORDER BY created_at DESC, notice LIMIT 1
 
 -- name: keep_raised
 -- The clear now speaks for the raise too; kept, so that every attempt says the same.
