@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -12,8 +13,10 @@ from city.geo import Place
 from city.model import City, District, Gateway, Name, Sensor, Site
 from city.quantity import QUANTITIES
 from store.connection import Connection, connect
-from store.migrate import Tier
+from store.migrate import Tier, migrate
 from store.testing import drop_database, fresh_database
+from tests.servers.community import community_server
+from tests.servers.debian import NotHere
 
 
 def _name(text: str) -> Name:
@@ -48,6 +51,8 @@ def conn(database: str) -> Iterator[Connection]:
 
 
 _COMMUNITY_DSN = os.environ.get("LIFELINE_TEST_DSN_COMMUNITY", "")
+_ONE_SESSION = os.environ.get("LIFELINE_TEST_COMMUNITY") == "one session"  # minutes: try what one session can show
+_SKIPPED = "NOT TESTED on TimescaleDB under its community licence: "
 
 
 @pytest.fixture(params=list(Tier))
@@ -55,15 +60,45 @@ def store_server(request: pytest.FixtureRequest) -> str:
     """A server of each tier in turn; the community one only where LIFELINE_TEST_DSN_COMMUNITY names one."""
     if request.param is Tier.COMMUNITY:
         if not _COMMUNITY_DSN:
-            pytest.skip("NOT TESTED on TimescaleDB under its community licence: LIFELINE_TEST_DSN_COMMUNITY names none")
+            pytest.skip(f"{_SKIPPED}many databases, and LIFELINE_TEST_DSN_COMMUNITY names no server for them")
         return _COMMUNITY_DSN
     dsn: str = request.getfixturevalue("postgres_dsn" if request.param is Tier.PLAIN else "timescale_dsn")
     return dsn
 
 
+@pytest.fixture(scope="session")
+def community() -> Iterator[str]:
+    """TimescaleDB under its community licence, one database and one session of it; skips loudly where it is missing."""
+    with ExitStack() as running:
+        try:
+            dsn = running.enter_context(community_server())
+        except NotHere as reason:
+            pytest.skip(f"{_SKIPPED}{reason}")
+        yield dsn
+
+
 @pytest.fixture
-def store_database(store_server: str) -> Iterator[str]:
+def community_database(community: str) -> str:
+    """Its database, as new."""
+    with connect(community, autocommit=True) as conn:
+        for schema in ("lifeline", "city"):
+            conn.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+    migrate(community)
+    return community
+
+
+@pytest.fixture(params=list(Tier))
+def store_database(request: pytest.FixtureRequest) -> Iterator[str]:
     """A fresh database on each tier in turn."""
-    dsn = fresh_database(store_server)
+    if request.param is Tier.COMMUNITY and not _COMMUNITY_DSN:
+        if not _ONE_SESSION or request.node.get_closest_marker("sessions") is not None:
+            pytest.skip(
+                f"{_SKIPPED}LIFELINE_TEST_DSN_COMMUNITY names no server; test_community.py asks the main things"
+            )
+        yield request.getfixturevalue("community_database")
+        return
+    of = {Tier.PLAIN: "postgres_dsn", Tier.APACHE: "timescale_dsn"}
+    server = request.getfixturevalue(of[request.param]) if request.param in of else _COMMUNITY_DSN
+    dsn = fresh_database(server)
     yield dsn
     drop_database(dsn)

@@ -33,7 +33,7 @@ WITHOUT_POLICY = {
 HISTORY = {
     "readings", "kept_readings", "rollup_5m", "rollup_1h", "rollup_1d", "dirty_buckets", "rejections", "journal",
     "hearing", "deafness", "findings", "incident_events", "alarm_events", "hold_events", "meta", "migrations",
-    "readers", "packed", "attachments", "command_marks", "audit",
+    "readers", "packed", "attachments", "command_marks", "cap_changes", "audit",
 }  # fmt: skip
 
 

@@ -30,6 +30,7 @@ def _append(dsn: str, times: int, rolled_back: bool = False) -> None:
                     journal.append(conn, "tick", b"{}", NOW)
 
 
+@pytest.mark.sessions
 def test_a_follower_never_sees_a_smaller_number_appear_later(store_database: str) -> None:
     seen: list[int] = []
     done = Event()
@@ -57,6 +58,7 @@ def test_a_follower_never_sees_a_smaller_number_appear_later(store_database: str
     assert len(everything) == 240
 
 
+@pytest.mark.sessions
 def test_append_outside_a_transaction_is_refused(store_database: str) -> None:
     with connect(store_database, autocommit=True) as conn, pytest.raises(ValueError, match="open transaction"):
         journal.append(conn, "tick", b"{}", NOW)
@@ -69,6 +71,7 @@ def test_an_entry_comes_back_as_it_went_in(conn: Connection) -> None:
     assert journal.last_seq(conn) == seq
 
 
+@pytest.mark.sessions
 def test_waiting_ends_with_an_append_even_one_before_the_wait(store_database: str) -> None:
     with connect(store_database, autocommit=True) as listener:
         journal.listen(listener)

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from psycopg import errors
 
 from city.errors import OutsideError
 from store.connection import connect
@@ -112,23 +111,5 @@ def test_a_new_database_can_be_kept_plain_for_good(timescale_dsn: str) -> None:
             assert conn.execute(
                 "SELECT relkind FROM pg_class WHERE oid = 'lifeline.readings'::regclass"
             ).fetchone() == ("p",)
-    finally:
-        drop_database(dsn)
-
-
-def test_the_community_variant_is_at_least_well_formed(timescale_dsn: str) -> None:
-    """What no server here may run: its functions run on the same catalogue, its settings are refused by licence."""
-    [step] = [step for step in steps(Tier.COMMUNITY) if step.variant == "community"]
-    settings, functions = step.sql.split("-- Compresses")
-    with connect(timescale_dsn, autocommit=True) as conn:
-        conn.execute("CREATE DATABASE test_community")
-    dsn = named(timescale_dsn, "test_community")
-    try:
-        migrate(dsn)
-        with connect(dsn) as conn:
-            conn.execute(functions.partition("\n")[2].replace("FUNCTION", "OR REPLACE FUNCTION", 1))
-            assert conn.execute("SELECT lifeline.compress_one(now())").fetchone() == (None,), "its query runs"
-            with pytest.raises(errors.FeatureNotSupported, match="apache"):
-                conn.execute(settings)
     finally:
         drop_database(dsn)

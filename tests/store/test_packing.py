@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pytest
 
 from city.clock import to_us
 from city.reading import Readings
@@ -53,6 +54,7 @@ def test_a_finished_piece_is_packed_once(store_database: str) -> None:
         assert conn.execute("SELECT count(*) FROM lifeline.readings").fetchone() == (1000 * 91,)
 
 
+@pytest.mark.sessions
 def test_what_an_interrupted_one_left_is_cleared(store_database: str) -> None:
     with connect(store_database, autocommit=True) as conn:
         if detect_tier(conn).value == "community":

@@ -135,6 +135,7 @@ def test_what_the_caller_wrote_before_survives_a_repeat(store_database: str) -> 
         assert conn.execute("SELECT gateway FROM lifeline.gateway_ledger").fetchall() == [("gw",)]
 
 
+@pytest.mark.sessions
 def test_two_writers_of_one_row_agree_who_was_first(store_database: str) -> None:
     fates: list[str] = []
     with connect(store_database) as one, connect(store_database, autocommit=True) as two:
@@ -151,6 +152,7 @@ def test_two_writers_of_one_row_agree_who_was_first(store_database: str) -> None
     assert fates == ["conflicting"]
 
 
+@pytest.mark.sessions
 def test_writers_side_by_side_count_every_row_once_and_never_deadlock(store_database: str) -> None:
     def work(seed: int) -> int:
         chance = np.random.default_rng(seed)

@@ -118,6 +118,7 @@ def test_changed_and_deleted_readings_reach_every_roll_up(conn: Connection) -> N
     )
 
 
+@pytest.mark.sessions
 def test_with_writers_and_the_keeper_side_by_side_every_look_is_right(store_database: str, conn: Connection) -> None:
     sensors = sorted(register.ids(conn).values())
     done = Event()
@@ -186,6 +187,7 @@ def test_many_marks_become_one_and_none_is_lost(conn: Connection) -> None:
     assert differences(conn) == []
 
 
+@pytest.mark.sessions
 def test_one_keeper_at_a_time_takes_a_turn(store_database: str, conn: Connection) -> None:
     sensor = min(register.ids(conn).values())
     at_us = to_us(NOW)

@@ -1,0 +1,118 @@
+"""TimescaleDB under its community licence: columns for what is old, and late data and deletions still reach all.
+
+The real extension with all its code runs here in one session (see `tests.servers.community`), so what these tests ask
+is kept small; a whole server named by LIFELINE_TEST_DSN_COMMUNITY runs the whole suite.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from city.clock import to_us
+from city.model import City
+from city.reading import Readings
+from city.retention import DAY_S, Retention
+from store import register, rollups
+from store.connection import Connection, connect
+from store.migrate import Tier, detect_tier
+from store.readings import ReadingWriter
+from store.retention import compress, let_go
+
+DAYS = [datetime(2026, 7, day, tzinfo=UTC) for day in range(1, 7)]
+LATER = DAYS[-1] + timedelta(days=2)
+TRUTH = """SELECT date_bin('{}', r.time, '2000-01-01 00:00:00+00'), s.sensor, count(*), min(r.value), max(r.value),
+                  round(avg(r.value)::numeric, 9), max(r.flag)
+           FROM lifeline.readings r JOIN lifeline.sensors s USING (sensor_id) GROUP BY 1, 2 ORDER BY 1, 2"""
+SHOWN = "SELECT bucket, sensor, n, min, max, round(mean::numeric, 9), worst_flag FROM city.{} ORDER BY 1, 2"
+WIDTHS = {"readings_5m": "5 minutes", "readings_1h": "1 hour", "readings_1d": "1 day"}
+COLUMNS = "SELECT count(*) FROM timescaledb_information.chunks WHERE is_compressed AND hypertable_schema = 'lifeline'"
+
+
+def _right(conn: Connection) -> bool:
+    return all(
+        conn.execute(SHOWN.format(view)).fetchall() == conn.execute(TRUTH.format(width)).fetchall()
+        for view, width in WIDTHS.items()
+    )
+
+
+def _write(conn: Connection, first: datetime, every_s: int, count: int, value: float = 0.0) -> None:
+    numbers = sorted(register.ids(conn).values())
+    times = [to_us(first) + n * every_s * 1_000_000 for n in range(count)]
+    rows = [
+        (sensor, at, at + 2_000_000, value or n / 8, 1, value or n / 8)
+        for n, at in enumerate(times)
+        for sensor in numbers
+    ]
+    with conn.transaction():
+        ReadingWriter(conn).write(Readings.of(rows))
+
+
+def _compress_all(conn: Connection) -> list[str]:
+    pieces = []
+    while piece := compress(conn, Retention(compress_after_s=DAY_S), LATER):
+        pieces.append(piece)
+    return pieces
+
+
+@pytest.fixture
+def old(community_database: str, small_city: City) -> str:
+    """Six days of readings of two sensors, rolled up, and all but the newest day in columns."""
+    with connect(community_database, autocommit=True) as conn:
+        register.sync(conn, small_city)
+        for day in DAYS:
+            _write(conn, day, 7200, 12)
+        rollups.finish(conn, LATER)
+        assert _compress_all(conn)
+    return community_database
+
+
+def test_it_is_the_community_tier(community_database: str) -> None:
+    with connect(community_database) as conn:
+        assert detect_tier(conn) is Tier.COMMUNITY
+        assert conn.execute("SELECT value FROM lifeline.meta WHERE key = 'tier'").fetchone() == ("community",)
+
+
+def test_late_changed_and_deleted_readings_reach_columns_and_every_roll_up(old: str) -> None:
+    with connect(old, autocommit=True) as conn:
+        before = conn.execute(COLUMNS).fetchone()
+        assert before is not None
+        assert before[0] >= 5
+        assert _right(conn)
+        _write(conn, DAYS[1] + timedelta(seconds=60), 3600, 20, value=77.0)  # late, into columns
+        assert _right(conn), "as soon as they are there"
+        conn.execute("UPDATE lifeline.readings SET value = 5 WHERE time < %s", (DAYS[0] + timedelta(hours=1),))
+        conn.execute(
+            "DELETE FROM lifeline.readings WHERE time BETWEEN %s AND %s", (DAYS[2], DAYS[2] + timedelta(hours=3))
+        )
+        assert _right(conn)
+        rollups.finish(conn, LATER)
+        assert _right(conn)
+        assert conn.execute("SELECT count(*) FROM lifeline.dirty_buckets").fetchone() == (0,)
+        again = _compress_all(conn)
+        assert len(again) >= 3, "pieces that were touched become columns again"
+        assert _right(conn)
+        assert conn.execute("SELECT count(*) FROM city.readings").fetchone() == (2 * (6 * 12 + 20 - 2),)
+
+
+def test_an_equal_repeat_and_a_conflict_are_told_in_columns_too(old: str) -> None:
+    with connect(old, autocommit=True) as conn, conn.transaction():
+        [number, _] = sorted(register.ids(conn).values())
+        at_us = to_us(DAYS[0])
+        rows = [(number, at_us, at_us, 0.0, 1, 0.0), (number, at_us + 7_200_000_000, at_us, 99.0, 1, 99.0)]
+        written = ReadingWriter(conn).write(Readings.of(rows))
+    assert written.new.tolist() == [False, False]
+    assert written.repeated.tolist() == [True, False]
+    assert written.conflicting.tolist() == [False, True]
+    assert written.stored.tolist() == [0.0, 1 / 8]
+
+
+def test_old_columns_go_as_whole_pieces_and_roll_ups_stay(old: str) -> None:
+    with connect(old, autocommit=True) as conn:
+        shown = conn.execute(SHOWN.format("readings_1d")).fetchall()
+        gone = let_go(conn, Retention(readings_s=4 * DAY_S), LATER)
+        assert len(gone.pieces) == 3
+        assert not gone.waits
+        assert conn.execute("SELECT min(time) FROM city.readings").fetchone() == (DAYS[3],)
+        assert conn.execute(SHOWN.format("readings_1d")).fetchall() == shown
