@@ -16,6 +16,7 @@ from city.model import City
 from rules.alarm.alarm import UP, Alarm, Hold, Move, Moved
 from rules.alarm.platform import of_platform
 from rules.desk import clocks
+from rules.desk.agenda import Agenda
 from rules.desk.escalating import Calling, Escalating, event
 from rules.desk.floods import Floods
 from rules.desk.grouping import Nearby
@@ -49,11 +50,15 @@ class Desk:
     telling: Telling = field(init=False)
     escalating: Escalating = field(init=False)
     _nearby: Nearby = field(init=False)
+    _agenda: Agenda = field(default_factory=Agenda)
+    _closed: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.telling = Telling(self.city, self.escalation, self.floods, self.sight)
         self.escalating = Escalating(self.escalation, self.sight, self.telling)
         self._nearby = Nearby(self.incidents, self.escalation.grouping)
+        for incident in self.incidents.values():
+            self._note(incident)
 
     # -- alarms ----------------------------------------------------------------------------------------------------
 
@@ -86,6 +91,7 @@ class Desk:
                 effects += self._follow_level(incident, released.get(incident.id, {}), stamp)
                 effects += self._wake(incident, stamp) if incident.id in back else []
             effects.append(incident.row())
+            self._note(incident)
         return effects + self.telling.rest(stamp)
 
     def _admit(self, moved: Moved, stamp: Stamp, effects: list[Effect]) -> Incident:
@@ -234,6 +240,7 @@ class Desk:
             effects += self._update(incident, stamp, but=ids)
         moves = close_alarms(incident, stamp.now_us) if not incident.open else []
         effects.append(incident.row())
+        self._note(incident)
         return effects, moves
 
     def _cannot_go(
@@ -256,6 +263,7 @@ class Desk:
         incident.version += 1
         effects: list[Effect] = [event(incident, stamp, kind, note)]
         effects += self.escalating.cancel(incident, stamp, note) + clocks.cancel(incident, stamp, note)
+        self._note(incident)
         return [*effects, incident.row()]
 
     def _unacknowledge(self, incident: Incident) -> list[Effect]:
@@ -288,28 +296,40 @@ class Desk:
 
     def forget_closed(self) -> None:
         """Closed incidents stay in the database; here they are needed only while their alarms stand."""
-        for incident in [i for i in self.incidents.values() if not i.open and not i.stands]:
-            del self.incidents[incident.id]
-            self._nearby.forget(incident)
+        for incident in [self.incidents[name] for name in sorted(self._closed)]:
+            if not incident.stands:
+                del self.incidents[incident.id]
+                self._closed.discard(incident.id)
+                self._nearby.forget(incident)
 
     def due_us(self) -> int | None:
         """When the next step, clock, fall of level or expiry is due."""
-        dues: list[int] = []
-        for incident in self.incidents.values():
-            if incident.open:
-                dues += [due.due_us for due in incident.due]
-                dues += [clock.due_us for clock in incident.clocks]
-                dues += [at for at in (incident.falls_us, self._expiry_us(incident)) if at is not None]
-        dues += [at] if (at := self.telling.due_us()) is not None else []
+        return min((at for at in (self._agenda.due_us(), self.telling.due_us()) if at is not None), default=None)
+
+    def next_us(self, incident: Incident) -> int | None:
+        """When something of an incident is due."""
+        if not incident.open:
+            return None
+        dues = [due.due_us for due in incident.due]
+        dues += [clock.due_us for clock in incident.clocks]
+        dues += [at for at in (incident.falls_us, self._expiry_us(incident)) if at is not None]
         return min(dues, default=None)
+
+    def _note(self, incident: Incident) -> None:
+        """An incident has changed."""
+        self._agenda.put(incident.id, self.next_us(incident))
+        if not incident.open:
+            self._closed.add(incident.id)
 
     def tick(self, stamp: Stamp) -> list[Effect]:
         """Let happen what is due."""
         effects: list[Effect] = []
-        for incident in [i for i in self.incidents.values() if i.open]:
+        due = [self.incidents[name] for name in self._agenda.due_by(stamp.now_us)]
+        for incident in sorted(due, key=lambda incident: (incident.opened_us, incident.id)):
             found = [*self._expire(incident, stamp), *self._fall(incident, stamp), *self._run_clocks(incident, stamp)]
             if found:
                 effects += [*found, incident.row()]
+            self._note(incident)
         return effects + self.telling.tick(stamp)
 
     def _run_clocks(self, incident: Incident, stamp: Stamp) -> list[Effect]:
