@@ -65,16 +65,21 @@ def all_gaps(escalation: Escalation, start_us: int, end_us: int) -> Iterator[tup
 
 
 def _ways(escalation: Escalation, roster: str) -> set[tuple[str, ...]]:
-    """The channels of every step that tells a roster, by itself, in a group or as fallback."""
+    """The channels by which a roster is told: those of each step that names it; a fallback has those of its chain."""
     found = set()
     for chain in escalation.chains.values():
-        for step in chain.steps:
-            told = {step.notify, chain.fallback}
-            groups = (target.partition("/")[2] for target in tuple(told) if target.startswith("group/"))
-            told |= {member for group in groups for member in escalation.groups.get(group, ())}
-            if f"roster/{roster}" in told:
-                found.add(step.via)
+        own = {step.via for step in chain.steps if roster in _rosters(escalation, step.notify)}
+        if not own and roster in _rosters(escalation, chain.fallback):
+            own = {tuple(channel for step in chain.steps for channel in step.via)}
+        found |= own
     return found
+
+
+def _rosters(escalation: Escalation, target: str) -> set[str]:
+    """The rosters behind a target."""
+    kind, _, name = target.partition("/")
+    members = escalation.groups.get(name, ()) if kind == "group" else (target,)
+    return {member.removeprefix("roster/") for member in members if member.startswith("roster/")}
 
 
 def spell(gap: Gap, zone: str, end_us: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from rules.desk.escalationkeys import REACH
 from rules.desk.plan import Escalation, Person
 
-FILLED = (*REACH, "person")  # what may stand in braces in a channel's address
+FILLED = (*REACH, "name", "person")  # what may stand in braces in a channel's address
 _PLACE = re.compile(r"\{([^{}]*)\}")
 
 
