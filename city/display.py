@@ -87,7 +87,7 @@ def zone_of(name: object) -> ZoneInfo:
     """The time zone named so, or UTC: a wrong zone name must not hold a notice back."""
     try:
         return ZoneInfo(str(name))
-    except (OSError, ValueError):
+    except (KeyError, OSError, ValueError):
         return ZoneInfo("UTC")
 
 

@@ -20,8 +20,10 @@ from starlette.responses import Response
 
 from city.clock import Clock, SystemClock
 from city.errors import InputError, OutsideError
-from lifeline.http import api, apiadmin, apiduty, apilists, crew, holds, login, metrics, pages
+from lifeline.http import api, apiadmin, apiduty, apilists, cap, crew, holds, login, metrics, pages
+from lifeline.http.capdrafts import Drafts
 from lifeline.http.data import WAIT_S, Data
+from lifeline.http.description import App
 from lifeline.http.errors import Answers
 from lifeline.http.gate import Gate, is_loopback
 from lifeline.http.guard import Guard, check_bind
@@ -78,7 +80,7 @@ def create_app(settings: AppSettings) -> FastAPI:
         live.close()
         data.close()
 
-    app = FastAPI(
+    app = App(
         title="Lifeline",
         version="1",
         openapi_url="/api/v1/openapi.json",
@@ -88,16 +90,23 @@ def create_app(settings: AppSettings) -> FastAPI:
     )
     gate, answers = Gate(data, settings.secret, settings.base_url), Answers(look)
     app.state.data, app.state.gate, app.state.live = data, gate, live
+    app.state.drafts = Drafts(data, settings.clock)
     app.add_middleware(Guard, gate=gate, answers=answers, base_url=settings.base_url)
     answers.install(app)
-    app.state.parts = list(_parts(settings, data, look, gate, answers, live))
+    app.state.parts = list(_parts(settings, data, look, gate, answers, live, app.state.drafts))
     for routes, prefix, need in app.state.parts:
         app.include_router(routes, prefix=prefix, dependencies=[need])
     return app
 
 
 def _parts(
-    settings: AppSettings, data: Data, look: Look, gate: Gate, answers: Answers, live: Live
+    settings: AppSettings,
+    data: Data,
+    look: Look,
+    gate: Gate,
+    answers: Answers,
+    live: Live,
+    drafts: Drafts,
 ) -> Iterator[tuple[APIRouter, str, Dependency]]:
     """Every router, where it is, and what all its routes need; a route may need more (see `needs`)."""
     clock = settings.clock
@@ -113,6 +122,8 @@ def _parts(
     yield metrics.router(data), "", CONSOLE
     yield metrics.probes(data), "", OPEN
     yield login.router(data, look, gate), "", OPEN
+    yield cap.router(data, look, clock, drafts), "", CONSOLE
+    yield cap.api_router(data, clock, drafts, settings.base_url), API, CONSOLE
     yield crew.router(data, look, clock, settings.secret), "", OPEN
     yield _static(), "", OPEN
 
@@ -186,6 +197,7 @@ def run_api(
         wall = SystemClock()
         while thread.is_alive() and not stop.is_set():
             _beat(data)
+            app.state.drafts.look()
             wall.pause_s(BEAT_S, until=stop)
         died = not stop.is_set()
         app.state.live.close()  # open streams would hold the server back

@@ -57,3 +57,11 @@ CREATE VIEW city.cap AS
 SELECT identifier, incident, change, msg_type, status, state, lifeline.level_word(level) AS level, made_at, released_at,
        released_by, note, refers_to, xml
 FROM lifeline.cap_messages;
+
+-- Changes of incidents that were looked at for a message, whether they asked for one or not. No district: nothing but keys.
+CREATE TABLE lifeline.cap_changes (
+    change      text PRIMARY KEY,                  -- the incident event
+    at          timestamptz NOT NULL
+);
+CREATE INDEX incident_events_changes ON lifeline.incident_events (time)
+    WHERE kind IN ('level', 'close', 'false_alarm', 'reopened');
