@@ -73,3 +73,8 @@ SELECT lifeline.prepare_rollup(%(table)s, at) FROM unnest(ARRAY[%(first)s, %(las
 -- name: unname_marks
 -- Marks are named after transactions of the server they came from: here the same number may come again.
 SELECT lifeline.compact_marks()
+
+-- name: append_only
+-- Tables that refuse to be emptied: nothing but Lifeline at work writes them.
+SELECT c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+WHERE t.tgname = 'append_only' AND c.relnamespace = 'lifeline'::regnamespace
