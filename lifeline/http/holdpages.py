@@ -8,18 +8,19 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import Response
 
+from city.clock import from_us, to_us
 from city.levels import COLOURS, Level
 from lifeline.http import commands, who
 from lifeline.http.console import Console, Text, back, given_name, speaks
 from lifeline.http.data import Row
-from lifeline.http.look import language_for
+from rules.alarm.alarm import MAINTENANCE
+from rules.alarm.windows import upcoming
 from rules.desk.shelving import LONGEST_OUT_US, LONGEST_US, SECOND_WITHIN_US
 from rules.inputs import HoldKind
 
 MINUTES = (15, 30, 60, 240, 480, 1440, 7 * 1440, 30 * 1440)
 LISTED = 500
 _UNTYPED = dict.fromkeys(("kind", "target", "minutes", "one_shot", "level", "note", "actor", "alarm", "sensor"), "")
-AHEAD = timedelta(days=14)
 
 
 def router(console: Console) -> APIRouter:
@@ -95,17 +96,44 @@ def _shelves(console: Console, request: Request, typed: dict[str, Any], seq: int
 
 def _maintenance(console: Console, request: Request, typed: dict[str, Any], seq: int | None) -> Response:
     rows = console.data.rows("maintenance", limit=LISTED)
+    alarms = console.data.rows("held_alarms", limit=LISTED)
     values = {
         **_form(console, request, typed, seq),
         "running": [row for row in rows if row["running"]],
-        "coming": _coming(console, rows, language_for(request)),
-        "alarms": [row for row in console.data.rows("held_alarms", limit=LISTED) if row["hold"] == "maintenance"],
+        "coming": _coming(console),
+        "alarms": [row for row in alarms if str(row["hold_reason"]).startswith(MAINTENANCE)],
+        "asked": [row for row in console.data.rows("asked") if row["kind"] == "asked_maintain"],
+        "second_within_s": SECOND_WITHIN_US / 1e6,
+        "longest_s": LONGEST_OUT_US / 1e6,
+        "levels": [level.word for level in COLOURS],
     }
     return console.page(request, "maintenance.html", values, status=_status(values), live="holds")
 
 
-def _coming(console: Console, rows: list[Row], language: str) -> list[Row]:
-    return [row for row in rows if not row["running"]]
+def _coming(console: Console) -> list[Row]:
+    """What begins within two weeks, of the districts that the account sees."""
+    checked, asks = console.in_force.get(console.data), who.current.get()
+    if checked is None:
+        return []
+    now_us = to_us(console.clock.now())
+    seen = asks.districts if asks else None
+    return [
+        {
+            "window": one.window.id,
+            "kind": "file",
+            "title": one.window.title.get("en") or one.window.id,
+            "title_zh": one.window.title.get("zh"),
+            "selector": one.window.selector.spelled(),
+            "starts_at": from_us(one.start_us),
+            "ends_at": from_us(one.end_us),
+            "up_to": one.window.up_to.word,
+            "by": one.window.approver,
+            "reason": one.window.reason,
+            "running": False,
+        }
+        for one in upcoming(checked.book.windows.values(), now_us)
+        if one.start_us > now_us and (seen is None or seen & one.window.selector.districts_in(checked.city))
+    ]
 
 
 def _form(console: Console, request: Request, typed: dict[str, Any], seq: int | None) -> dict[str, Any]:
