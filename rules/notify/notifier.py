@@ -192,7 +192,8 @@ class Notifier:
             home = self._finder.home(conn)
         if home is not self._home:
             self._home = home
-            self._watch.forget(home.channels)
+            if self._finder.bundle:
+                self._watch.forget(home.channels)
             if any(kind in channels.WITH_PICTURE for kind in home.channels.values()):
                 self._gallery.warm()
 

@@ -73,13 +73,13 @@ class HomeFinder:
     """Remembers the `Home` of the bundle last seen."""
 
     def __init__(self) -> None:
-        self._bundle = ""
+        self.bundle = ""  # its hash; empty before the first
         self._home = Home()
 
     def home(self, conn: Connection) -> Home:
         """The city in force now."""
-        if outbox.bundle(conn) != self._bundle:
+        if outbox.bundle(conn) != self.bundle:
             bundle, text = outbox.city_file(conn)
             self._home = Home.read(text).with_escalation(outbox.escalation_file(conn))
-            self._bundle = bundle
+            self.bundle = bundle
         return self._home

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -87,6 +87,30 @@ class Outbox:
             self.incident(row["incident"])
         names, places = ", ".join(row), ", ".join(["%s"] * len(row))
         self.conn.execute(f"INSERT INTO lifeline.notices ({names}) VALUES ({places})", list(row.values()))  # noqa: S608 - our own names
+
+    def sensor(self, name: str, readings: Sequence[tuple[datetime, float]]) -> None:
+        """A sensor of the register, in centimetres once a minute, with readings."""
+        self.conn.execute("INSERT INTO lifeline.districts (district, name) VALUES ('d1', '{}') ON CONFLICT DO NOTHING")
+        self.conn.execute(
+            "INSERT INTO lifeline.sites (site, kind, name, district, lon, lat)"
+            " VALUES ('up-01', 'underpass', '{}', 'd1', 121.6, 38.9) ON CONFLICT DO NOTHING"
+        )
+        self.conn.execute(
+            "INSERT INTO lifeline.gateways (gateway, district, interval_s) VALUES ('gw', 'd1', 60)"
+            " ON CONFLICT DO NOTHING"
+        )
+        self.conn.execute(
+            "INSERT INTO lifeline.sensors (sensor, gateway, site, quantity, domain, unit, interval_s, lon, lat)"
+            " VALUES (%s, 'gw', 'up-01', 'water_depth', 'waterlogging', 'cm', 60, 121.6, 38.9)",
+            (name,),
+        )
+        self.conn.execute("SELECT lifeline.prepare_readings(%s, %s)", (readings[0][0], readings[-1][0]))
+        with self.conn.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO lifeline.readings (sensor_id, flag, time, value, received_at, raw)"
+                " SELECT sensor_id, 1, %s, %s, %s, %s FROM lifeline.sensors WHERE sensor = %s",
+                [(at, value, at, value, name) for at, value in readings],
+            )
 
     def state(self, key: str) -> tuple[str, int, str]:
         row = self.conn.execute(

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,6 +18,9 @@ from rules.notify import NotifierSettings, run_notifier
 from rules.notify.links import Claims, verify
 from rules.notify.policy import fallback_key
 from store.roles import beats
+from tests.notify.conftest import FACTS
+from tests.notify.test_mail import Box, server
+from tests.notify.wires import answering, web
 
 if TYPE_CHECKING:
     from tests.notify.conftest import Endpoint, Outbox
@@ -150,3 +154,89 @@ def test_bad_settings_are_said_at_the_start(database: str) -> None:
     nowhere = "postgresql://u:pw@127.0.0.1:1/x"
     with pytest.raises(OutsideError, match="cannot connect"):
         run_notifier(NotifierSettings(nowhere, "http://x", SECRET, SystemClock()), threading.Event())
+
+
+def test_a_flood_on_a_slow_endpoint_does_not_hold_the_reds(outbox: Outbox, database: str) -> None:
+    def slow(handler: BaseHTTPRequestHandler) -> None:
+        SystemClock().pause_s(0.5)
+        answering(204)(handler)
+
+    now = SystemClock().now()
+    with web(slow) as end:
+        for n in range(200):
+            outbox.notice(f"yellow-{n}", target=f"p{n}", level=2, created_at=now, content={"to": {"webhook": end.url}})
+        with notifier(database, now):
+            until(lambda: len(end.seen) > 4)
+            at = SystemClock().now()
+            for n in range(12):
+                outbox.notice(f"red-{n}", target=f"r{n}", level=4, created_at=at, content={"to": {"webhook": end.url}})
+            query = "SELECT count(*) FROM lifeline.notices WHERE level = 4 AND state = 'sent'"
+            until(lambda: outbox.conn.execute(query).fetchone() == (12,), 10)
+            took_s = (SystemClock().now() - at).total_seconds()
+            outbox.conn.execute("DELETE FROM lifeline.notices WHERE state = 'queued'")
+    reds = [headers["idempotency-key"] for headers, _, _ in end.seen if headers["idempotency-key"].startswith("red")]
+    assert len(set(reds)) == 12
+    assert took_s < 10
+    assert len(end.seen) < 150  # the flood was still going on
+
+
+def journaled(outbox: Outbox) -> list[tuple[str, str, str]]:
+    """(scope, state, detail) of what the notifier told the engine of channels."""
+    rows = outbox.conn.execute("SELECT payload FROM lifeline.journal WHERE kind = 'platform' ORDER BY seq").fetchall()
+    said = [msgspec.json.decode(row[0]) for row in rows]
+    return [(one["scope"], one["state"], one["detail"]) for one in said if one["name"] == "channel"]
+
+
+def test_a_channel_that_fails_is_told_to_the_engine_and_when_it_is_well_again(
+    outbox: Outbox, endpoint: Endpoint, database: str, t0: datetime
+) -> None:
+    def row() -> tuple[str, str]:
+        found = outbox.conn.execute("SELECT state, text FROM city.health WHERE name = 'channel_webhook'").fetchone()
+        return (str(found[0]), str(found[1])) if found else ("", "")
+
+    endpoint.plan = [503]
+    outbox.notice("n", content={"to": {"webhook": endpoint.url}})
+    with notifier(database, t0, speed=60):
+        until(lambda: journaled(outbox) == [("webhook", "fault", "HTTP 503")])
+        assert row()[0] == "fault"
+        assert "HTTP 503" in row()[1]
+    endpoint.plan = [200]
+    with notifier(database, t0, speed=600):  # another process: it remembers
+        until(lambda: len(journaled(outbox)) == 2)
+    assert journaled(outbox)[1] == ("webhook", "ok", "HTTP 200")
+    assert row()[0] == "ok"
+
+
+def test_a_channel_without_its_secret_is_told_at_once(outbox: Outbox, database: str, t0: datetime) -> None:
+    settings = {"sms": {"type": "apprise", "url_env": "NOT_SET"}}
+    outbox.notice("n", channel="sms", content={"settings": settings})
+    with notifier(database, t0):
+        until(lambda: bool(journaled(outbox)))
+    [(scope, state, detail)] = journaled(outbox)
+    assert (scope, state) == ("sms", "fault")
+    assert "NOT_SET" in detail
+
+
+def test_an_e_mail_shows_the_last_day_and_goes_without_where_nothing_is_known(
+    outbox: Outbox, database: str, t0: datetime
+) -> None:
+    outbox.sensor("wl-017", [(t0 - timedelta(minutes=m), 10 + (30 - m if m < 30 else 0)) for m in range(600, 0, -1)])
+    box = Box()
+    with server(box) as port:
+        mail = {"email": {"type": "smtp", "host": "127.0.0.1", "port": port, "from": "lifeline@city.example"}}
+        to = {"email": "li@example.org"}
+        outbox.notice("n", channel="email", content={"settings": mail, "to": to})
+        facts = {**FACTS, "sensor": "nobody-knows-it", "value": 1.0}
+        outbox.notice("other", channel="email", target="b", content={"settings": mail, "to": to, "facts": facts})
+        outbox.notice("drill", channel="email", target="c", drill=True, content={"settings": mail, "to": to})
+        with notifier(database, t0):
+            until(lambda: len(box.messages) == 3)
+    pictures = {
+        str(message["Message-ID"])[1:].partition("@")[0]: [
+            part.get_content() for part in message.walk() if part.get_content_type() == "image/png"
+        ]
+        for message in box.messages
+    }
+    assert [len(pictures[key]) for key in ("n", "other", "drill")] == [1, 0, 0]
+    assert pictures["n"][0].startswith(b"\x89PNG")
+    assert len(pictures["n"][0]) <= 60_000
