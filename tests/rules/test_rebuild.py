@@ -11,10 +11,16 @@ import pytest
 
 from city.clock import ManualClock, from_us
 from city.reading import Readings
-from store import journal, register
+from rules import snapshot
+from rules.check import load_files
+from rules.desk.incidents import Incident
+from rules.inputs import BundleIn, PlatformIn, platform_row
+from rules.rebuild import rebuild
+from store import journal, register, roles
 from store.connection import connect
 from store.readings import ReadingWriter
 from store.testing import drop_database, fresh_database
+from tests.rules.loop_world import ESCALATION, loop_city
 from tests.rules.small_city import FILES, T0_US
 from tests.rules.test_watcher import handled, query, wait_for, watching, write
 
@@ -109,3 +115,91 @@ def test_whatever_became_of_the_snapshot_the_story_is_the_same(database: str, fo
             assert "made again from the database: 1 alarms stand" in advice
         finally:
             drop_database(other)
+
+
+def said(dsn: str, minute: int, kind: str, incident: str, actor: str, note: str = "") -> None:
+    """Journal a command."""
+    command = {
+        "id": f"c{minute}-{kind}",
+        "incident": incident,
+        "kind": kind,
+        "actor": actor,
+        "note": note,
+        "via": "api",
+    }
+    with connect(dsn) as conn:
+        journal.append(conn, "command", msgspec.json.encode(command), from_us(T0_US + minute * MINUTE_US))
+        conn.commit()
+
+
+def later(dsn: str, clock: ManualClock, minute: int) -> None:
+    """It is so many minutes after the start, and the watcher has seen it."""
+    clock.advance(minute * 60 - (clock.now() - from_us(T0_US)).total_seconds())
+    with connect(dsn) as conn:
+        roles.beat(conn, "recorder", 1, clock.now(), {})
+        conn.commit()
+    due = "SELECT count(*) FROM city.incident_clocks WHERE state = 'running' AND due_at <= "
+    wait_for(lambda: query(dsn, f"{due} '{clock.now().isoformat()}'") == [(0,)] and handled(dsn))
+
+
+def parts(incidents: dict[str, Incident]) -> dict[str, dict[str, Any]]:
+    """All there is to each incident, its alarms by name."""
+    found = {}
+    for name, incident in incidents.items():
+        own = {field: getattr(incident, field) for field in Incident.__slots__}
+        own["alarms"], own["title"] = set(incident.alarms), dict(incident.title)
+        own["due"], own["clocks"] = sorted(map(repr, incident.due)), sorted(map(repr, incident.clocks))
+        found[name] = own
+    return found
+
+
+def test_incidents_are_made_again_exactly_with_clocks_repeats_crew_and_the_chain_they_opened_with(
+    database: str, tmp_path: Path, clock: ManualClock
+) -> None:
+    folder = write(tmp_path / "city", loop_city())
+    with watching(database, folder, clock):
+        wait_for(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
+        put(database, "wl-1", {0: 50.0, 1: 50.0})
+        put(database, "wl-2", {0: 30.0, 1: 30.0, 2: 30.0})
+        wait_for(lambda: len(query(database, "SELECT incident FROM city.incidents WHERE site <> ''")) == 2)
+        ((red,),) = query(database, "SELECT incident FROM city.incidents WHERE level = 'red'")
+        ((orange,),) = query(database, "SELECT incident FROM city.incidents WHERE level = 'orange' AND site <> ''")
+        later(database, clock, 6)
+        said(database, 6, "cannot_go", red, "li", "flat tyre")
+        said(database, 6, "dispatch", red, "Bo")
+        said(database, 6, "confirm", orange, "Li Na")
+        put(
+            database, "wl-1", {minute: 20.0 for minute in range(7, 19)}
+        )  # yellow, and red not yet down by three minutes
+        platform = PlatformIn("channel", "webhook", "fault", "no answer", T0_US + 18 * MINUTE_US)
+        with connect(database) as conn:
+            journal.append(conn, "platform", platform_row(platform), from_us(T0_US + 18 * MINUTE_US))
+            conn.commit()
+        write(
+            folder,
+            {"escalation.yaml": ESCALATION.replace("after: 4m", "after: 99m").replace("group/bosses", "group/ops")},
+        )
+        wait_for(lambda: query(database, "SELECT count(*) FROM lifeline.bundles") == [(2,)] and handled(database))
+        later(database, clock, 19)
+    with connect(database) as conn:
+        kept = journal.load_snapshot(conn, "watcher")
+        assert kept is not None
+        live = snapshot.load(kept.body)
+        checked = load_files(
+            {**loop_city(), "escalation.yaml": (folder / "escalation.yaml").read_text(encoding="utf-8")}
+        )
+        conn.commit()
+        engine, seq = rebuild(conn, BundleIn(kept.bundle, checked.book, checked.escalation), "watcher")
+    assert seq == kept.seq
+    assert {name for name, incident in live.incidents.items() if not incident.alone} == {red, orange}
+    assert live.incidents[red].falls_us is not None
+    assert live.incidents[red].crew == {"bo": "dispatch"}
+    assert parts(engine.state.incidents) == parts(live.incidents)
+    assert "platform-channel/webhook" in live.platform
+    assert engine.state.platform.keys() == live.platform.keys()
+    rows = query(database, "SELECT incident, version, falls_at IS NOT NULL, chain FROM city.incidents")
+    assert (red, live.incidents[red].version, True, "drainage") in rows
+    steps = query(database, "SELECT DISTINCT incident, step, notify FROM city.escalations ORDER BY 2")
+    assert [step[2] for step in steps if step[0] == red][:3] == ["roster/day", "group/ops", "person/wu"]
+    missed = query(database, "SELECT clock, settled_at FROM city.incident_clocks WHERE state = 'missed' ORDER BY 1")
+    assert ("acknowledge", from_us(T0_US + 6 * MINUTE_US)) in missed
