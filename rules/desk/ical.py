@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from city.clock import from_us, to_us
 from rules.desk.roster import DAY_US, DaysOff, Turn
 
+STUMBLES = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError)  # the libraries', on nonsense
 AMBIGUOUS = ""  # stands for whom, where several people have the same name
 _BLOCK_US = 14 * DAY_US
 _MARGIN = timedelta(days=2)  # floating times and whole days are another place's
@@ -119,7 +120,11 @@ class Feed:
             self.take(Calendar.from_ical(self.text))
         begin, end = from_us(block * _BLOCK_US), from_us((block + 1) * _BLOCK_US)
         found = []
-        for event in self._query[0].between(begin - _MARGIN, end + _MARGIN):
+        try:
+            events = self._query[0].between(begin - _MARGIN, end + _MARGIN)
+        except STUMBLES:  # a fortnight without anybody is told of as a gap, and the next step fires: an error stops all
+            return []
+        for event in events:
             if str(event.get("STATUS", "")).upper() != "CANCELLED":
                 start_us, end_us = (instant_us(event.decoded(key), zone) for key in ("DTSTART", "DTEND"))
                 if start_us < to_us(end) and end_us > max(to_us(begin), start_us):

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from city.errors import Fault
 from city.positions import nearest, show
-from rules.desk.ical import AMBIGUOUS, Feed, instant_us, persons
+from rules.desk.ical import AMBIGUOUS, STUMBLES, Feed, instant_us, persons
 from rules.desk.plan import Person
 from rules.desk.roster import DAY_US, DaysOff
 
@@ -28,6 +28,7 @@ MAX_FAULTS = 50
 EARLIEST, LATEST = 1990, 2200
 _DAYS_A = {"HOURLY": 1 / 24, "DAILY": 1, "WEEKLY": 7, "MONTHLY": 28, "YEARLY": 365}
 _LINE = re.compile(r'([A-Za-z0-9-]+)((?:;[A-Za-z0-9-]+=(?:"[^"]*"|[^":;])*)*):(.*)', re.DOTALL)
+_ONCE = ("UID", "DTSTART", "DTEND", "DURATION", "RRULE", "RECURRENCE-ID", "SUMMARY", "STATUS", "SEQUENCE")
 _TIME_KEYS = ("DTSTART", "DTEND", "RECURRENCE-ID", "EXDATE", "RDATE")
 
 
@@ -83,7 +84,7 @@ def read_calendar(file: str, text: str, names: Mapping[str, str]) -> tuple[Feed 
         feed.take(calendar)
         starts = [instant_us(event.data.decoded("DTSTART"), _UTC) for event in reading.events]
         list(feed.turns(min(starts), min(starts) + DAY_US, _UTC, DaysOff()) if starts else ())
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
+    except STUMBLES as error:
         return None, [Fault(file, 1, 1, f"cannot be expanded: {error}", hint="exporting it again")]
     return feed, []
 
@@ -121,8 +122,12 @@ def _scan(reading: _Reading, text: str) -> None:
                 return
             seen = True
             open_.append((value.strip().upper(), number))
-            if [kind for kind, _ in open_] == ["VCALENDAR", "VEVENT"]:
+            kinds = [kind for kind, _ in open_]
+            if kinds == ["VCALENDAR", "VEVENT"]:
                 reading.events.append(_Event(number))
+            elif "VEVENT" in kinds[-1:]:
+                reading.fault((number, 1), "an event inside of something", show(line), "END of that before it")
+                return
             if len(reading.events) > MAX_EVENTS:
                 reading.fault(
                     (number, 1), f"more than {MAX_EVENTS} events", hint="rules (RRULE), or leaving out the past"
@@ -136,6 +141,8 @@ def _scan(reading: _Reading, text: str) -> None:
                 return
             open_.pop()
         elif open_[-1][0] == "VEVENT" and len(open_) == 2:
+            if name in _ONCE and name in reading.events[-1].at:
+                reading.fault((number, 1), f"{name} twice in one event", show(line), "one of them")
             reading.events[-1].at.setdefault(name, (number, match.start(3) + 1))
     if not seen:
         reading.fault((1, 1), "not an iCalendar file", hint="BEGIN:VCALENDAR in the first line")
@@ -149,15 +156,18 @@ def _parse(reading: _Reading, text: str) -> Vevent:
 
     try:
         calendar = Calendar.from_ical(text)
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+    except STUMBLES as error:
         reading.fault((1, 1), f"cannot be understood: {str(error).splitlines()[0]}", hint="exporting it again")
         return None
     if str(calendar.get("CALSCALE", "GREGORIAN")).upper() != "GREGORIAN":
         reading.fault((1, 1), "not a Gregorian calendar", show(str(calendar["CALSCALE"])), "CALSCALE:GREGORIAN")
     for event, data in zip(reading.events, calendar.events, strict=True):
         event.data = data
-        if len(reading.faults) < MAX_FAULTS:
-            _check_event(reading, event, data)
+        try:
+            if len(reading.faults) < MAX_FAULTS:
+                _check_event(reading, event, data)
+        except STUMBLES as error:
+            reading.fault((event.line, 1), f"cannot be understood: {error}", hint="exporting it again")
     _check_twins(reading)
     if not reading.faults:
         _check_burden(reading)

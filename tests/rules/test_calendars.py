@@ -9,9 +9,12 @@ import os
 import pickle
 from datetime import datetime, timedelta
 from pathlib import Path
+from random import Random
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from city.clock import from_us, stopwatch_s, to_us
 from rules.check import check_files, load_files
@@ -146,6 +149,22 @@ def test_a_remembered_calendar_can_be_sent_to_another_process() -> None:
     roster = roster_of(text_of("all-day"))
     there = pickle.loads(pickle.dumps(roster.shifts[0]))  # noqa: S301 - our own bytes
     assert story(Roster("r", "Asia/Shanghai", (there,)), "2026-07-01", 2) == story(roster, "2026-07-01", 2)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(["all-day", "exdate", "floating", "moved-instance", "timezone"]), st.randoms(use_true_random=False)
+)
+def test_damage_is_a_fault_or_harmless_never_an_error(name: str, chance: Random) -> None:
+    lines = text_of(name).split("\n")
+    others = text_of("endless").split("\n") + text_of("bad-times").split("\n")
+    for _ in range(chance.randint(1, 3)):
+        place = chance.randrange(len(lines))
+        lines[place : place + chance.randint(0, 1)] = [chance.choice([*others, lines[-place], ""])]
+    feed, faults = read_calendar("r.ics", "\n".join(lines), NAMES)
+    assert (feed is None) == bool(faults)
+    if feed is not None:
+        assert story(Roster("r", "Europe/Berlin", (feed,)), "2026-07-01", 3)
 
 
 GOOD = FILES["escalation.yaml"].replace(
