@@ -150,9 +150,10 @@ class Flood:
             entry.kinds.append(kind)
         named = {alarm.id: alarm for alarm in alarms}
         entry.alarms.update(named)
+        level = max((alarm.level for alarm in named.values() if alarm.stands), default=Level.NONE)
         return NoticeGathered(
             stamp.next_id(), waiting.id, self.id, person.id, *zone, incident.id, kind, due.round, due.step, due.repeat,
-            tuple(named), channels, via, incident.level, stamp.now_us,
+            tuple(named), channels, via, level, stamp.now_us,
         )  # fmt: skip
 
     def waits(self, incident: Incident, person: str, alarm: str) -> bool:
