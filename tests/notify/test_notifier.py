@@ -197,9 +197,9 @@ def test_a_channel_that_fails_is_told_to_the_engine_and_when_it_is_well_again(
     endpoint.plan = [503]
     outbox.notice("n", content={"to": {"webhook": endpoint.url}})
     with notifier(database, t0, speed=60):
-        until(lambda: journaled(outbox) == [("webhook", "fault", "HTTP 503")])
+        until(lambda: [said[:2] for said in journaled(outbox)] == [("webhook", "fault")])
         assert row()[0] == "fault"
-        assert "HTTP 503" in row()[1]
+        assert "to be tried again" in row()[1]
     endpoint.plan = [200]
     with notifier(database, t0, speed=600):  # another process: it remembers
         until(lambda: len(journaled(outbox)) == 2)
