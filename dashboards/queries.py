@@ -6,6 +6,7 @@ How these are written, because Grafana rewrites them first (`proof.py` does the 
   empty choice is an empty array instead of a syntax error.
 - A macro's arguments end at the first closing parenthesis, so none has a parenthesis inside.
 - A `time_series` query has a column named `time`, in ascending order.
+- Exercises count nowhere; only the list of incidents shows them, marked.
 - Age is measured by `city.now()`, for a city may live on a faster clock; no column is an `interval`.
 - Every query without rows in the city still returns what its panel needs to say so.
 """
@@ -48,7 +49,7 @@ SELECT {levels},
        (SELECT count(*) FROM city.latest l JOIN city.sensors s USING (sensor)
         WHERE l.stale AND s.district = {HERE}) AS stale
 FROM city.alarms
-WHERE cleared_at IS NULL AND district = {HERE}"""  # noqa: S608 - built from constants of this file
+WHERE cleared_at IS NULL AND drill = '' AND district = {HERE}"""  # noqa: S608 - built from constants of this file
 
 
 def domains() -> str:
@@ -60,7 +61,7 @@ WITH silence AS (
     FROM city.latest l JOIN city.sensors s USING (sensor) WHERE s.district = {HERE} GROUP BY 1
 ), alarm AS (
     SELECT domain, max({_number("level")}) AS state
-    FROM city.alarms WHERE cleared_at IS NULL AND level <> 'none' AND district = {HERE} GROUP BY 1
+    FROM city.alarms WHERE cleared_at IS NULL AND drill = '' AND level <> 'none' AND district = {HERE} GROUP BY 1
 ), worst AS (
     SELECT domain, coalesce(a.state, s.state) AS state FROM silence s FULL JOIN alarm a USING (domain)
 )
@@ -84,7 +85,7 @@ WITH silence AS (
 ), alarm AS (
     SELECT site, max({_number("level")}) AS level,
            (array_agg(sensor ORDER BY {_number("level")} DESC, sensor) FILTER (WHERE sensor IS NOT NULL))[1] AS sensor
-    FROM city.alarms WHERE cleared_at IS NULL AND level <> 'none' GROUP BY 1
+    FROM city.alarms WHERE cleared_at IS NULL AND drill = '' AND level <> 'none' GROUP BY 1
 )
 SELECT t.lat AS latitude, t.lon AS longitude, {_name("t", language)} AS name, t.site, t.kind, t.district,
        coalesce(n.sensors, 0) AS sensors, coalesce(a.sensor, n.sensor, '') AS sensor,
@@ -123,7 +124,8 @@ WITH range AS (
     SELECT greatest(interval '10 seconds', (last - first) / 300) AS width FROM range
 ), had AS (
     SELECT a.alarm, a.scope, a.site, {_number("a.peak_level")} AS peak, a.raised_at FROM city.alarms a, range
-    WHERE a.raised_at <= range.last AND coalesce(a.cleared_at, 'infinity') >= range.first AND a.district = {HERE}
+    WHERE a.raised_at <= range.last AND coalesce(a.cleared_at, 'infinity') >= range.first AND a.drill = ''
+      AND a.district = {HERE}
 ), shown AS (
     SELECT scope, min(site) AS site FROM had
     GROUP BY scope ORDER BY max(peak) DESC, max(raised_at) DESC, scope LIMIT {TIMELINE_ROWS}
@@ -160,7 +162,7 @@ WITH range AS (
 ), raised AS (
     SELECT date_bin(g.width, a.raised_at, g.first) AS at, count(*) AS alarms
     FROM grid g JOIN city.alarms a ON a.raised_at >= g.first AND a.raised_at < g.last + g.width
-    WHERE a.district = {HERE} GROUP BY 1
+    WHERE a.drill = '' AND a.district = {HERE} GROUP BY 1
 )
 SELECT m.at AS time, (coalesce(r.alarms, 0) * 600 / m.width_s)::float8 AS rate
 FROM moment m LEFT JOIN raised r USING (at)

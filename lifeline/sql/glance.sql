@@ -8,7 +8,7 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE level = 'red') AS red, count(*) FILTER (WHERE level = 'orange') AS orange,
            count(*) FILTER (WHERE level = 'yellow') AS yellow, count(*) FILTER (WHERE level = 'blue') AS blue
-    FROM city.alarms a WHERE a.district = d.district AND a.cleared_at IS NULL) a
+    FROM city.alarms a WHERE a.district = d.district AND a.cleared_at IS NULL AND a.drill = '') a
 CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE online) AS online, count(*) AS gateways
     FROM city.gateways g WHERE g.district = d.district) g
@@ -16,8 +16,9 @@ WHERE s.sensors > 0
 ORDER BY d.district
 
 -- name: incidents
--- Open incidents, worst and newest first.
-SELECT i.incident, i.level, i.title, i.title_zh, i.opened_at, i.stage, i.acknowledged
+-- Open incidents, worst and newest first; exercises say so.
+SELECT i.incident, i.level, CASE WHEN i.drill THEN 'EXERCISE ' ELSE '' END || i.title AS title,
+       CASE WHEN i.drill THEN '演习 ' ELSE '' END || i.title_zh AS title_zh, i.opened_at, i.stage, i.acknowledged
 FROM city.incidents i
 WHERE i.closed_at IS NULL
 ORDER BY array_position(ARRAY['red', 'orange', 'yellow', 'blue', 'none'], i.level), i.opened_at DESC
@@ -34,11 +35,11 @@ SELECT coalesce(sum(published), 0)::bigint, coalesce(sum(stored), 0)::bigint,
 
 -- name: open_count
 -- How many incidents are open.
-SELECT count(*) FROM city.incidents WHERE closed_at IS NULL
+SELECT count(*) FROM city.incidents WHERE closed_at IS NULL AND NOT drill
 
 -- name: alarms
 -- Alarms by their highest level.
-SELECT peak_level, count(*) FROM city.alarms GROUP BY 1
+SELECT peak_level, count(*) FROM city.alarms WHERE drill = '' GROUP BY 1
 
 -- name: incident_counts
 -- Incidents: all, still open, ever acknowledged, and the median seconds from opening to the first acknowledgement.
@@ -47,7 +48,8 @@ SELECT count(*), count(*) FILTER (WHERE i.closed_at IS NULL), count(e.first),
 FROM city.incidents i
 LEFT JOIN LATERAL (
     SELECT min(time) AS first FROM city.incident_events WHERE incident = i.incident AND kind = 'acknowledge') e ON true
+WHERE NOT i.drill
 
 -- name: notice_counts
 -- Notices: sent, all.
-SELECT count(*) FILTER (WHERE state = 'sent'), count(*) FROM city.notices
+SELECT count(*) FILTER (WHERE state IN ('sent', 'delivered')), count(*) FROM city.notices WHERE NOT drill

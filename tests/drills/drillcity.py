@@ -33,8 +33,8 @@ series:
 for: 1h
 expect:
   alarms: {depth/wl-1: red}
-  told: 2m
-  acknowledged: 10m
+  told: 20m
+  acknowledged: 40m
   on_site: 1s
 """
 
