@@ -30,14 +30,14 @@ from lifeline.http.models import (
     Step,
 )
 from lifeline.http.models import Clock as ClockRow
-from lifeline.http.paging import After, Limit, Plain, When, Word, listed
+from lifeline.http.paging import NO_ZERO, After, Limit, Plain, When, Word, listed
 from lifeline.http.problem import KINDS
 from lifeline.http.who import current
 from rules.inputs import CommandKind
 
 MOST_BESIDE = 200  # rows of each kind that come with one incident
 MATCH = Annotated[
-    str | None,
+    str,
     Header(
         max_length=100,
         description="The ETag of the incident as it was read; `*`: as it is now, whatever that is.",
@@ -65,8 +65,8 @@ class Command(BaseModel):
     )
 
     kind: CommandKind
-    actor: Plain = Field(default="", max_length=commands.LONGEST_ACTOR)
-    note: Annotated[str, Field(max_length=commands.LONGEST_NOTE)] = ""
+    actor: str = Field(default="", max_length=commands.LONGEST_ACTOR, pattern=NO_ZERO)
+    note: str = Field(default="", max_length=commands.LONGEST_NOTE, pattern=NO_ZERO)
 
 
 def router(data: Data, clock: Clock) -> APIRouter:
@@ -98,7 +98,7 @@ def router(data: Data, clock: Clock) -> APIRouter:
     @routes.post(
         "/incidents/{incident}/commands", status_code=202, responses={**WRITING, **problems(412, 428)},
     )  # fmt: skip
-    def command(response: Response, incident: Plain, given: Command, if_match: MATCH = None) -> Recorded:
+    def command(response: Response, incident: Plain, given: Command, if_match: MATCH) -> Recorded:
         """Append a command; the engine decides whether it fits. `If-Match` says which version you saw."""
         expected = matched(found_incident(data, incident), if_match)
         seq = commands.record(data, clock, speaking(given.actor, given.note), incident, given.kind, expected=expected)
@@ -202,16 +202,14 @@ def etag(incident: Mapping[str, Any]) -> str:
     return f'"v{incident["version"]}"'
 
 
-def matched(incident: Mapping[str, Any], if_match: str | None) -> int | None:
+def matched(incident: Mapping[str, Any], if_match: str) -> int | None:
     """The version that a person saw, for the engine to hold the command against; None: they do not mind.
 
     Raises
     ------
     HTTPException
-        428 when they do not say, 412 when the incident has moved on already.
+        412 when the incident has moved on already.
     """
-    if if_match is None:
-        raise HTTPException(428)
     if if_match.strip() == "*":
         return None
     if etag(incident) not in [part.strip() for part in if_match.split(",")]:

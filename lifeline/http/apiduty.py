@@ -22,7 +22,7 @@ from rules.desk.gaps import AHEAD_US, all_gaps
 from rules.desk.plan import Escalation
 from rules.desk.roster import Roster
 
-SPAN = {"usual": timedelta(days=7), "most": timedelta(days=366)}
+USUAL, LONGEST = timedelta(days=7), timedelta(days=366)
 MOST_RAISES = 200_000
 _NEXT = 10
 
@@ -53,7 +53,9 @@ def router(data: Data, clock: Clock) -> APIRouter:
     @routes.get("/statistics", tags=["statistics"])
     def statistics(since: When = None, until: When = None, district: Word = None, desk: Word = None) -> Statistics:
         """Figures of ISA-18.2 and EEMUA 191: what alarms asked of a desk, or of all; of seven days unless told."""
-        begin, end = span(since, until, SPAN | {"now": clock.now()})
+        begin, end = span(since, until, clock.now(), USUAL)
+        if not begin < end <= begin + LONGEST:
+            raise HTTPException(422, "since: a span has its beginning before its end, and at most 366 days")
         rows = data.rows("api_raises", since=begin, until=end, district=district, limit=MOST_RAISES + 1)
         plan = escalation()
         raises = [

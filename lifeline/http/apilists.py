@@ -30,8 +30,7 @@ from lifeline.http.models import (
 from lifeline.http.paging import After, Limit, Many, Plain, When, Word, cursor, listed, part, place, span
 from rules.notify import outbox
 
-READINGS = {"usual": timedelta(days=2), "most": timedelta(days=400)}
-FINDINGS = {"usual": timedelta(days=7), "most": timedelta(days=400)}
+READINGS, FINDINGS = timedelta(days=2), timedelta(days=7)
 AHEAD = timedelta(days=1)  # readings of gateways whose clocks run fast are shown too
 
 
@@ -121,7 +120,7 @@ def _series(routes: APIRouter, data: Data, clock: Clock) -> None:
     ) -> Page[Reading]:  # fmt: skip
         """Readings of a sensor, newest first; the last two days unless told."""
         _one(data, "api_sensor", "no such sensor", sensor=sensor)
-        begin, end = span(since, until, READINGS | {"now": clock.now() + AHEAD})
+        begin, end = span(since, until, clock.now() + AHEAD, READINGS)
         if (seen := place("api_readings", after)) is not None:
             end = min(end, _moment(seen))
         rows = data.rows("api_readings", sensor=sensor, since=begin, until=end, limit=limit + 1)
@@ -134,7 +133,7 @@ def _series(routes: APIRouter, data: Data, clock: Clock) -> None:
         limit: Limit = 100, after: After = None,
     ) -> Page[Finding]:  # fmt: skip
         """Detectors' verdicts, newest first; the last seven days unless told."""
-        begin, end = span(since, until, FINDINGS | {"now": clock.now() + AHEAD})
+        begin, end = span(since, until, clock.now() + AHEAD, FINDINGS)
         given: dict[str, Any] = {"sensor": sensor, "since": begin, "until": end}
         return Page[Finding].model_validate(listed(data, request, response, "api_findings", limit, after, **given))
 

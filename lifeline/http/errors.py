@@ -60,10 +60,12 @@ class Answers:
             usual = said == KINDS.get(error.status_code, ("", "", ""))[1]
             return self(request, error.status_code, "" if usual else said, headers=error.headers)
         if isinstance(error, RequestValidationError):
+            if [(e["type"], *e["loc"]) for e in error.errors()] == [("missing", "header", "if-match")]:
+                return self(request, 428)
             said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
             return self(request, 422, said)
         if isinstance(error, InputError):
-            return self(request, 422, str(error))
+            return self(request, 409, str(error))
         _log.warning("database_lost %s", error, extra={"action": "database_lost"})
         return self(request, 503, "the database does not answer", "error_database", {"Retry-After": _RETRY_S})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -14,15 +14,15 @@ from lifeline.http.answers import Decided
 from lifeline.http.api import ALWAYS, WRITING, speaking
 from lifeline.http.data import Data
 from lifeline.http.models import Blind, HoldEvent, Page, Shelf
-from lifeline.http.paging import After, Limit, Plain, When, Word, listed
+from lifeline.http.paging import NO_ZERO, After, Limit, Plain, When, Word, listed
 from rules.inputs import HoldKind
 
 
 class _Said(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    actor: Plain = Field(default="", max_length=commands.LONGEST_ACTOR)
-    note: Annotated[str, Field(max_length=commands.LONGEST_NOTE)] = ""
+    actor: str = Field(default="", max_length=commands.LONGEST_ACTOR, pattern=NO_ZERO)
+    note: str = Field(default="", max_length=commands.LONGEST_NOTE, pattern=NO_ZERO)
 
 
 class AlarmCommand(_Said):
@@ -37,7 +37,7 @@ class ShelfCommand(_Said):
     """What a person says about `rule/scope`, whether anything stands there or not. `level`: up to which it holds."""
 
     kind: Literal["shelve", "unshelve"]
-    key: Annotated[Plain, Field(min_length=3, examples=["underpass-depth/wl-017"])]
+    key: str = Field(min_length=3, max_length=200, pattern=NO_ZERO, examples=["underpass-depth/wl-017"])
     until: AwareDatetime | None = None
     one_shot: bool = False
     level: Literal["blue", "yellow", "orange", "red"] | None = None
@@ -54,7 +54,7 @@ class MaintenanceCommand(_Said):
     """Work at a sensor, site or gateway; `maintain` needs a note and `until`. `level`: up to which it holds."""
 
     kind: Literal["maintain", "end_maintenance"]
-    target: Annotated[Plain, Field(pattern="^(sensor|site|gateway)/.+$", examples=["site/up-01"])]
+    target: str = Field(pattern=r"^(sensor|site|gateway)/[^\x00]+$", max_length=200, examples=["site/up-01"])
     until: AwareDatetime | None = None
     level: Literal["blue", "yellow", "orange", "red"] | None = None
 

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import msgspec
 from fastapi import HTTPException, Query, Request, Response
-from pydantic import AfterValidator, AwareDatetime, StringConstraints
+from pydantic import AwareDatetime, StringConstraints
 
 from lifeline.http.data import Data, Row
 
@@ -23,13 +22,9 @@ After = Annotated[str | None, Query(max_length=1000, description="`next` of the 
 Many = Annotated[int, Query(ge=1, le=10_000, description="at most so many items")]
 
 
-def _plain(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("no zero bytes")
-    return text
-
-
-Plain = Annotated[str, StringConstraints(max_length=200), AfterValidator(_plain)]
+EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
+NO_ZERO = r"^[^\x00]*$"  # the database takes no zero bytes
+Plain = Annotated[str, StringConstraints(max_length=200, pattern=NO_ZERO)]
 Word = Annotated[Plain | None, Query(max_length=200)]
 When = Annotated[AwareDatetime | None, Query(description="RFC 3339 with an offset (write + as %2B)")]
 
@@ -76,12 +71,9 @@ def place(name: str, after: str | None) -> Any:  # noqa: ANN401 - JSON
     return found[1]
 
 
-def span(since: datetime | None, until: datetime | None, longest: Mapping[str, Any]) -> tuple[datetime, datetime]:
-    """The span that is asked for; `longest` has `now`, `usual` and `most` (422 when it is none, or longer)."""
-    end = until or longest["now"]
-    begin = since or end - longest["usual"]
-    if begin >= end:
-        raise HTTPException(422, "since: must be before until")
-    if end - begin > longest["most"]:
-        raise HTTPException(422, f"since: at most {longest['most'].days} days before until")
-    return begin, end
+def span(since: datetime | None, until: datetime | None, now: datetime, usual: timedelta) -> tuple[datetime, datetime]:
+    """The span that is asked for: until now, and as long as usual, unless told."""
+    end = until or now
+    if since is None and end - EARLIEST < usual:
+        return EARLIEST, end
+    return since or end - usual, end

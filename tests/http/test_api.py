@@ -54,7 +54,7 @@ def test_errors_are_problem_documents(client: httpx.Client, world: World) -> Non
         (client.get("/api/v1/nothing"), 404),
         (client.get("/api/v1/incidents", params={"limit": 0}), 422),
         (client.delete("/api/v1/incidents/I-7"), 405),
-        (client.post("/api/v1/incidents/none/commands", json={"kind": "confirm", "actor": "x"}), 404),
+        (client.post("/api/v1/incidents/none/commands", json={"kind": "confirm"}, headers={"If-Match": "*"}), 404),
         (client.post("/api/v1/incidents/I-7/commands", json={"kind": "confirm"}), 428),
         (client.post("/api/v1/incidents/I-7/commands", json={"kind": "confirm"}, headers={"If-Match": '"v9"'}), 412),
         (client.get("/api/v1/alarms", params={"after": "bm9uZQ"}), 422),
