@@ -43,7 +43,7 @@ class Release(BaseModel):
 
 
 class CapMessage(BaseModel):
-    """A CAP message. `refers_to`: the messages it follows, as CAP writes them."""
+    """A CAP message. `change`: the incident event it is about; `refers_to`: what it follows, as CAP writes it."""
 
     identifier: str
     incident: str
@@ -52,6 +52,7 @@ class CapMessage(BaseModel):
     status: str
     state: str
     level: str
+    changed_at: datetime
     made_at: datetime
     released_at: datetime | None
     released_by: str

@@ -129,7 +129,7 @@ def _draft(conn: Connection, rulings: Rulings, plan: CapPlan, change: Mapping[st
     row = {
         **given, "identifier": name, "change": change["event"], "msg_type": asked.value, "level": int(level),
         "status": message.status(plan, facts), "made_at": now, "refers_to": " ".join(references),
-        "facts": Jsonb(kept(facts)), "xml": xml.decode(),
+        "facts": Jsonb(kept(facts)), "xml": xml.decode(), "changed_at": change["time"],
     }  # fmt: skip
     conn.execute(SQL["draft"], row)
 

@@ -40,10 +40,11 @@ CREATE TABLE lifeline.cap_messages (
     note        text NOT NULL DEFAULT '',          -- why it was released, or is needed no more
     refers_to   text NOT NULL DEFAULT '',          -- CAP's references: `sender,identifier,sent …`
     facts       jsonb NOT NULL,                    -- what the message is made from
-    xml         text NOT NULL                      -- as it was released; of a draft, as it would be
+    xml         text NOT NULL,                     -- as it was released; of a draft, as it would be
+    changed_at  timestamptz NOT NULL               -- when the change happened: the order of an incident's messages
 );
 CREATE UNIQUE INDEX cap_messages_draft ON lifeline.cap_messages (incident) WHERE state = 'draft';
-CREATE INDEX cap_messages_incident ON lifeline.cap_messages (incident, made_at);
+CREATE INDEX cap_messages_incident ON lifeline.cap_messages (incident, changed_at);
 CREATE INDEX cap_messages_released ON lifeline.cap_messages (released_at DESC) WHERE state = 'released';
 ALTER TABLE lifeline.cap_messages ENABLE ROW LEVEL SECURITY;
 CREATE POLICY district ON lifeline.cap_messages USING (
@@ -55,7 +56,7 @@ FROM lifeline.attachments;
 
 CREATE VIEW city.cap AS
 SELECT identifier, incident, change, msg_type, status, state, lifeline.level_word(level) AS level, made_at, released_at,
-       released_by, note, refers_to, xml
+       released_by, note, refers_to, xml, changed_at
 FROM lifeline.cap_messages;
 
 -- Changes of incidents that were looked at for a message, whether they asked for one or not. No district: nothing but keys.

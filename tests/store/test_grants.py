@@ -97,7 +97,7 @@ _OF_EACH_DISTRICT = (
     """INSERT INTO lifeline.attachments VALUES (repeat('a', 63) || %(n)s, 'i' || %(n)s, 'li', now(), 'c', 'image/jpeg',
        1, 1, 'x')""",
     """INSERT INTO lifeline.cap_messages VALUES ('c' || %(n)s, 'i' || %(n)s, 'e' || %(n)s, 'Alert', 'Actual', 'draft', 4,
-       now(), NULL, '', '', '', '{}', '<alert/>')""",
+       now(), NULL, '', '', '', '{}', '<alert/>', now())""",
 )
 
 

@@ -23,8 +23,8 @@ SELECT pg_advisory_xact_lock(hashtextextended(%(incident)s, 45))
 SELECT identifier, xml FROM lifeline.cap_messages m
 WHERE incident = %(incident)s AND state = 'released' AND msg_type <> 'Cancel'
   AND NOT EXISTS (SELECT FROM lifeline.cap_messages c WHERE c.incident = m.incident AND c.state = 'released'
-                  AND c.msg_type = 'Cancel' AND (c.released_at, c.made_at) > (m.released_at, m.made_at))
-ORDER BY released_at, made_at
+                  AND c.msg_type = 'Cancel' AND (c.released_at, c.changed_at) > (m.released_at, m.changed_at))
+ORDER BY released_at, changed_at
 
 -- name: facts
 -- What is known of an incident and of its gravest alarm, with the newest evidence.
@@ -58,9 +58,9 @@ WHERE incident = %(incident)s AND state = 'draft' RETURNING identifier
 -- name: draft
 -- A message waits for a person.
 INSERT INTO lifeline.cap_messages
-    (identifier, incident, change, msg_type, status, state, level, made_at, refers_to, facts, xml)
+    (identifier, incident, change, msg_type, status, state, level, made_at, refers_to, facts, xml, changed_at)
 VALUES (%(identifier)s, %(incident)s, %(change)s, %(msg_type)s, %(status)s, 'draft', %(level)s, %(made_at)s,
-        %(refers_to)s, %(facts)s, %(xml)s)
+        %(refers_to)s, %(facts)s, %(xml)s, %(changed_at)s)
 ON CONFLICT DO NOTHING
 
 -- name: to_release
@@ -80,12 +80,13 @@ SELECT * FROM city.cap WHERE identifier = %(identifier)s
 
 -- name: of_incident
 -- The messages of an incident, newest first.
-SELECT * FROM city.cap WHERE incident = %(incident)s ORDER BY made_at DESC, identifier LIMIT 100
+SELECT * FROM city.cap WHERE incident = %(incident)s
+ORDER BY changed_at DESC, change DESC LIMIT 100
 
 -- name: feed
 -- Released messages, newest first.
 SELECT identifier, incident, msg_type, status, level, released_at, released_by, note, refers_to, xml FROM city.cap
-WHERE state = 'released' ORDER BY released_at DESC, identifier LIMIT %(limit)s
+WHERE state = 'released' ORDER BY released_at DESC, changed_at DESC, identifier LIMIT %(limit)s
 
 -- name: drafts
 -- What waits for a person, the gravest first.
@@ -98,7 +99,7 @@ ORDER BY array_position(ARRAY['red', 'orange', 'yellow', 'blue', 'none'], c.leve
 SELECT DISTINCT i.incident, i.title, i.title_zh, i.level, i.closed_at FROM city.cap c JOIN city.incidents i USING (incident)
 WHERE c.state = 'released' AND c.msg_type <> 'Cancel' AND (i.closed_at IS NOT NULL OR i.stage = 'false_alarm')
   AND NOT EXISTS (SELECT FROM city.cap x WHERE x.incident = c.incident AND x.state = 'released'
-                  AND x.msg_type = 'Cancel' AND (x.released_at, x.made_at) > (c.released_at, c.made_at))
+                  AND x.msg_type = 'Cancel' AND (x.released_at, x.changed_at) > (c.released_at, c.changed_at))
 ORDER BY i.closed_at, i.incident LIMIT 200
 
 -- name: incident
