@@ -16,15 +16,17 @@ def check(
 ) -> int:
     """Check a city folder: every fault at once as file:line:column, exit code 1 when there is one.
 
-    Warnings about who is told are printed too: a roster's gaps in the next 14 days, say.
+    Warnings about who is told and about maintenance windows are printed too: a roster's gaps in the next 14 days, say.
     """
     from city.clock import SystemClock
     from lifeline.cityfolder import read_checked
     from rules.desk.escalationlint import lint_escalation
     from rules.language.lint import lint
+    from rules.language.windowlint import lint_windows
 
-    files, checked = read_checked(folder)
-    city, found = checked.city, lint_escalation(files, checked.escalation, checked.book, SystemClock().now_us())
+    (files, checked), now_us = read_checked(folder), SystemClock().now_us()
+    city, found = checked.city, lint_escalation(files, checked.escalation, checked.book, now_us)
+    found += lint_windows(files, checked.book, now_us)
     for warning in found:
         typer.echo(str(warning))
     verdict = "not without warnings" if found else "fine"

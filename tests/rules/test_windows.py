@@ -20,6 +20,7 @@ from rules.alarm.windows import Planned, Selector, Window, Windows, upcoming
 from rules.check import check_files, load_files
 from rules.effects import MaintenanceOver, MaintenanceSet
 from rules.inputs import HoldKind
+from rules.language.windowlint import lint_windows
 from tests.rules.small_city import FILES, T0_US, Desk, city_files, desk_of
 
 HOUR_US = 3_600_000_000
@@ -362,3 +363,39 @@ maintenance:
     epoch = datetime(1970, 1, 1, tzinfo=ZoneInfo("UTC"))
     days = [(epoch + timedelta(microseconds=at.start_us)).astimezone(here).isoformat() for at in found]
     assert days == ["2026-07-11T01:00:00+08:00", "2026-07-25T01:00:00+08:00"]
+
+
+def test_what_is_hardly_meant_is_warned_of() -> None:
+    text = """
+maintenance:
+  - id: nothing
+    selector: {sites: [up-1], quantities: [rainfall]}
+    start: "2026-07-04T01:00"
+    duration: 4h
+    reason: cleaning
+  - id: past
+    selector: {sites: [up-1]}
+    start: "2026-06-04T01:00"
+    duration: 4h
+    repeat: FREQ=DAILY;COUNT=3
+    reason: cleaning
+  - id: first
+    selector: {gateways: [g1]}
+    start: "2026-07-04T01:00"
+    duration: 4h
+    repeat: FREQ=WEEKLY;COUNT=9
+    reason: cleaning
+  - id: second
+    selector: {gateways: [g1]}
+    start: "2026-07-10T23:00"
+    duration: 4h
+    repeat: FREQ=DAILY;COUNT=9
+    reason: cleaning
+"""
+    files = city_files(calendar=text)
+    assert [str(one) for one in lint_windows(files, load_files(files).book, T0_US)] == [
+        "calendar.yaml:4:15: nothing matches nothing, try another selector [idle-window]",
+        "calendar.yaml:10:12: past does not come again, try removing it [past-window]",
+        "calendar.yaml:21:15: second is about the same as first and runs with it, first at 2026-07-11T01:00:00+08:00, "
+        "try one of them [double-window]",
+    ]
