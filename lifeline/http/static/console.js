@@ -2,13 +2,13 @@
 // Everything works without this file. Nothing is stored but whether the sound is wanted.
 "use strict";
 (() => {
-  const EVERY_MS = 10000, APART_MS = 1000, LOST_MS = 20000;
+  const EVERY_MS = 10000, APART_MS = 1000, LOST_MS = 20000, AGAIN_MS = 3000;
   const topics = new Set((document.body.dataset.live || "").split(" ").filter(Boolean));
   const $ = (id) => document.getElementById(id);
   const announce = (text) => { const place = $("announce"); if (place) place.textContent = text; };
 
   // ---- fetching the page again: only regions that differ are replaced; focus, open details and typed text stay
-  let fetching = false, again = false, lastAt = 0, goodAt = Date.now(), timer = 0;
+  let fetching = false, again = false, failed = false, lastAt = 0, goodAt = Date.now(), timer = 0;
 
   function soon() {
     if (timer) return;
@@ -25,12 +25,14 @@
       if (answer.redirected && new URL(answer.url).pathname !== location.pathname) { location.reload(); return; }
       if (answer.ok) {
         take(new DOMParser().parseFromString(await answer.text(), "text/html"));
-        goodAt = Date.now();
+        goodAt = Date.now(); failed = false;
       } else if (answer.status === 401 || answer.status === 403) { location.reload(); return; }
-    } catch (error) { /* said below when it lasts */ }
+      else failed = true;
+    } catch { failed = true; }
     fetching = false;
     connection();
     if (again) { again = false; soon(); }
+    else if (failed) setTimeout(soon, AGAIN_MS);
   }
   function take(fresh) {
     const before = reds(document);
@@ -70,7 +72,7 @@
   function connection() {
     const place = $("connection");
     if (!place) return;
-    const lost = topics.size > 0 && Date.now() - goodAt > LOST_MS;
+    const lost = topics.size > 0 && (failed || Date.now() - goodAt > LOST_MS);
     place.hidden = !lost;
     const shown = document.querySelector('[data-region="as-of"] time');
     if (lost && shown) place.querySelector("time").textContent = shown.textContent;
@@ -84,9 +86,11 @@
         const what = event.data.split(" ");
         if (what.includes("all") || what.some((topic) => topics.has(topic))) soon();
       });
+      events.addEventListener("error", soon);
       addEventListener("pagehide", () => events.close());
     }
     setInterval(() => { if (!document.hidden || reds(document).size || wanted()) soon(); connection(); }, EVERY_MS);
+    for (const change of ["online", "offline"]) addEventListener(change, soon);
     document.addEventListener("visibilitychange", () => { if (!document.hidden) soon(); });
     addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   }
