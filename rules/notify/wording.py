@@ -23,7 +23,7 @@ from rules.notify.outbox import Notice
 
 Line = tuple[str, str]  # label (may be empty), text
 
-HEADS = ("raise", "update", "clear", "repeat", "no_duty", "clock_missed", "platform", "roster_gap")
+HEADS = ("raise", "update", "clear", "repeat", "no_duty", "clock_missed", "platform", "roster_gap", "exercise_over")
 CHANGES = ("stage", "level", "false_alarm", "closed", "joined")
 GATHERED = ("digest", "flood_end")
 

@@ -32,7 +32,8 @@ SELECT a.*, l.value, l.time AS value_time, l.age_s, l.stale, s.unit, s.quantity,
        jsonb_build_array((a.cleared_at IS NOT NULL)::integer, (NOT a.latched)::integer,
            array_position(ARRAY['red', 'orange', 'yellow', 'blue', 'none'], a.level),
            (extract(epoch FROM a.raised_at) * -1000000)::bigint, a.alarm) AS page_key
-FROM city.alarms a LEFT JOIN city.latest l ON l.sensor = a.sensor LEFT JOIN city.sensors s ON s.sensor = a.sensor
+FROM city.alarms a LEFT JOIN city.latest l ON l.sensor = a.sensor AND a.drill = ''
+LEFT JOIN city.sensors s ON s.sensor = a.sensor
 WHERE (%(open)s::boolean IS NULL OR (a.cleared_at IS NULL OR a.latched) = %(open)s)
   AND (%(incident)s::text IS NULL OR a.incident = %(incident)s)
   AND (%(sensor)s::text IS NULL OR a.sensor = %(sensor)s)
@@ -43,7 +44,8 @@ WHERE (%(open)s::boolean IS NULL OR (a.cleared_at IS NULL OR a.latched) = %(open
 -- name: api_alarm
 -- One alarm.
 SELECT a.*, l.value, l.time AS value_time, l.age_s, l.stale, s.unit, s.quantity
-FROM city.alarms a LEFT JOIN city.latest l ON l.sensor = a.sensor LEFT JOIN city.sensors s ON s.sensor = a.sensor
+FROM city.alarms a LEFT JOIN city.latest l ON l.sensor = a.sensor AND a.drill = ''
+LEFT JOIN city.sensors s ON s.sensor = a.sensor
 WHERE a.alarm = %(alarm)s
 
 -- name: api_alarm_events

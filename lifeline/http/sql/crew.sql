@@ -13,24 +13,28 @@ WHERE i.incident = %(incident)s
 -- Several incidents: what waits first, the highest level, the longest open.
 SELECT i.*, s.name AS site_name, s.name_zh AS site_name_zh,
        EXISTS (SELECT FROM city.incident_events e
-               WHERE e.incident = i.incident AND e.kind = 'acknowledge' AND e.actor = %(person)s) AS mine
+               WHERE e.incident = i.incident AND e.kind = 'acknowledge'
+                     AND %(person)s IN (e.actor, e.person)) AS mine
 FROM city.incidents i LEFT JOIN city.sites s USING (site) WHERE i.incident = ANY (%(incidents)s)
 ORDER BY (i.closed_at IS NOT NULL), i.acknowledged,
          array_position(ARRAY['red', 'orange', 'yellow', 'blue', 'none'], i.level), i.opened_at, i.incident
 
 -- name: events
 -- What happened to an incident, newest first, and what its notices call who did it.
-SELECT e.time, e.kind, e.actor, e.note, e.event, coalesce(
+-- Who spoke by an account of the console is the same person, where that is known.
+SELECT e.time, e.kind, p.person AS actor, e.note, e.event, coalesce(
     (SELECT n.content -> 'to' ->> 'name' FROM lifeline.notices n
-     WHERE n.incident = e.incident AND n.target = e.actor ORDER BY n.created_at DESC LIMIT 1), e.actor) AS name
-FROM city.incident_events e WHERE e.incident = %(incident)s
+     WHERE n.incident = e.incident AND n.target = p.person ORDER BY n.created_at DESC LIMIT 1), e.actor) AS name
+FROM city.incident_events e, LATERAL (SELECT coalesce(nullif(e.person, ''), e.actor)) AS p (person)
+WHERE e.incident = %(incident)s
 ORDER BY time DESC, split_part(event, '.', 1) DESC, event DESC LIMIT 200
 
 -- name: alarms
 -- Its alarms with the newest value of each, what stands highest first.
 SELECT a.alarm, a.level, a.peak_level, a.cleared_at, a.sensor, a.scope, a.title, a.title_zh, a.late, l.value, l.age_s,
        l.stale, s.unit
-FROM city.alarms a LEFT JOIN city.latest l ON l.sensor = a.sensor LEFT JOIN city.sensors s ON s.sensor = a.sensor
+FROM city.alarms a LEFT JOIN city.latest l ON l.sensor = a.sensor AND a.drill = ''
+LEFT JOIN city.sensors s ON s.sensor = a.sensor
 WHERE a.incident = %(incident)s
 ORDER BY (a.cleared_at IS NOT NULL), array_position(ARRAY['red', 'orange', 'yellow', 'blue', 'none'], a.level),
          a.raised_at, a.alarm LIMIT 21

@@ -39,7 +39,8 @@ SELECT i.*, p.total, p.domain, p.first_rule, p.first_scope, p.first_sensor, p.fi
        n.alarms, n.standing, n.blind, n.late, n.held, l.value, l.age_s, l.stale, t.unit
 FROM found p JOIN city.incidents i USING (incident) LEFT JOIN city.sites s USING (site)
 LEFT JOIN lifeline.districts d ON d.district = i.district
-LEFT JOIN city.latest l ON l.sensor = p.first_sensor LEFT JOIN city.sensors t ON t.sensor = p.first_sensor
+LEFT JOIN city.latest l ON l.sensor = p.first_sensor AND NOT i.drill
+LEFT JOIN city.sensors t ON t.sensor = p.first_sensor
 LEFT JOIN LATERAL (
     SELECT count(*) AS alarms, count(*) FILTER (WHERE a.cleared_at IS NULL) AS standing,
            bool_or(a.condition = 'unknown' AND a.cleared_at IS NULL) AS blind, bool_or(a.late) AS late,
@@ -104,7 +105,7 @@ ORDER BY (s.lon - %(lon)s) ^ 2 + (s.lat - %(lat)s) ^ 2, s.sensor LIMIT %(limit)s
 -- name: raises_at
 -- When a sensor's alarms were raised and cleared in a span.
 SELECT alarm, raised_at, cleared_at, peak_level AS level, late FROM city.alarms
-WHERE sensor = %(sensor)s AND raised_at < %(until)s AND coalesce(cleared_at, %(until)s) >= %(since)s
+WHERE drill = '' AND sensor = %(sensor)s AND raised_at < %(until)s AND coalesce(cleared_at, %(until)s) >= %(since)s
 ORDER BY raised_at DESC LIMIT 60
 
 -- name: guidance

@@ -75,7 +75,8 @@ LIMIT %(limit)s
 -- Alarms, the highest standing ones first, then those that wait for a reset (both count as open).
 SELECT a.*, l.value, l.time AS value_time, l.age_s, l.stale, s.unit, s.quantity, t.name AS site_name,
        t.name_zh AS site_name_zh
-FROM city.alarms a LEFT JOIN city.latest l ON l.sensor = a.sensor LEFT JOIN city.sensors s ON s.sensor = a.sensor
+FROM city.alarms a LEFT JOIN city.latest l ON l.sensor = a.sensor AND a.drill = ''
+LEFT JOIN city.sensors s ON s.sensor = a.sensor
 LEFT JOIN city.sites t ON t.site = a.site
 WHERE (%(open)s::boolean IS NULL OR (a.cleared_at IS NULL OR a.latched) = %(open)s)
   AND (%(incident)s::text IS NULL OR a.incident = %(incident)s)
