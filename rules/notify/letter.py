@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ import httpx
 
 from city.clock import Clock
 from city.levels import Level
+
+_PLACE = re.compile(r"\{(person|name|email|webhook|phone|mqtt|apprise)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +157,11 @@ def distrusted(error: BaseException) -> str:
             return f"certificate not trusted ({seen.verify_message}), try ca_file"
         seen = seen.__cause__ or seen.__context__
     return ""
+
+
+def fill(template: str, letter: Letter, spell: Callable[[str], str]) -> str | NoAddress:
+    """A channel's address for a person: `{person}`, `{name}` and their addresses filled in, as `spell` writes each."""
+    known = {**letter.to, "person": letter.person}
+    if lacking := sorted({name for name in _PLACE.findall(template) if not known.get(name)}):
+        return NoAddress(f"{letter.person}: has no {' and no '.join(lacking)}, which the channel needs")
+    return _PLACE.sub(lambda place: spell(known[place[1]]), template)

@@ -1,7 +1,7 @@
 """MQTT channel: the JSON body on a topic of the person's own, QoS 1; sent means that the broker acknowledged it.
 
-Settings: `topic` (`{person}` is the person's id, `{mqtt}` their own part of it), `url_env` (variable with the broker's
-address, `mqtts://user:password@host:port`) or `host`, `port`, `user`, `password_env`, `tls`; `ca_file`.
+Settings: `topic` (`{person}` is the person's id, `{mqtt}` their own part of it, `{phone}` and so on), `url_env` (variable
+with the broker's address, `mqtts://user:password@host:port`) or `host`, `port`, `user`, `password_env`, `tls`; `ca_file`.
 A password is never sent in the clear: without TLS it is refused unless the broker is this machine.
 
 ========================================== ========
@@ -19,6 +19,7 @@ import secrets
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -38,6 +39,7 @@ from rules.notify.letter import (
     Sent,
     Tools,
     distrusted,
+    fill,
     secret,
     trust,
 )
@@ -50,12 +52,10 @@ _REFUSED = (144, 149, 153)  # topic name, packet too large, payload format
 
 def send(letter: Letter, settings: Mapping[str, object], tools: Tools) -> Answer:
     """Deliver one letter."""
-    topic = str(settings.get("topic", ""))
-    own = letter.to.get("mqtt", "")
-    if "{mqtt}" in topic and not own:
-        return NoAddress(f"{letter.person}: has no mqtt of their own, and the topic is {topic}")
-    topic = topic.replace("{person}", letter.person).replace("{mqtt}", own)
-    if not topic or any(sign in topic for sign in "+#\0{}"):
+    topic = fill(str(settings.get("topic", "")), letter, lambda text: quote(text, safe="/@:"))  # no + or # from people
+    if isinstance(topic, NoAddress):
+        return topic
+    if not topic or topic.startswith("$") or any(sign in topic for sign in "+#\0{}"):
         return GiveUp(f"topic {topic!r}: not one to publish on", broken=True)
     try:
         address = _address(settings, tools)

@@ -1,27 +1,26 @@
 """Other people's services through Apprise: DingTalk, WeCom, Feishu, Telegram, text messages and some hundred more.
 
-Settings: `url_env` (variable with the Apprise address) or `url`; `{phone}`, `{email}`, `{apprise}`, `{name}` and
-`{person}` in it are filled in for each person. Apprise says whether it worked, not why, so that whatever did not is
-tried again. It is asked in a thread of its own: one that does not come back in time is left behind, a few at most.
+Settings: `url_env` (variable with the Apprise address) or `url`; `{person}` (their id), `{name}` and their addresses
+(`{phone}`, `{email}`, `{apprise}`, …) in it are filled in for each person. Apprise says whether it worked, not why, so
+that whatever did not is tried again. It is asked in a thread of its own: one that does not come back in time is left
+behind, a few at most.
 """
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from city.levels import Level
-from rules.notify.letter import Answer, GiveUp, Letter, MissingSecret, NoAddress, Retry, Sent, Tools, secret
+from rules.notify.letter import Answer, GiveUp, Letter, MissingSecret, NoAddress, Retry, Sent, Tools, fill, secret
 
 if TYPE_CHECKING:
     from apprise import NotifyBase
 
 LEFT_BEHIND = 8
 SHORT_MESSAGE = 1000  # a service that takes no more than this in a message is spoken to in brief
-_PLACE = re.compile(r"\{(phone|email|apprise|webhook|mqtt|name|person)\}")
 _patience = threading.BoundedSemaphore(LEFT_BEHIND)
 
 
@@ -31,10 +30,10 @@ def send(letter: Letter, settings: Mapping[str, object], tools: Tools) -> Answer
         template = secret(settings, "url_env", tools) or str(settings.get("url", ""))
     except MissingSecret as error:
         return GiveUp(str(error), broken=True)
-    known = {**letter.to, "person": letter.person}
-    if lacking := [name for name in _PLACE.findall(template) if not known.get(name)]:
-        return NoAddress(f"{letter.person}: has no {' and no '.join(sorted(set(lacking)))}, and the address needs it")
-    service = open_service(_PLACE.sub(lambda place: quote(known[place[1]], safe=""), template))
+    address = fill(template, letter, lambda text: quote(text, safe=""))
+    if isinstance(address, NoAddress):
+        return address
+    service = open_service(address)
     if service is None:  # never say the address: it holds the secret
         return GiveUp("the Apprise address is none that Apprise knows, see url_env", broken=True)
     return within(tools.timeout_s, lambda: _say(service, letter))

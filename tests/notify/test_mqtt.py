@@ -83,8 +83,13 @@ def test_topics_that_are_patterns_or_not_filled_are_never_published_on() -> None
         answer = deliver("mqtt://127.0.0.1:1", topic=topic)
         assert isinstance(answer, GiveUp), topic
         assert answer.broken
-    sly = replace(LETTER, to={"mqtt": "#"})
-    assert isinstance(deliver("mqtt://127.0.0.1:1", sly, topic="notices/{mqtt}"), GiveUp)
+
+
+def test_what_people_have_for_addresses_is_never_a_pattern(broker: str) -> None:
+    sly = replace(LETTER, to={"mqtt": "#", "phone": "+86471"})
+    with listening(broker, "notices/#") as heard:
+        assert isinstance(deliver(broker, sly, topic="notices/{mqtt}/{phone}"), Sent)
+    assert [message.topic for message in heard] == ["notices/%23/%2B86471"]
 
 
 def test_a_password_never_travels_in_the_clear() -> None:
