@@ -50,6 +50,7 @@ def served(world: World, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Itera
         yield str(client.base_url), shown
 
 
+@pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")  # schemathesis uses random itself
 def test_the_description_is_true_of_every_operation(served: tuple[str, str]) -> None:
     url, key = served
     headers = {"Authorization": f"Bearer {key}"}
