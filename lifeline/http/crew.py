@@ -138,12 +138,9 @@ class Crew:
 
     def _mark_delivered(self, seen: Seen) -> None:
         """The person has it. That this cannot be noted keeps nobody from the page."""
-        delivered = getattr(outbox, "delivered", None)
-        if delivered is None:
-            return
         try:
             with self._data.connections.connection(timeout=WAIT_S) as conn:
-                delivered(conn, seen.claims.notice, self._clock.now(), "opened")
+                outbox.delivered(conn, seen.claims.notice, self._clock.now(), "opened")
         except psycopg.Error as error:
             _log.warning("delivery_not_noted %s", error, extra={"action": "delivery_not_noted"})
 

@@ -188,6 +188,8 @@ def _sure(notice: Row, facts: Mapping[str, Any], home: Home, language: str) -> l
     """What the decision rests on, line by line."""
     evidence = facts.get("evidence")
     found = [_evidence(item, home, language) for item in evidence or [] if isinstance(item, Mapping)][:6]
+    if (others := facts.get("confirmed_by")) and isinstance(others, int):
+        found.append(say("crew.confirmed_by", language, n=others))
     if notice["late"] or facts.get("late"):
         found.append(say("crew.late", language))
     if facts.get("lost"):

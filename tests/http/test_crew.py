@@ -55,6 +55,7 @@ def tap(
 
 
 def test_the_page_says_all_a_crew_needs_in_the_persons_language(client: httpx.Client, link: str, world: World) -> None:
+    world.run("UPDATE lifeline.notices SET content = jsonb_set(content, '{facts,confirmed_by}', '2')")
     seen = {"sensor": "wl-017", "unit": "cm", "value": 41.5, "test": "above 40 cm", "truth": "true", "flag": 3}
     world.run(
         "UPDATE lifeline.notices SET content = jsonb_set(content, '{facts,evidence}', %s)",
@@ -66,7 +67,7 @@ def test_the_page_says_all_a_crew_needs_in_the_persons_language(client: httpx.Cl
     for part in (
         "红色", "▮▮▮▮", "人民路下穿通道", "geo:38.914,121.6147", "38.91400, 121.61470", "41.5 cm", "达到或超过 40 cm",
         "42.4 cm", "上升", "先封闭道路", "王伟", "未送达", "分钟前", "确认收到", "我已出发", "我已到场", "无法前往",
-        "李娜", "可疑", "尚无人响应", "成立",
+        "李娜", "可疑", "尚无人响应", "成立", "另有 2 个传感器",
     ):  # fmt: skip
         assert part in page.text, part
     assert 'value="report"' not in page.text  # one reports after going
@@ -86,6 +87,26 @@ def test_opening_the_link_commands_nothing(client: httpx.Client, link: str, worl
         assert client.get(link).status_code == 200
         assert client.head(link).status_code == 200
     assert world.commands() == []
+
+
+def test_opening_the_link_says_that_the_notice_arrived(client: httpx.Client, link: str, world: World) -> None:
+    def state() -> object:
+        return world.conn.execute("SELECT state FROM lifeline.notices").fetchone()
+
+    client.head(link)
+    client.get(link, headers={"Sec-Purpose": "prefetch"})  # nobody has looked yet
+    assert state() == ("sent",)
+    client.get(link)
+    assert state() == ("delivered",)
+
+
+def test_what_was_said_at_the_console_is_known_here(client: httpx.Client, link: str, world: World) -> None:
+    world.event("I-7", "acknowledge", "lina.account")
+    world.run("UPDATE lifeline.incident_events SET person = 'li' WHERE kind = 'acknowledge'")
+    world.run("UPDATE lifeline.incidents SET acknowledged = true")
+    page = client.get(f"{link}?lang=en").text
+    assert "You: seen" in page
+    assert 'value="acknowledge"' not in page
 
 
 def test_a_tap_is_recorded_as_that_person(client: httpx.Client, link: str, world: World, watcher: Watcher) -> None:
