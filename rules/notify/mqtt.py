@@ -1,7 +1,8 @@
 """MQTT channel: the JSON body on a topic of the person's own, QoS 1; sent means that the broker acknowledged it.
 
-Settings: `topic` (`{person}` is the person's id, `{mqtt}` their own part of it, `{phone}` and so on), `url_env` (variable
-with the broker's address, `mqtts://user:password@host:port`) or `host`, `port`, `user`, `password_env`, `tls`; `ca_file`.
+Settings: `topic` (`{person}` is the person's id, `{mqtt}` their own part of it, `{phone}` and so on), `url_env` (the
+variable with the broker's address, `mqtts://user:password@host:port`) or `host`, `port`, `user`, `password_env`, `tls`;
+`ca_file`.
 A password is never sent in the clear: without TLS it is refused unless the broker is this machine.
 
 ========================================== ========

@@ -85,7 +85,11 @@ def tools() -> Iterator[Tools]:
         yield Tools(http, ManualClock(NOW), {"MAIL_PASSWORD": "right"}, timeout_s=2.0)
 
 
-def deliver(port: int, tools: Tools, letter: Letter = LETTER, **settings: object) -> Answer:
+def deliver(port: int, tools: Tools, **settings: object) -> Answer:
+    return deliver_it(LETTER, port, tools, **settings)
+
+
+def deliver_it(letter: Letter, port: int, tools: Tools, **settings: object) -> Answer:
     given = {"type": "smtp", "host": "127.0.0.1", "port": port, "from": "lifeline@city.example", **settings}
     return send(letter, given, tools)
 
@@ -136,7 +140,7 @@ def test_the_picture_stands_in_the_page(tools: Tools) -> None:
     box = Box()
     shown = replace(LETTER, html='<img src="cid:picture" alt="24 h">', picture=b"\x89PNG picture")
     with server(box) as port:
-        assert isinstance(deliver(port, tools, shown), Sent)
+        assert isinstance(deliver_it(shown, port, tools), Sent)
     [message] = box.messages
     [picture] = [part for part in message.walk() if part.get_content_type() == "image/png"]
     assert picture.get_content() == b"\x89PNG picture"

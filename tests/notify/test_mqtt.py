@@ -31,7 +31,11 @@ LETTER = Letter(
 )  # fmt: skip
 
 
-def deliver(url: str, letter: Letter = LETTER, **settings: object) -> Answer:
+def deliver(url: str, **settings: object) -> Answer:
+    return deliver_it(LETTER, url, **settings)
+
+
+def deliver_it(letter: Letter, url: str, **settings: object) -> Answer:
     with httpx.Client() as http:
         tools = Tools(http, ManualClock(NOW), {"BROKER": url, "PASSWORD": "right"}, timeout_s=5.0)
         given = {"type": "mqtt", "topic": "notices/{person}", "url_env": "BROKER", **settings}
@@ -88,7 +92,7 @@ def test_topics_that_are_patterns_or_not_filled_are_never_published_on() -> None
 def test_what_people_have_for_addresses_is_never_a_pattern(broker: str) -> None:
     sly = replace(LETTER, to={"mqtt": "#", "phone": "+86471"})
     with listening(broker, "notices/#") as heard:
-        assert isinstance(deliver(broker, sly, topic="notices/{mqtt}/{phone}"), Sent)
+        assert isinstance(deliver_it(sly, broker, topic="notices/{mqtt}/{phone}"), Sent)
     assert [message.topic for message in heard] == ["notices/%23/%2B86471"]
 
 

@@ -166,7 +166,12 @@ def test_a_sensor_that_speaks_often_is_drawn_from_five_minutes_at_a_time(
     outbox.sensor("st-1", [(at, float(at.second)) for at in times])
     outbox.conn.execute("UPDATE lifeline.sensors SET interval_s = 20")
     scenes = list[Scene]()
-    monkeypatch.setattr(picture, "draw", lambda scene: (scenes.append(scene), b"x")[1])
+
+    def keep(scene: Scene) -> bytes:
+        scenes.append(scene)
+        return b"x"
+
+    monkeypatch.setattr(picture, "draw", keep)
     outbox.notice("n", created_at=UNTIL, content={"facts": {"sensor": "st-1", "what": "Strain", "value": 1.0}})
     from rules.notify import outbox as box
     from rules.notify.lanes import Room
