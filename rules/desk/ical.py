@@ -6,12 +6,13 @@ bounded where it is read (`icalfile`), so that no fortnight is dear.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from city.clock import from_us, to_us
 from rules.desk.roster import DAY_US, DaysOff, Turn
@@ -21,6 +22,7 @@ AMBIGUOUS = ""  # stands for whom, where several people have the same name
 _BLOCK_US = 14 * DAY_US
 _MARGIN = timedelta(days=2)  # floating times and whole days are another place's
 _REMEMBERED = 200  # fortnights
+_OWN_ZONE = re.compile(r"^BEGIN:VTIMEZONE\n(?:(?!END:VTIMEZONE)[^\n]*\n)*?TZID:([^\n]+)$", re.MULTILINE | re.IGNORECASE)
 _BETWEEN = re.compile(r"\s*(?:[,;/&+、，；]|\band\b|和)\s*")
 
 
@@ -115,9 +117,7 @@ class Feed:
 
     def _expand(self, block: int, zone: ZoneInfo) -> list[Turn]:
         if not self._query:
-            from icalendar import Calendar
-
-            self.take(Calendar.from_ical(self.text))
+            self.take(parse(self.text))
         begin, end = from_us(block * _BLOCK_US), from_us((block + 1) * _BLOCK_US)
         found = []
         try:
@@ -132,6 +132,24 @@ class Feed:
                     people = persons(event, self.names)[0]
                     found += [(*order, at, Turn(start_us, end_us, person)) for at, person in enumerate(people)]
         return [turn for *_, turn in sorted(found, key=lambda one: one[:-1])]
+
+
+def parse(text: str) -> Any:  # noqa: ANN401 - icalendar's calendar
+    """A calendar from its text.
+
+    The library remembers time zones by their names for the whole process, the first of a name for ever: those that a
+    file defines itself get names that no other file has.
+    """
+    from icalendar import Calendar  # a tenth of a second, for those who have a calendar
+    from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
+
+    text = re.sub(r"\n[ \t]", "", text)
+    mark = hashlib.sha256(text.encode()).hexdigest()[:12]
+    for name in set(_OWN_ZONE.findall(text)) - available_timezones() - WINDOWS_TO_OLSON.keys():
+        written = re.compile(rf'(TZID[=:])("?){re.escape(name)}\2(?=[:;\n])', re.IGNORECASE)
+        own = f"{name} {mark}".replace("\\", "\\\\")
+        text = written.sub(rf"\g<1>\g<2>{own}\g<2>", text)
+    return Calendar.from_ical(text)
 
 
 def instant_us(moment: date, zone: ZoneInfo) -> int:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from city.errors import Fault
 from city.positions import nearest, show
-from rules.desk.ical import AMBIGUOUS, STUMBLES, Feed, instant_us, persons
+from rules.desk.ical import AMBIGUOUS, STUMBLES, Feed, instant_us, parse, persons
 from rules.desk.plan import Person
 from rules.desk.roster import DAY_US, DaysOff
 
@@ -29,6 +29,7 @@ EARLIEST, LATEST = 1990, 2200
 _DAYS_A = {"HOURLY": 1 / 24, "DAILY": 1, "WEEKLY": 7, "MONTHLY": 28, "YEARLY": 365}
 _LINE = re.compile(r'([A-Za-z0-9-]+)((?:;[A-Za-z0-9-]+=(?:"[^"]*"|[^":;])*)*):(.*)', re.DOTALL)
 _ONCE = ("UID", "DTSTART", "DTEND", "DURATION", "RRULE", "RECURRENCE-ID", "SUMMARY", "STATUS", "SEQUENCE")
+_ZONE_RULE = re.compile(r"(?:(?:FREQ=YEARLY|(?:BYMONTH|BYDAY|BYMONTHDAY|UNTIL|COUNT|INTERVAL|WKST)=[^;]*)(?:;|$))+")
 _TIME_KEYS = ("DTSTART", "DTEND", "RECURRENCE-ID", "EXDATE", "RDATE")
 
 
@@ -144,6 +145,9 @@ def _scan(reading: _Reading, text: str) -> None:
             if name in _ONCE and name in reading.events[-1].at:
                 reading.fault((number, 1), f"{name} twice in one event", show(line), "one of them")
             reading.events[-1].at.setdefault(name, (number, match.start(3) + 1))
+        elif name == "RRULE" and open_[1:2] and open_[1][0] == "VTIMEZONE" and not _ZONE_RULE.fullmatch(value.upper()):
+            what = "clocks are changed once a year by a rule"
+            reading.fault((number, match.start(3) + 1), what, show(value), "FREQ=YEARLY;BYMONTH=3;BYDAY=-1SU")
     if not seen:
         reading.fault((1, 1), "not an iCalendar file", hint="BEGIN:VCALENDAR in the first line")
     elif open_:
@@ -152,10 +156,8 @@ def _scan(reading: _Reading, text: str) -> None:
 
 def _parse(reading: _Reading, text: str) -> Vevent:
     """The calendar, with what is wrong with its events remembered."""
-    from icalendar import Calendar
-
     try:
-        calendar = Calendar.from_ical(text)
+        calendar = parse(text)
     except STUMBLES as error:
         reading.fault((1, 1), f"cannot be understood: {str(error).splitlines()[0]}", hint="exporting it again")
         return None

@@ -24,6 +24,7 @@ from tests.rules.small_city import FILES, city_files
 
 CALENDARS = Path(__file__).parent / "calendars"
 FAULTY = sorted(path.stem for path in CALENDARS.glob("*.txt"))
+RIGHT = ("all-day", "exdate", "floating", "moved-instance", "timezone")
 ZONE = ZoneInfo("Asia/Shanghai")
 NAMES = {
     "li": "li", "li na": "li", "李娜": "li", "li@example.org": "li", "bo": "bo", "bo@example.org": "bo", "wang wei": "",
@@ -86,6 +87,12 @@ def test_a_zone_that_the_file_defines_switches_its_clocks() -> None:
     assert story(roster, "2026-10-26", 1) == ["26 00:00", "26 03:00 li", "26 15:00"]
 
 
+def test_zones_of_one_name_in_two_files_are_each_its_own() -> None:
+    other = roster_of(text_of("timezone").replace("+0100", "+0900").replace("+0200", "+0900"))
+    assert story(other, "2026-10-24", 1) == ["24 00:00 li", "24 07:00", "24 19:00 li"]
+    assert story(roster_of(text_of("timezone")), "2026-10-24", 1) == ["24 00:00", "24 02:00 li", "24 14:00"]
+
+
 def test_years_back_and_far_ahead_are_as_good_as_now() -> None:
     roster = roster_of(text_of("timezone"))
     assert story(roster, "2026-01-05", 2) == ["05 00:00", "06 03:00 li", "06 15:00"]  # its first night
@@ -105,9 +112,7 @@ def test_what_is_wrong_is_told_at_once_with_its_lines(name: str) -> None:
 
 
 def test_every_calendar_that_is_shipped_here_is_tried() -> None:
-    assert {path.stem for path in CALENDARS.glob("*.ics")} == {
-        *FAULTY, "all-day", "exdate", "floating", "moved-instance", "timezone",
-    }  # fmt: skip
+    assert {path.stem for path in CALENDARS.glob("*.ics")} == {*FAULTY, *RIGHT}
 
 
 def many(events: int, rule: str = "", start: str = "20260101T080000") -> str:
