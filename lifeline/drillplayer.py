@@ -56,16 +56,26 @@ def begin(conn: Connection, clock: Clock, plan: DrillPlan, actor: str, how: str 
     return row
 
 
-def end(conn: Connection, clock: Clock, drill: str, actor: str, note: str = "", how: str = "cli") -> drills.Row | None:
+def end(
+    conn: Connection,
+    clock: Clock,
+    drill: str,
+    actor: str,
+    note: str = "",
+    how: str = "cli",
+    within_s: float = BEGIN_WITHIN_S,
+) -> drills.Row | None:
     """End a drill; its row once the engine has ended it, None when that takes too long (it will all the same)."""
     deed = audit.Deed(actor, "drill.end", drill, how=how, detail={"note": note})
     drills.say(conn, drill_row(DrillSaid(drill, actor, note)), deed, clock.now())
-    return _awaited(conn, drill, ("ended", "refused"))
+    return _awaited(conn, drill, ("ended", "refused"), within_s)
 
 
-def _awaited(conn: Connection, drill: str, states: Sequence[str]) -> drills.Row | None:
+def _awaited(
+    conn: Connection, drill: str, states: Sequence[str], within_s: float = BEGIN_WITHIN_S
+) -> drills.Row | None:
     wall, began_s = SystemClock(), stopwatch_s()
-    while stopwatch_s() - began_s < BEGIN_WITHIN_S:
+    while stopwatch_s() - began_s < within_s:
         row = drills.one(conn, drill)
         if row is not None and row["state"] in states:
             return row

@@ -20,7 +20,7 @@ from starlette.responses import Response
 
 from city.clock import Clock, SystemClock
 from city.errors import InputError, OutsideError
-from lifeline.http import api, apiadmin, apiduty, apilists, cap, crew, holds, login, metrics, pages
+from lifeline.http import api, apiadmin, apiduty, apilists, cap, crew, drills, holds, login, metrics, pages
 from lifeline.http.capdrafts import Drafts
 from lifeline.http.data import WAIT_S, Data
 from lifeline.http.description import App
@@ -116,6 +116,7 @@ def _parts(
     yield api.router(data, clock), API, CONSOLE
     yield holds.router(data, clock), API, CONSOLE
     yield apilists.router(data, clock), API, CONSOLE
+    yield drills.router(data, clock), API, CONSOLE
     yield apiduty.router(data, clock), API, CONSOLE
     yield apiadmin.router(data), API, needs(Role.ADMIN)
     yield _problems(), API, OPEN
