@@ -46,6 +46,8 @@ class Rule:
         (rule, same): held while an alarm of that rule stands in the same sensor, site, gateway, district or city.
     drill
         The exercise that it is run for; empty for the city's own.
+    realarm_us
+        By level: after which time an alarm that stands acknowledged calls people again.
     """
 
     id: str
@@ -60,6 +62,7 @@ class Rule:
     inhibited_by: tuple[tuple[str, str], ...] = ()
     logic: str = ""
     drill: str = ""
+    realarm_us: Mapping[Level, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ class Instance:
             late=now_us - step.at_us > late_us,
             evidence=step.evidence, guidance=words(self.rule.guidance, seen), escalate=self.rule.escalate,
             latching=self.rule.latch, gateway=self.sensor.gateway, drill=self.rule.drill,
+            realarm_us=self.rule.realarm_us,
         )  # fmt: skip
 
 
@@ -145,6 +149,7 @@ class Watch:
             title=words(self.rule.title, seen), raised_us=raised_us, level=self.level, peak_level=self.level,
             late=False, guidance=words(self.rule.guidance, seen), escalate=self.rule.escalate, diagnostic=True,
             latching=self.rule.latch, gateway=self.gateway.id, drill=self.rule.drill,
+            realarm_us=self.rule.realarm_us,
         )  # fmt: skip
 
 

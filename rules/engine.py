@@ -220,6 +220,8 @@ class Engine:
         self._install(bundle.book, bundle.escalation)
         self._new_book = True
         moves = self._hand_over(old, bundle.book) if old is not None else []
+        if self._desk is not None:
+            self._desk.look_again()
         self._intake = Intake(self.state, bundle.book, self._detectors, glance=self._glance)
         return moves
 
@@ -355,7 +357,7 @@ class Engine:
 
 def _under(alarm: Alarm, rule: Rule) -> None:
     """The alarm goes on under this version of its rule."""
-    alarm.rule_version, alarm.latching = rule.version, rule.latch
+    alarm.rule_version, alarm.latching, alarm.realarm_us = rule.version, rule.latch, rule.realarm_us
 
 
 def _event(moved: Moved, stamp: Stamp) -> AlarmEvent:

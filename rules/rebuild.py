@@ -170,6 +170,7 @@ def _alarm(row: Mapping[str, Any], book: Book) -> Alarm:
         hold=hold, hold_reason=row["hold_reason"], held_level=level if hold else Level.NONE,
         latching=bool(rule and rule.latch), latched=row["latched"], lost=row["lost"],
         lost_peak=level if row["lost"] else Level.NONE, gateway=row["gateway"],
+        realarm_us=rule.realarm_us if rule else {},
     )  # fmt: skip
 
 

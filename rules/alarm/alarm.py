@@ -97,6 +97,8 @@ class Alarm:
         Its sensor's gateway, or the gateway it is about.
     drill
         The exercise it belongs to; empty for a real one.
+    realarm_us
+        By level: after which time it calls people again if it stands acknowledged.
     """
 
     id: str
@@ -131,6 +133,7 @@ class Alarm:
     lost_peak: Level = Level.NONE
     gateway: str = ""
     drill: str = ""
+    realarm_us: Mapping[Level, int] = field(default_factory=dict)
 
     @property
     def stands(self) -> bool:

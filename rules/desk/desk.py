@@ -57,8 +57,7 @@ class Desk:
         self.telling = Telling(self.city, self.escalation, self.floods, self.sight)
         self.escalating = Escalating(self.escalation, self.sight, self.telling)
         self._nearby = Nearby(self.incidents, self.escalation.grouping)
-        for incident in self.incidents.values():
-            self._note(incident)
+        self.look_again()
 
     # -- alarms ----------------------------------------------------------------------------------------------------
 
@@ -312,8 +311,14 @@ class Desk:
             return None
         dues = [due.due_us for due in incident.due]
         dues += [clock.due_us for clock in incident.clocks]
-        dues += [at for at in (incident.falls_us, self._expiry_us(incident)) if at is not None]
+        waits = (incident.falls_us, self._expiry_us(incident), self._realarm_us(incident))
+        dues += [at for at in waits if at is not None]
         return min(dues, default=None)
+
+    def look_again(self) -> None:
+        """What is due may have changed everywhere: rules did."""
+        for incident in self.incidents.values():
+            self._note(incident)
 
     def _note(self, incident: Incident) -> None:
         """An incident has changed."""
@@ -347,16 +352,26 @@ class Desk:
         return effects + self.escalating.fire_due(incident, Calling(stamp, told=calling.told))
 
     def _expire(self, incident: Incident, stamp: Stamp) -> list[Effect]:
-        """Nobody has done anything since it was acknowledged: it calls people again."""
-        expiry_us = self._expiry_us(incident)
-        if expiry_us is None or expiry_us > stamp.now_us:
+        """Nobody has done anything since it was acknowledged, or it stands for too long: it calls people again."""
+        expiry_us, realarm_us = self._expiry_us(incident), self._realarm_us(incident)
+        due_us = min((at for at in (expiry_us, realarm_us) if at is not None), default=None)
+        if due_us is None or due_us > stamp.now_us:
             return []
         if self.escalating.is_dead(incident, stamp):
             return self.escalating.quieten(incident, stamp)
         incident.version += 1
         effects = self._unacknowledge(incident)
-        effects.append(event(incident, stamp, "acknowledgement_expired", f"at {incident.level.word}"))
+        kind = "acknowledgement_expired" if due_us == expiry_us else "realarmed"
+        effects.append(event(incident, stamp, kind, f"at {incident.level.word}"))
         return effects + self.escalating.begin(incident, stamp)
+
+    def _realarm_us(self, incident: Incident) -> int | None:
+        """When an alarm that stands acknowledged calls people again, whatever they do about it, as its rule wants."""
+        if not incident.open or not incident.acknowledged or incident.quiet or incident.stage == "false_alarm":
+            return None
+        spans = (alarm.realarm_us.get(alarm.level) for alarm in incident.alarms.values() if alarm.tells)
+        span_us = min((span for span in spans if span is not None), default=None)
+        return None if span_us is None else incident.acknowledged_us + span_us
 
     def _expiry_us(self, incident: Incident) -> int | None:
         spans = self.escalation.clocks.get(incident.level)

@@ -14,19 +14,21 @@ from dataclasses import dataclass, field
 
 from city.errors import Fault
 from city.identity import PLAIN_ID, id_problem, read_name
+from city.levels import Level
 from city.model import City
 from city.nearby import Nearby
 from city.positions import Path, Positions, nearest_or_all, show
 from city.yamlfile import read
 from rules.book import Book, Instance, Rule, Source, Watch
 from rules.language.calendarfile import Calendars, load_calendars, written_out
-from rules.language.grammar import FILE, INHIBITED_BY, LADDER, RULE, SAME, SOURCE, WATCH
+from rules.language.grammar import FILE, INHIBITED_BY, LADDER, REALARM, RULE, SAME, SOURCE, WATCH
 from rules.language.ladderfile import check_ladder, read_ladder
 from rules.language.reader import Reader
 from rules.language.watchfile import Register, read_silence, watched
 from rules.language.wording import Where, file_faults, has_places, template_faults
 
-TEXT_KEYS = ("title", "guidance", "escalate", "source", "latch", "inhibited_by")  # what changes no condition
+# What changes no condition.
+TEXT_KEYS = ("title", "guidance", "escalate", "source", "latch", "inhibited_by", "realarm_after")
 
 
 @dataclass
@@ -173,8 +175,15 @@ def _head(books: _Books, reader: Reader, data: Mapping[str, object], path: Path)
     version = _hash(written_out(data, books.calendars))
     return Rule(
         name, version, title, _guidance(books, reader, data, path), str(chain), cited, reader.positions.file, line,
-        latch is True, _inhibited_by(books, reader, data, path, name), logic,
+        latch is True, _inhibited_by(books, reader, data, path, name), logic, realarm_us=_realarm(reader, data, path),
     )  # fmt: skip
+
+
+def _realarm(reader: Reader, data: Mapping[str, object], path: Path) -> Mapping[Level, int]:
+    """By level: how long an alarm may stand acknowledged before it calls people again."""
+    inside = (*path, "realarm_after")
+    given = reader.check(data["realarm_after"], REALARM, inside) if "realarm_after" in data else {}
+    return {Level.of(colour): reader.span_us(given, colour, inside) for colour in given if colour in LADDER}
 
 
 def _rule_id(books: _Books, reader: Reader, data: Mapping[str, object], path: Path, line: int) -> str:

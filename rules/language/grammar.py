@@ -236,6 +236,8 @@ INHIBITED_BY: Mapping[str, Key] = {
     "same": Key(Kind.WORD, "The place they must share.", required=True, words=SAME),
 }
 
+REALARM: Mapping[str, Key] = {colour: Key(Kind.DURATION, "At this level.") for colour in LEVELS}
+
 RULE: Mapping[str, Key] = {
     "id": Key(Kind.TEXT, "The rule's name, unique in the city.", required=True),
     "title": Key(Kind.NAME, "What people read (the id)."),
@@ -245,6 +247,9 @@ RULE: Mapping[str, Key] = {
     "stale_after": Key(Kind.DURATION, "From when on missing data are a gap (5m; at least three intervals)."),
     "confirm": Key(Kind.MAPPING, "Neighbours must see it too, or the level is lower.", keys=CONFIRM),
     "latch": Key(Kind.YES, "Once back to normal, the alarm waits for a person's reset (false)."),
+    "realarm_after": Key(
+        Kind.MAPPING, "After which time an alarm that stands acknowledged calls people again (never).", keys=REALARM
+    ),
     "flags": Key(Kind.MAPPING, "Which quality flags count.", keys=FLAGS),
     "only": Key(Kind.CALENDAR, "The rule's conditions hold only inside this calendar."),
     "inhibited_by": Key(Kind.MAPPINGS, "Alarms that hold this one back while they stand.", keys=INHIBITED_BY),
