@@ -19,6 +19,7 @@ from lifeline.endpoints import running
 from lifeline.settings import Settings
 from rules.book import Book
 from rules.desk.plan import Escalation
+from rules.desk.rosterwatch import RosterWatch
 from store import bundle, migrate, roles, vitals
 from store.connection import Connection, connect, describe
 from store.health import State, graded, judge
@@ -53,7 +54,7 @@ def examine(settings: Settings, clock: Clock) -> list[Report]:
         reports.append(_fault("database", error))
     except psycopg.Error as error:
         reports.append(Report("database", "fault", str(error).strip(), "see the server's log"))
-    reports += [_broker(settings), *_city(settings, files)]
+    reports += [_broker(settings), *_city(settings, files, clock)]
     return reports
 
 
@@ -104,7 +105,7 @@ def _database(conn: Connection, settings: Settings, clock: Clock) -> Iterator[Re
     now = judge(vitals.measure(conn))
     yield from (Report(row.name.replace("_", " "), row.state, row.text, row.advice) for row in now)
     for name, state, advice in conn.execute("SELECT name, state, advice FROM city.health WHERE state <> 'ok'"):
-        if not name.startswith("role_") and name not in {row.name for row in now}:
+        if not name.startswith("role_") and name not in {"roster_gaps", *(row.name for row in now)}:
             yield Report(f"health: {name}", state, advice)
 
 
@@ -141,8 +142,8 @@ def _broker(settings: Settings) -> Report:
     return Report("broker", "ok", f"{place.hostname}:{place.port}, connected in {took_s * 1000:.0f} ms")
 
 
-def _city(settings: Settings, in_force: Mapping[str, str] | None) -> Iterator[Report]:
-    """The city folder that a start would apply, else the one in force; then its rules and channels."""
+def _city(settings: Settings, in_force: Mapping[str, str] | None, clock: Clock) -> Iterator[Report]:
+    """The city folder that a start would apply, else the one in force; then its rules, rosters and channels."""
     from city.folder import bundle_hash, read_folder
     from rules.check import load_files
 
@@ -166,6 +167,8 @@ def _city(settings: Settings, in_force: Mapping[str, str] | None) -> Iterator[Re
         note = " (differs from the one in force: a running watcher will apply it)"
     yield Report("city folder", "ok", f"{settings.city or 'as last applied'}, {len(files)} files{note}")
     yield _rules(checked.book)
+    if checked.escalation.rosters:
+        yield _rosters(checked.escalation, clock.now_us())
     yield from _channels(checked.escalation, settings)
 
 
@@ -181,11 +184,22 @@ def _rules(book: Book) -> Report:
     )
 
 
+def _rosters(escalation: Escalation, now_us: int) -> Report:
+    """Whether somebody can be told at every hour of the next days."""
+    seen = RosterWatch(escalation).look({}, now_us)
+    if seen is not None and seen.count:
+        found, _, advice = seen.advice.partition("; fill")
+        return Report("rosters", "warning", found, f"fill{advice}")
+    return Report("rosters", "ok", f"{len(escalation.rosters)} rosters without gaps in the next 14 days")
+
+
 def _channels(escalation: Escalation, settings: Settings) -> Iterator[Report]:
     if not escalation.people:
         yield Report("channels", "warning", "no people in escalation.yaml: nobody will be told", "name some")
     for name, channel in escalation.channels.items():
         yield _channel(name, channel, settings)
+    if escalation.heartbeat is not None:
+        yield _channel("heartbeat", {"type": "leaves the house", "url_env": escalation.heartbeat.url_env}, settings)
     hosts = {urlsplit(person.reach.get("webhook", "")).hostname for person in escalation.people.values()}
     for host in sorted(host for host in hosts if host):
         yield _resolvable(f"webhook host {host}", host)

@@ -82,6 +82,20 @@ def test_a_channel_without_its_secret_is_a_warning(settings: Settings, monkeypat
     assert states(examine(settings, WALL))["channel webhook"] == "ok"
 
 
+def test_hours_without_anybody_and_a_heartbeat_that_goes_nowhere_are_warnings(settings: Settings) -> None:
+    assert states(examine(settings, WALL))["rosters"] == "ok"
+    assert settings.city is not None
+    file = settings.city / "escalation.yaml"
+    day = 'sun], from: "08:00", to: "20:00"'
+    text = file.read_text(encoding="utf-8").replace(f"sat, {day}", f"{day}")
+    file.write_text(text + "heartbeat: {url_env: LIFELINE_TEST_NO_SUCH_HEARTBEAT}\n", encoding="utf-8")
+    reports = examine(settings, WALL)
+    assert (states(reports)["rosters"], states(reports)["channel heartbeat"]) == ("warning", "warning")
+    told = lines(reports).plain
+    assert "rosters: nobody can be told: " in told
+    assert "-> fill them, or say gaps: meant" in told
+
+
 def test_an_empty_database_asks_for_migration(settings: Settings) -> None:
     with connect(settings.database, autocommit=True) as conn:
         conn.execute("DROP DATABASE IF EXISTS empty_one")
