@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.http.conftest import World
 
 Serve = Callable[..., Any]
-EXAMPLES = 6  # of each operation and kind
+EXAMPLES = 5  # of each operation and kind
 KNOWN = {"incident": "I-7", "alarm": "A-I-7", "sensor": "wl-017", "notice": "a1b2c3d4", "account": "li"}
 
 
