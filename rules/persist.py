@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -74,6 +74,11 @@ _ORDER: Mapping[type, str] = {
 }
 
 
+def _own(effect: Any) -> dict[str, Any]:  # noqa: ANN401 - any of the effects
+    """An effect's fields as they are: nothing below them is copied."""
+    return {field.name: getattr(effect, field.name) for field in fields(effect)}
+
+
 def _time(time_us: int | None) -> datetime | None:
     return None if time_us is None else from_us(time_us)
 
@@ -118,7 +123,7 @@ def _shelf_ended(effect: ShelfEnded, at: datetime) -> Mapping[str, Any]:
 
 def _maintenance(effect: MaintenanceSet, at: datetime) -> Mapping[str, Any]:
     return {
-        **asdict(effect), "occurrence": effect.id, "title": Jsonb(dict(effect.title)),
+        **_own(effect), "occurrence": effect.id, "title": Jsonb(dict(effect.title)),
         "selector": Jsonb(dict(effect.selector)), "districts": list(effect.districts),
         "starts_at": from_us(effect.start_us), "ends_at": from_us(effect.end_us),
     }  # fmt: skip
@@ -129,12 +134,12 @@ def _maintenance_over(effect: MaintenanceOver, at: datetime) -> Mapping[str, Any
 
 
 def _hold_event(effect: HoldEvent, at: datetime) -> Mapping[str, Any]:
-    return {**asdict(effect), "event": effect.id, "time": from_us(effect.at_us)}
+    return {**_own(effect), "event": effect.id, "time": from_us(effect.at_us)}
 
 
 def _incident(effect: IncidentSet, at: datetime) -> Mapping[str, Any]:
     return {
-        **asdict(effect), "incident": effect.id, "title": Jsonb(dict(effect.title)),
+        **_own(effect), "incident": effect.id, "title": Jsonb(dict(effect.title)),
         "opened_at": _time(effect.opened_us), "closed_at": _time(effect.closed_us),
         "acknowledged_at": _time(effect.acknowledged_us), "falls_at": _time(effect.falls_us),
         "chain_copy": Jsonb(dict(effect.chain_copy)), "memory": Jsonb(dict(effect.memory)),
@@ -143,21 +148,21 @@ def _incident(effect: IncidentSet, at: datetime) -> Mapping[str, Any]:
 
 
 def _incident_event(effect: IncidentEvent, at: datetime) -> Mapping[str, Any]:
-    return {**asdict(effect), "event": effect.id, "time": from_us(effect.at_us)}
+    return {**_own(effect), "event": effect.id, "time": from_us(effect.at_us)}
 
 
 def _escalation(effect: EscalationSet, at: datetime) -> Mapping[str, Any]:
-    return {**asdict(effect), "due_at": from_us(effect.due_us), "settled_at": _time(effect.settled_us)}
+    return {**_own(effect), "due_at": from_us(effect.due_us), "settled_at": _time(effect.settled_us)}
 
 
 def _clock(effect: ClockSet, at: datetime) -> Mapping[str, Any]:
     began, due, settled = _time(effect.began_us), _time(effect.due_us), _time(effect.settled_us)
-    return {**asdict(effect), "began_at": began, "due_at": due, "settled_at": settled}
+    return {**_own(effect), "began_at": began, "due_at": due, "settled_at": settled}
 
 
 def _notice(effect: NoticeQueued, at: datetime) -> Mapping[str, Any]:
     drill = effect.drill != ""
-    return {**asdict(effect), "notice": effect.id, "content": Jsonb(dict(effect.content)), "at": at, "drill": drill}
+    return {**_own(effect), "notice": effect.id, "content": Jsonb(dict(effect.content)), "at": at, "drill": drill}
 
 
 def _drill(effect: DrillSet, at: datetime) -> Mapping[str, Any]:
@@ -172,23 +177,23 @@ def _drill(effect: DrillSet, at: datetime) -> Mapping[str, Any]:
 
 
 def _annunciation(effect: Annunciated, at: datetime) -> Mapping[str, Any]:
-    return {**asdict(effect), "annunciation": effect.id, "at": from_us(effect.at_us)}
+    return {**_own(effect), "annunciation": effect.id, "at": from_us(effect.at_us)}
 
 
 def _flood(effect: FloodSet, at: datetime) -> Mapping[str, Any]:
     return {
-        **asdict(effect), "flood": effect.id, "since": from_us(effect.since_us),
+        **_own(effect), "flood": effect.id, "since": from_us(effect.since_us),
         "started_at": from_us(effect.started_us), "ended_at": _time(effect.ended_us),
     }  # fmt: skip
 
 
 def _digest_entry(effect: NoticeGathered, at: datetime) -> Mapping[str, Any]:
     lists = {"alarms": list(effect.alarms), "channels": list(effect.channels)}
-    return {**asdict(effect), **lists, "entry": effect.id, "at": from_us(effect.at_us)}
+    return {**_own(effect), **lists, "entry": effect.id, "at": from_us(effect.at_us)}
 
 
 def _finding(effect: FindingMade, at: datetime) -> Mapping[str, Any]:
-    return {**asdict(effect.finding), "time": from_us(effect.finding.time_us)}
+    return {**_own(effect.finding), "time": from_us(effect.finding.time_us)}
 
 
 _ROWS: Mapping[type, Callable[[Any, datetime], Mapping[str, Any]]] = {
