@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from city.clock import from_us, to_us
 from rules.desk.roster import DAY_US, DaysOff, Turn
@@ -145,7 +145,7 @@ def parse(text: str) -> Any:  # noqa: ANN401 - icalendar's calendar
 
     text = re.sub(r"\n[ \t]", "", text)
     mark = hashlib.sha256(text.encode()).hexdigest()[:12]
-    for name in set(_OWN_ZONE.findall(text)) - available_timezones() - WINDOWS_TO_OLSON.keys():
+    for name in {name for name in _OWN_ZONE.findall(text) if name not in WINDOWS_TO_OLSON and not _is_zone(name)}:
         written = re.compile(rf'(TZID[=:])("?){re.escape(name)}\2(?=[:;\n])', re.IGNORECASE)
         own = f"{name} {mark}".replace("\\", "\\\\")
         text = written.sub(rf"\g<1>\g<2>{own}\g<2>", text)
@@ -157,3 +157,10 @@ def instant_us(moment: date, zone: ZoneInfo) -> int:
     if not isinstance(moment, datetime):
         moment = datetime.combine(moment, time(0), zone)
     return to_us(moment if moment.tzinfo is not None else moment.replace(tzinfo=zone))
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        return bool(ZoneInfo(name))
+    except (KeyError, ValueError, OSError):
+        return False
