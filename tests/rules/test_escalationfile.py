@@ -6,7 +6,9 @@ from datetime import UTC, datetime, time
 
 import pytest
 
+from city.levels import Level
 from rules.check import check_files, load_files
+from rules.desk.plan import Clocks, Grouping, Heartbeat
 from rules.desk.roster import DAYS, Roster, Shift
 from tests.rules.small_city import FILES, city_files
 
@@ -68,3 +70,36 @@ def test_a_target_names_each_person_once() -> None:
     escalation = load_files(city_files(escalation=text)).escalation
     assert [p.id for p in escalation.who("group/ops", at("2026-07-03T12:00:00+08:00"))] == ["bo", "li"]
     assert [p.id for p in escalation.who("group/ops", at("2026-07-03T22:00:00+08:00"))] == ["bo"]
+
+
+def test_a_file_that_says_nothing_new_means_what_it_meant() -> None:
+    """Incidents that are open keep a chain's version: it must not change under them."""
+    escalation = load_files(city_files()).escalation
+    assert escalation.chains["drainage"].version == "0a97f38c3141"
+    assert (escalation.grouping, escalation.desks, escalation.platform) == (Grouping(), (), "")
+    assert escalation.heartbeat is None
+    assert escalation.clocks == {Level.RED: Clocks(expires_us=900_000_000)}
+
+
+def test_all_that_is_new_is_read() -> None:
+    text = GOOD.replace("repeat: {every: 5m, until: acknowledged}", "repeat: {every: 5m, until: on_site, times: 3}")
+    text = text.replace(
+        "acknowledgement_expires: 15m", "acknowledge: 3m, confirm: 5m, dispatch: 10m, on_site: 30m, close: 1d"
+    )
+    text += """
+desks: {water: {name: Water, districts: [north], domains: [waterlogging], chains: [drainage]}, rest: {}}
+incidents: {group_within: 0.5 km, group_window: 30m, falls_after: 0s}
+platform: drainage
+heartbeat: {url_env: BEAT, every: 30s}
+"""
+    found = load_files(city_files(escalation=text)).escalation
+    step = found.chains["drainage"].steps[1]
+    assert (step.repeat_us, step.until, step.times) == (300_000_000, "on_site", 3)
+    minutes = {"acknowledge_us": 3, "confirm_us": 5, "dispatch_us": 10, "on_site_us": 30, "close_us": 1440}
+    assert found.clocks[Level.RED] == Clocks(**{name: n * 60_000_000 for name, n in minutes.items()})
+    assert found.grouping == Grouping(500.0, 1_800_000_000, 0)
+    assert found.heartbeat == Heartbeat("BEAT", 30_000_000)
+    assert found.platform == "drainage"
+    assert [found.desk(*of).id for of in (("north", "waterlogging", "drainage"), ("north", "gas", "drainage"))] == [
+        "water", "rest",
+    ]  # fmt: skip
