@@ -8,7 +8,7 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from store import health
+from store import audit, health
 from store.connection import Connection
 from store.health import Row, Vitals
 from store.migrate import Tier, detect_tier
@@ -56,6 +56,8 @@ def refresh(conn: Connection) -> list[Row]:
     rows = health.judge(found)
     for row in rows:
         health.report(conn, row.name, row.state, row.value, row.unit, row.advice, row.text)
+    head = audit.head(conn)  # where the log ended: an anchor for `lifeline audit verify`
+    health.report(conn, "audit_log", "ok", float(head.seq), "rows", "", f"ends at {head}")
     return rows
 
 

@@ -168,6 +168,55 @@ def test_a_reader_of_one_district_sees_nothing_of_another_in_any_view(
         assert (name, "read", ()) in grants.logins(again)
 
 
+@pytest.mark.parametrize("by", ["owner", "writer"])
+def test_for_an_account_of_one_district_the_rest_is_not_there(
+    by: str, store_database: str, conn: Connection, name: str
+) -> None:
+    """What the API does while it reads for somebody, whatever log-in it has."""
+    dsn = store_database if by == "owner" else grants.dsn_of(store_database, grants.grant_writer(conn, name))
+    tables = ("incidents", "alarms", "notices", "sensors", "sites", "gateways", "shelves", "districts", "escalations")
+    ask = "SELECT set_config('lifeline.districts', %s, true), set_config('lifeline.incidents', %s, true), "
+    ask += "set_config('role', 'city_console', true)"
+    theirs = ("'d2'", "rg-1", "gauge", "gw-2", "'i2'", "'a2'", "'s2'", "'n2'", "'sh2'")
+
+    def seen(opened: Connection, districts: str, incidents: str) -> str:
+        with opened.transaction():
+            opened.execute(ask, (districts, incidents))
+            views = [_shown(opened, view) for view in _views(conn)]
+            direct = [opened.execute(f"SELECT to_jsonb(t) FROM lifeline.{table} t").fetchall() for table in tables]  # noqa: S608 - ours
+            return repr((views, direct))
+
+    with connect(dsn, autocommit=True) as opened:
+        one = seen(opened, "{d1}", "")
+        assert not [word for word in theirs if word in one]
+        assert "'i1'" in one
+        assert "'i2'" in seen(opened, "", "")
+        nothing = seen(opened, "{}", "")
+        assert "'i1'" not in nothing
+        assert "'i2'" not in nothing
+        link = seen(opened, "", "{i2}")
+        assert "'i2'" in link
+        assert "'i1'" not in link
+        assert "'s2'" not in link, "an alarm of the district, but not of the incident"
+        for table in ("accounts", "tokens", "sessions", "readers", "journal"):
+            with opened.transaction(force_rollback=True):
+                opened.execute(ask, ("", ""))
+                with pytest.raises(errors.InsufficientPrivilege):
+                    opened.execute(sql.SQL("SELECT * FROM lifeline.{}").format(sql.Identifier(table)))
+
+
+def test_a_reader_widens_nothing_by_setting_something(store_database: str, conn: Connection, name: str) -> None:
+    login = grants.grant_reader(conn, name, ["d1"])
+    with connect(grants.dsn_of(store_database, login), autocommit=True) as reader:
+        for districts, incidents in (("{d1,d2}", ""), ("{d2}", ""), ("", "{i2}"), ("{d2}", "{i2}")):
+            reader.execute("SELECT set_config('lifeline.districts', %s, false)", (districts,))
+            reader.execute("SELECT set_config('lifeline.incidents', %s, false)", (incidents,))
+            assert "i2" not in _shown(reader, "incidents")
+            assert "gw-2" not in _shown(reader, "gateways")
+        with pytest.raises(errors.InsufficientPrivilege):
+            reader.execute("SET ROLE city_console")
+
+
 def test_every_table_behind_a_view_has_a_policy_or_a_reason(conn: Connection) -> None:
     behind = {
         row[0]: row[1]
