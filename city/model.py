@@ -45,6 +45,8 @@ class Site:
         One point for it: itself, or the mean of the vertices of its line or polygon.
     along
         The site (a main, a sewer) whose line it lies on; empty when none.
+    address
+        What people look for to get there; None when it has none.
     lines, rings
         The vertices of its lines, and of the outer rings of its polygons (the first one not repeated).
     """
@@ -56,6 +58,7 @@ class Site:
     place: Place
     along: str = ""
     owner: str = ""
+    address: Name | None = None
     lines: tuple[Line, ...] = ()
     rings: tuple[Line, ...] = ()
 

@@ -24,6 +24,7 @@ SITE_KINDS = frozenset(
 
 # How many brackets stand around a position, by geometry type.
 _DEPTHS = {"Point": 0, "MultiPoint": 1, "LineString": 1, "MultiLineString": 2, "Polygon": 2, "MultiPolygon": 3}
+_OPTIONAL = ("along", "owner", "address")
 
 
 def read_sites(
@@ -81,7 +82,7 @@ class _Sites:
         inside = (*path, "properties")
         before = len(self.faults)
         self.faults += check_keys(
-            properties, inside, self.positions, required=("id", "kind", "name", "district"), optional=("along", "owner")
+            properties, inside, self.positions, required=("id", "kind", "name", "district"), optional=_OPTIONAL
         )
         id_ = self._id(properties, inside)
         kind = self._known(properties, inside, "kind", self.kinds)
@@ -93,10 +94,13 @@ class _Sites:
             else None
         )
         extra = {key: self._text(properties, inside, key) for key in ("along", "owner") if key in properties}
+        address = None
+        if properties.get("address") is not None:
+            address = read_name(properties["address"], (*inside, "address"), self.positions, self.faults)
         place = self._place(feature.get("geometry"), (*path, "geometry"))
         if len(self.faults) == before and id_ and name and place:
             lines, rings = _shape(feature["geometry"])
-            self.sites[id_] = Site(id_, kind, name, district, place, **extra, lines=lines, rings=rings)
+            self.sites[id_] = Site(id_, kind, name, district, place, **extra, address=address, lines=lines, rings=rings)
 
     def _id(self, properties: Mapping[str, object], inside: Path) -> str:
         if "id" not in properties:

@@ -89,6 +89,7 @@ def facts(city: City, incident: Incident, alarm: Alarm, language: str) -> dict[s
     return {
         "what": alarm.title.get(language) or alarm.rule,
         "where": site.name.in_(language) if site else alarm.site,
+        "address": site.address.in_(language) if site and site.address else "",
         "district": district.name.in_(language) if district else alarm.district,
         "site": alarm.site,
         "lon": incident.place.lon,

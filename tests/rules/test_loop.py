@@ -21,7 +21,7 @@ from tests.rules.loop_world import (
     steps,
     told,
 )
-from tests.rules.small_city import T0_US, Desk, city_files, desk_of
+from tests.rules.small_city import FILES, T0_US, Desk, city_files, desk_of
 
 HOUR = 3600.0
 
@@ -381,6 +381,15 @@ def test_a_notice_says_how_the_value_moves_and_who_was_told_when_by_what() -> No
     assert bo.content["facts"]["told"] == [
         {"name": "Li Na", "at": "2026-07-01T10:04:00+00:00", "by": "webhook", "via": "roster/day"}
     ]
+
+
+def test_a_notice_says_the_sites_address_in_the_persons_language() -> None:
+    sites = FILES["sites.geojson"].replace(
+        '"zh": "磨坊下穿"}', '"zh": "磨坊下穿"}, "address": {"en": "Mill Road 3", "zh": "磨坊路3号"}'
+    )
+    desk = desk_of({**loop_city(), "sites.geojson": sites})
+    desk.series("wl-1", [RED, RED])
+    assert desk.notices()[0].content["facts"]["address"] == "磨坊路3号"
 
 
 def test_held_alarms_end_the_clocks_and_releasing_them_begins_them_again() -> None:
