@@ -152,9 +152,14 @@ class Crew:
         language = language_for(request, language_of(seen.content.get("language", "")))
         asked = "" if seen.claims.incident else (seen.incident or {}).get("incident", "")
         here = {"lang": language, **({"incident": asked} if asked else {})}
+        now = self._clock.now()
+        place = crewanswers.Here(home, language, now, f"{request.url.path}?{request.url.query}")
+        answers, news = crewanswers.answers(seen, said, place)
         values: dict[str, Any] = {
             **self._common(language),
-            "answers": crewanswers.answers(seen, said, home, language, f"{request.url.path}?{request.url.query}"),
+            "answers": answers,
+            "news": news,
+            "clock": place.at,
             "action": _path(token, **here),
             "switch_to": _path(token, **here | {"lang": "en" if language == "zh" else "zh"}),
             "mark_value": self._mark(token),

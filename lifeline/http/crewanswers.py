@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -10,10 +11,10 @@ from starlette.requests import Request
 from city.levels import Level
 from city.words import say
 from lifeline.http import commands, photos
-from lifeline.http.crewview import KINDS, WRITTEN, Seen, gathered, kinds, risen, rows
+from lifeline.http.crewview import KINDS, WRITTEN, Seen, clock, gathered, kinds, risen, rows
 from lifeline.http.data import Data, Row
 from rules.inputs import CommandKind
-from rules.notify.display import at, level_word, plain
+from rules.notify.display import level_word, plain
 from rules.notify.zone import Home
 
 
@@ -56,40 +57,49 @@ def after_tap(data: Data, request: Request, seen: Seen) -> list[str]:
     return [f"{said}:{kind}"] if said in ("closed", "again", "done") else []
 
 
-def answers(seen: Seen, said: list[str], home: Home, language: str, here: str) -> list[Answer]:
-    """What to say above the page.
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Where and when a page is read: the city, the language, the city's time, and the page's own address."""
+
+    home: Home
+    language: str
+    now: datetime
+    address: str
+
+    def at(self, when: datetime) -> str:
+        """A time, short."""
+        return clock(when, self.home, self.now)
+
+
+def answers(seen: Seen, said: list[str], here: Here) -> tuple[list[Answer], list[Answer]]:
+    """What to say above the page (what became of a tap, and that it is over), and what the notice could not know.
 
     Parameters
     ----------
     said
         What became of a tap: `again:dispatch`, `waiting:report:17`, `photo_large`.
-    here
-        The page's own address.
     """
-    found = [answer for key in said if (answer := _of_tap(seen, key, home, language, here)) is not None]
-    return found + _of_incident(seen, said, home, language)
+    found = [answer for key in said if (answer := _of_tap(seen, key, here)) is not None]
+    return found + _ended(seen, said, here), _changed(seen, said, here)
 
 
-def _of_tap(seen: Seen, key: str, home: Home, language: str, here: str) -> Answer | None:
+def _of_tap(seen: Seen, key: str, here: Here) -> Answer | None:
+    language = here.language
     state, _, rest = key.partition(":")
     kind, _, seq = rest.partition(":")
     mine = seen.latest(CommandKind(kind), seen.claims.person) if kind else None
     tap = say(f"crew.tap_{kind}", language) if kind else ""
     match state:
         case "done" if seq:
-            when = at(mine["time"], home.zone, day=False) if mine else ""
-            return Answer(_ended(say("crew.recorded", language, what=tap, when=when)), (_next(kind, language),))
+            when = here.at(mine["time"]) if mine else ""
+            return Answer(_without(say("crew.recorded", language, what=tap, when=when)), (_next(kind, language),))
         case "done":
             other = seen.latest(CommandKind(kind))
-            return Answer(
-                _line("done", other, home, language, tap), (_t("again_text", language), _next(kind, language))
-            )
+            return Answer(_line("done", other, here, tap), (_t("again_text", language), _next(kind, language)))
         case "again":
-            return Answer(
-                _line("again", mine, home, language, tap), (_t("again_text", language), _next(kind, language))
-            )
+            return Answer(_line("again", mine, here, tap), (_t("again_text", language), _next(kind, language)))
         case "waiting":
-            return Answer(say("crew.waiting", language, what=tap), (_t("waiting_text", language),), here)
+            return Answer(say("crew.waiting", language, what=tap), (_t("waiting_text", language),), here.address)
         case "closed" if seen.incident is None:
             return Answer(_t("nothing_recorded", language))
         case "refused":
@@ -107,31 +117,36 @@ def _of_tap(seen: Seen, key: str, home: Home, language: str, here: str) -> Answe
     return None
 
 
-def _of_incident(seen: Seen, said: list[str], home: Home, language: str) -> list[Answer]:
-    """What the notice could not know yet."""
-    incident = seen.incident
+def _ended(seen: Seen, said: list[str], here: Here) -> list[Answer]:
+    incident, language = seen.incident, here.language
     if incident is None:
         return []
     lost = (_t("nothing_recorded", language),) if any(key.startswith("closed:") for key in said) else ()
     if incident["closed_at"] is not None:
-        title = say("crew.closed", language, when=at(incident["closed_at"], home.zone))
+        title = say("crew.closed", language, when=here.at(incident["closed_at"]))
         return [Answer(title, (*lost, _t("closed_text", language)))]
     if incident["stage"] == "false_alarm":
         judged = seen.latest(CommandKind.FALSE_ALARM)
-        title = say("crew.false_alarm", language, when=at(judged["time"], home.zone) if judged else "–")
+        title = say("crew.false_alarm", language, when=here.at(judged["time"]) if judged else "–")
         return [Answer(title, (*lost, _t("false_alarm_text", language)))]
+    return []
+
+
+def _changed(seen: Seen, said: list[str], here: Here) -> list[Answer]:
+    incident, language = seen.incident, here.language
+    if incident is None or incident["closed_at"] is not None or incident["stage"] == "false_alarm":
+        return []
     found = []
     if incident["level"] == "none" and Level(seen.notice["level"]) is not Level.NONE:
         found.append(Answer(_t("cleared", language), (_t("cleared_text", language),)))
     if (levels := risen(seen)) is not None:
         was, now = levels
         key = "risen" if now > was else "fallen"
-        title = say(f"crew.{key}", language, was=level_word(was, language), now=level_word(now, language))
-        found.append(Answer(title, (_t("risen_text", language),)))
+        found.append(Answer(say(f"crew.{key}", language, was=level_word(was, language), now=level_word(now, language))))
     first = seen.latest(CommandKind.ACKNOWLEDGE)
     waits = incident["acknowledged"] and CommandKind.ACKNOWLEDGE in kinds(seen)
     if waits and first is not None and first["actor"] != seen.claims.person and not said:
-        found.append(Answer(_line("beside", first, home, language, ""), (_t("beside_text", language),)))
+        found.append(Answer(_line("beside", first, here, ""), (_t("beside_text", language),)))
     return found
 
 
@@ -151,18 +166,19 @@ def digest(data: Data, seen: Seen, language: str) -> dict[str, Any]:
     }
 
 
-def _line(key: str, row: Row | None, home: Home, language: str, tap: str) -> str:
+def _line(key: str, row: Row | None, here: Here, tap: str) -> str:
     """`again`, `done` or `beside`, with who and when where that is known."""
+    language = here.language
     if row is None:
-        return _ended(say(f"crew.{key}", language, what=tap, when=""))
+        return _without(say(f"crew.{key}", language, what=tap, when=""))
     who = row["name"] or say("crew.somebody", language)
     what = tap if key == "again" else say(f"crew.did_{row['kind']}", language, who=who)
-    return say(f"crew.{key}", language, what=what, when=at(row["time"], home.zone, day=False))
+    return say(f"crew.{key}", language, what=what, when=here.at(row["time"]))
 
 
-def _ended(sentence: str) -> str:
+def _without(sentence: str) -> str:
     """A sentence whose last place stayed empty."""
-    return sentence.replace(", .", ".").replace(",。", "。").replace("，。", "。")
+    return sentence.replace(", .", ".").replace("，。", "。")
 
 
 def _next(kind: str, language: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg.rows import dict_row
@@ -18,7 +18,7 @@ from lifeline.http.data import WAIT_S, Data, Row
 from lifeline.http.who import Role, Who
 from rules.desk.loop import STAGES
 from rules.inputs import CommandKind
-from rules.notify.display import at, moment, number, plain, say_test, span
+from rules.notify.display import at, language_of, moment, number, plain, say_test, span
 from rules.notify.links import Claims
 from rules.notify.zone import Home
 from store.statements import statements
@@ -131,7 +131,8 @@ def view(data: Data, seen: Seen, home: Home, language: str) -> dict[str, Any]:
     names = {row["target"]: row["name"] for row in told}
     lat, lon = (facts.get("lat"), facts.get("lon")) if incident["lat"] is None else (incident["lat"], incident["lon"])
     placed = isinstance(lat, int | float) and isinstance(lon, int | float)
-    local = "site_name_zh" if language == "zh" else "site_name"
+    own = language_of(seen.content.get("language", "")) == language  # else the notice's words are of another language
+    site, district = _named(incident, "site_name", language), _named(incident, "district_name", language)
     return {
         "incident": incident,
         "alarms": alarms,
@@ -139,16 +140,35 @@ def view(data: Data, seen: Seen, home: Home, language: str) -> dict[str, Any]:
         "forms": [kind for kind in possible if kind in WRITTEN],
         "told": [row for row in told if row["target"] != seen.claims.person],
         "me": names.get(seen.claims.person, seen.claims.person),
-        "where": plain(facts.get("where"), language) or incident[local] or incident["site_name"] or incident["site"],
-        "district": plain(facts.get("district"), language),
+        "where": (plain(facts.get("where"), language) if own else "") or site or incident["site"],
+        "district": (plain(facts.get("district"), language) if own else "") or district,
         "place": f"{lat},{lon}" if placed else "",
         "place_text": f"{lat:.5f}, {lon:.5f}" if placed else "",
-        "guidance": plain(facts.get("guidance"), language),
+        "guidance": _guidance(data, seen, own, language),
         "course": _course(data, seen, language),
         "then": _then(facts, language),
         "sure": _sure(seen.notice, facts, home, language),
         **_now(data, alarms, facts, language),
     }
+
+
+def _named(row: Row, field: str, language: str) -> str:
+    return str((row[f"{field}_zh"] if language == "zh" else "") or row[field] or "")
+
+
+def _guidance(data: Data, seen: Seen, own: bool, language: str) -> str:
+    """What to do: in this language if any notice of the incident has it so."""
+    given = plain(seen.facts.get("guidance"), language)
+    if own or seen.incident is None:
+        return given
+    found = rows(data, "guidance", incident=seen.incident["incident"], language=language)
+    return found[0]["guidance"] if found else given
+
+
+def clock(when: datetime, home: Home, now: datetime) -> str:
+    """A time as short as it can be: no day when it is today, no seconds."""
+    local, today = when.astimezone(home.zone), now.astimezone(home.zone).date()
+    return local.strftime("%H:%M" if local.date() == today else "%m-%d %H:%M")
 
 
 def _now(data: Data, alarms: list[Row], facts: Mapping[str, Any], language: str) -> dict[str, Any]:

@@ -54,3 +54,9 @@ FROM lifeline.notices WHERE incident = %(incident)s GROUP BY target ORDER BY min
 -- name: photos
 -- The photos of an incident, oldest first.
 SELECT attachment, person, at, width, height FROM city.attachments WHERE incident = %(incident)s ORDER BY at, attachment
+
+-- name: guidance
+-- What to do, as the newest notice of an incident in a language has it.
+SELECT content -> 'facts' ->> 'guidance' AS guidance FROM lifeline.notices
+WHERE incident = %(incident)s AND content ->> 'language' = %(language)s AND content -> 'facts' ->> 'guidance' <> ''
+ORDER BY created_at DESC LIMIT 1
