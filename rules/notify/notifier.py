@@ -149,10 +149,10 @@ class Notifier:
             while not stop.is_set():
                 self._wake.clear()
                 try:
-                    self.poll(workers)
                     if stopwatch_s() >= look_at:
-                        self._look()
+                        self._look()  # before the first attempt: it knows what failed before
                         look_at = stopwatch_s() + POLL_S
+                    self.poll(workers)
                     if stopwatch_s() >= beat_at:
                         self._beat()
                         beat_at = stopwatch_s() + BEAT_S
