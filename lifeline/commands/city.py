@@ -19,12 +19,16 @@ def check(
     Warnings about who is told and about maintenance windows are printed too: a roster's gaps in the next 14 days, say.
     """
     from city.clock import SystemClock
+    from city.errors import FaultyInput
     from lifeline.cityfolder import read_checked
     from rules.desk.escalationlint import lint_escalation
     from rules.language.lint import lint
     from rules.language.windowlint import lint_windows
+    from rules.trials.scenario import drill_faults
 
     (files, checked), now_us = read_checked(folder), SystemClock().now_us()
+    if faults := drill_faults(files, checked.book, checked.escalation):
+        raise FaultyInput(faults)
     city, found = checked.city, lint_escalation(files, checked.escalation, checked.book, now_us)
     found += lint_windows(files, checked.book, now_us)
     for warning in found:

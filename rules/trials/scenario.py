@@ -125,7 +125,8 @@ class _File:
 
     def read(self, data: object) -> Scenario | None:
         reading = self.reading
-        if not reading.keys(data, (), REQUIRED, OPTIONAL) or not isinstance(data, Mapping):
+        reading.keys(data, (), REQUIRED, OPTIONAL)
+        if not isinstance(data, Mapping) or not data.keys() >= set(REQUIRED):
             return None
         if data["version"] != 1:
             reading.fault(("version",), "unknown version of storylines", show(data["version"]), "1")
@@ -187,7 +188,8 @@ class _File:
 
     def _wishes(self, data: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
         reading, wished = self.reading, data.get("expect", {})
-        if not reading.keys(wished, ("expect",), (), ("alarms", *MILESTONES)) or not isinstance(wished, Mapping):
+        reading.keys(wished, ("expect",), (), ("alarms", *MILESTONES))
+        if not isinstance(wished, Mapping):
             return
         alarms = wished.get("alarms", {})
         if not isinstance(alarms, Mapping):

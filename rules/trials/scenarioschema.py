@@ -16,8 +16,8 @@ _SPAN = value_of(Key(Kind.DURATION, ""))
 _TITLE: Schema = {
     "anyOf": [
         _TEXT,
-        {"type": "object", "properties": dict.fromkeys(languages, _TEXT), "additionalProperties": False,
-         "minProperties": 1},
+        {"type": "object", "properties": {name: {**_TEXT, "description": f"In {name}."} for name in languages},
+         "additionalProperties": False, "minProperties": 1},
     ]
 }  # fmt: skip
 _LEVELS: Schema = {"type": "object", "additionalProperties": {"enum": [level.word for level in COLOURS]}}
