@@ -17,6 +17,7 @@ from city.clock import SystemClock
 from lifeline.http.capdrafts import Drafts
 from lifeline.http.data import Data
 from rules.cap.message import NAMESPACE
+from tests.http.test_accounts import account, token
 
 if TYPE_CHECKING:
     from tests.http.conftest import World
@@ -214,6 +215,30 @@ def test_a_release_needs_a_note_a_draft_and_a_known_name(client: httpx.Client, w
     again = client.post(path, json={"note": "x"})
     assert again.status_code == 409
     assert again.headers["content-type"] == "application/problem+json"
+
+
+def test_a_release_needs_the_role_and_the_district(client: httpx.Client, world: World, drafts: Drafts) -> None:
+    world.run("INSERT INTO lifeline.districts VALUES ('west', '{}')")
+    world.incident()
+    change(world, "level", "none to red")
+    settle(world, drafts)
+    name = states(world)[0][3]
+    account(world, "root")
+    path, note = f"/api/v1/cap/{name}/release", {"note": "x"}
+    far, viewer = token(world, "far", "operator", "west"), token(world, "viewer", "viewer")
+    here, engineer = token(world, "here", "operator", "east"), token(world, "engineer", "engineer", "east")
+    assert client.post(path, json=note).status_code == 401
+    assert client.post(path, json=note, headers=viewer).status_code == 403
+    assert client.post(path, json=note, headers=far).status_code == 404
+    _in_force(world, "b4", ESCALATION.replace("from: yellow", "release_role: engineer"))
+    assert client.post(path, json=note, headers=here).status_code == 403
+    assert brief(world) == [("Alert", "draft")]
+    assert client.post(path, json=note, headers=engineer).status_code == 200
+    feeds = [client.get("/api/v1/cap/feed.atom", headers=who).text.count("<entry>") for who in (here, far, viewer)]
+    assert feeds == [1, 0, 1]
+    assert client.get(f"/api/v1/cap/{name}.xml", headers=far).status_code == 404
+    row = world.conn.execute("SELECT actor, role FROM lifeline.audit WHERE action = 'cap.release'").fetchone()
+    assert row == ("engineer", "engineer")
 
 
 def test_of_two_people_who_release_one_does(client: httpx.Client, world: World, drafts: Drafts) -> None:
