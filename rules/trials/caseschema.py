@@ -56,12 +56,14 @@ _EVENTS: Mapping[str, str] = {
     "cannot_go": "Somebody who was told cannot go.",
     "on_site": "The crew is there.",
     "report": "The crew reports.",
-    "note": "Somebody notes something.",
+    "noted": "Somebody notes something.",
     "close": "Somebody closes it.",
     "shelve": "Somebody shelves this alarm.",
     "unshelve": "Somebody ends that.",
     "out_of_service": "Somebody takes this sensor out of service.",
     "in_service": "Somebody puts it back.",
+    "maintain": "Somebody works at this sensor/…, site/… or gateway/….",
+    "end_maintenance": "Somebody ends that.",
     "reset": "Somebody resets this latched alarm.",
 }
 _BESIDE: Mapping[str, tuple[Schema, str]] = {

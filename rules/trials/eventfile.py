@@ -15,11 +15,12 @@ from rules.trials.reading import Reading
 
 COMMANDS: Mapping[str, str] = {
     "ack": "acknowledge",
+    "noted": "note",  # `note` is what they say
     **{
         word: word
         for word in (
-            "confirm", "false_alarm", "analyse", "dispatch", "cannot_go", "on_site", "report", "note", "close",
-            "shelve", "unshelve", "out_of_service", "in_service", "reset",
+            "confirm", "false_alarm", "analyse", "dispatch", "cannot_go", "on_site", "report", "close",
+            "shelve", "unshelve", "out_of_service", "in_service", "maintain", "end_maintenance", "reset",
         )
     },
 }  # fmt: skip
@@ -39,6 +40,7 @@ FORMS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     **dict.fromkeys(COMMANDS, ((), _SAID_BY)),
     "shelve": ((), (*_SAID_BY, "for", "one_shot", "level")),
     "out_of_service": ((), (*_SAID_BY, "for")),
+    "maintain": ((), (*_SAID_BY, "for", "level")),
 }
 _BESIDE = {"at", *(key for required, optional in FORMS.values() for key in (*required, *optional))}
 _FLAGS = {flag.name.lower(): flag for flag in Flag} | {str(flag.value): flag for flag in Flag}
@@ -174,6 +176,11 @@ class Events:
         reading = self.reading
         if form in ("out_of_service", "in_service"):
             names = reading.names(data, form, path, reading.city.sensors, "sensor of this test")
+        elif form in ("maintain", "end_maintenance"):
+            city = reading.city
+            known = {"sensor": city.sensors, "site": city.sites, "gateway": city.gateways}
+            places = [f"{kind}/{name}" for kind, own in known.items() for name in own]
+            names = reading.names(data, form, path, places, "place (sensor/…, site/… or gateway/…)")
         else:
             names = reading.names(data, form, path, self.alarms, "alarm (rule/scope)")
         level = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.rules.small_city import FILES
 from tests.trials.trial import FLOOD, HEAD, cases, failures, outcome
 
 # Each pair: events, what then holds, and a change of one expectation that must not hold.
@@ -352,3 +353,28 @@ expect:
 """
     assert failures(text, rules__depth=rules) == []
     assert len(failures(text, rules__depth=rules.replace("latch: true", "latch: false"))) == 2
+
+
+def test_what_people_do_about_an_incident_and_the_clocks_that_run_out_can_be_expected() -> None:
+    text = """
+series: [{sensor: wl-1, values: "0x5 45x40"}]
+events:
+  - {at: 7m, cannot_go: depth/wl-1, by: li, note: flat tyre}
+  - {at: 8m, noted: depth/wl-1, by: bo, note: police close the road}
+  - {at: 12m, analyse: depth/wl-1, by: bo}
+  - {at: 13m, dispatch: depth/wl-1, by: bo}
+expect:
+  - {at: 7m, notices: {to: bo, kind: raise, count: 1}}
+  - {at: 9m, incident: depth/wl-1, stage: raised, acknowledged: false, missed: [acknowledge]}
+  - {at: 9m, notices: {to: li, kind: clock_missed, state: any, count: 0}}
+  - {at: 12m, incident: depth/wl-1, stage: analysed, acknowledged: true}
+  - {at: 40m, incident: depth/wl-1, stage: dispatched, missed: [on_site, acknowledge]}
+"""
+    timed = FILES["escalation.yaml"].replace(
+        "{acknowledgement", "{acknowledge: 2m, dispatch: 10m, on_site: 30m, acknowledgement"
+    )
+    assert failures(text, escalation=timed) == []
+    late = text.replace("13m, dispatch", "18m, dispatch")
+    assert failures(late, escalation=timed) == [
+        "at 40m: incident of depth/wl-1: missed: expected on_site, acknowledge, got acknowledge, dispatch, on_site"
+    ]
