@@ -143,7 +143,7 @@ class Engine:
         effects = wind_up(self._desk, why, stamp)
         reason = f"the exercise is over: {why}"
         moves = [happen(a, Move.RETRACTED, stamp.now_us, reason) for a in self.state.holds.standing()]
-        return [*effects, *self._effects(moves, stamp)]
+        return [*effects, *self._effects(moves, stamp), *self._desk.telling.finish(stamp)]
 
     def _stamp(self, seq: int, now_us: int) -> Stamp:
         """What is decided on row `seq` gets its numbers from it, a drill's with the drill's name before them."""

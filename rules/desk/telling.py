@@ -120,13 +120,21 @@ class Telling:
                 effects += self._send(flow.flood, stamp.now_us)
         return effects
 
+    def finish(self, stamp: Stamp) -> list[Effect]:
+        """End every flood now: nothing comes any more."""
+        return [effect for flow in self.floods.flows.values() for effect in self._end(flow, stamp.now_us)]
+
     def _ebb(self, flow: Flow, stamp: Stamp) -> list[Effect]:
-        """End a flood if it is over: what waits goes out, then everybody who was told of it gets the whole list."""
+        """End a flood if it is over."""
+        over = flow.flood is not None and flow.ebbs_us() <= stamp.now_us
+        return self._end(flow, max(flow.ebbs_us(), flow.flood.started_us)) if over and flow.flood else []
+
+    def _end(self, flow: Flow, over_us: int) -> list[Effect]:
+        """What waits goes out, then everybody who was told of the flood gets the whole list."""
         flood = flow.flood
-        if flood is None or flow.ebbs_us() > stamp.now_us:
+        if flood is None:
             return []
         effects = self._send(flood, None)
-        over_us = max(flow.ebbs_us(), flood.started_us)
         effects += [ending(self.city, self.escalation, flood, told, over_us) for told in flood.told.values()]
         flow.flood = None
         return [*effects, flood.row(over_us)]

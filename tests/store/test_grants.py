@@ -34,6 +34,7 @@ HISTORY = {
     "readings", "kept_readings", "rollup_5m", "rollup_1h", "rollup_1d", "dirty_buckets", "rejections", "journal",
     "hearing", "deafness", "findings", "incident_events", "alarm_events", "hold_events", "meta", "migrations",
     "readers", "packed", "attachments", "command_marks", "cap_changes", "audit",
+    "annunciations", "digest_entries",
 }  # fmt: skip
 
 
@@ -93,6 +94,15 @@ _OF_EACH_DISTRICT = (
     """INSERT INTO lifeline.shelves VALUES ('sh' || %(n)s, 'shelved', 'r/' || %(sensor)s, 'r', %(sensor)s, 2, false,
        now(), now(), 'li', 'x', 'page')""",
     "INSERT INTO lifeline.hold_events VALUES ('he' || %(n)s, now(), 'r/' || %(sensor)s, 'shelved', 'li', '', '')",
+    """INSERT INTO lifeline.shelves VALUES ('ma' || %(n)s, 'maintenance', 'site/' || %(site)s, 'site', %(site)s, 3,
+       false, now(), now(), 'li', 'x', 'page')""",
+    """INSERT INTO lifeline.annunciations VALUES ('an' || %(n)s, 'k' || %(n)s, '', 'a' || %(n)s, 'i' || %(n)s,
+       %(district)s, 'drainage', true, true, now())""",
+    "INSERT INTO lifeline.floods VALUES ('f' || %(n)s, 'k' || %(n)s, '', now(), now(), NULL, 11, 11, 1)",
+    """INSERT INTO lifeline.digest_entries VALUES ('de' || %(n)s, 'dg' || %(n)s, 'f' || %(n)s, 'li', %(district)s,
+       'drainage', 'i' || %(n)s, 'raise', 1, 0, 0, '{}', '{}', 'x', 2, now())""",
+    """INSERT INTO lifeline.maintenance VALUES ('mw' || %(n)s, 'w' || %(n)s, '{}', '{}', ARRAY[%(district)s], now(), now(),
+       3, '', 'x', 'running')""",
     "INSERT INTO lifeline.gateway_ledger (gateway, online) VALUES (%(gateway)s, true)",
     """INSERT INTO lifeline.attachments VALUES (repeat('a', 63) || %(n)s, 'i' || %(n)s, 'li', now(), 'c', 'image/jpeg',
        1, 1, 'x')""",
