@@ -153,6 +153,20 @@ KINDS = {
         """,
         [("hold: out_of_service", "hold: none"), ("count: 0", "count: 1")],
     ),
+    "maintain": (
+        """
+        - {at: 12m, maintain: site/up-1, by: li, for: 1h, note: the pump is replaced}
+        - {at: 13m, maintain: gateway/g1, by: li, for: 1000h, note: for good, refused: true}
+        - {at: 17m, end_maintenance: site/up-1, by: li}
+        """,
+        """
+        - {at: 15m, alarm: depth/wl-1, hold: suppressed, level: yellow, reason: maintenance site/up-1}
+        - {at: 16m, notices: {about: depth/wl-1, count: 0}}
+        - {at: 17m, alarm: depth/wl-1, hold: none}
+        - {at: 17m, notices: {about: depth/wl-1, kind: raise, to: li}}
+        """,
+        [("hold: suppressed", "hold: none"), ("count: 0", "count: 1")],
+    ),
     "in service": (
         """
         - {at: 12m, out_of_service: wl-1, by: li, for: 8h, note: the sensor is being cleaned}
