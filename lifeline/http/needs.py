@@ -35,7 +35,8 @@ class Need:
     async def __call__(self, request: Request) -> None:
         """Let the request pass, or raise 401, 403; 422 for an unknown parameter: a mistyped filter shows more."""
         self._admit_who(request)
-        await _check_form(request)
+        if self.of(request.method) is not None:
+            await _check_form(request)
         route = request.scope.get("route")
         if isinstance(route, APIRoute) and request.url.path.startswith("/api/"):
             known = [field.alias for field in route.dependant.query_params]

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 
 from lifeline.cli import run_command
 from lifeline.http import passwords
@@ -17,7 +18,7 @@ PASSWORD = "three dry pumps"  # noqa: S105 - a test's own
 @pytest.fixture(autouse=True)
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     """Passwords that cost little."""
-    monkeypatch.setattr(passwords, "_hasher", passwords.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 class Shell:
