@@ -211,11 +211,9 @@ def read_zone(
 def read_dates(
     data: Mapping[str, object], key: str, path: Path, positions: Positions, faults: list[Fault]
 ) -> frozenset[date]:
-    """The days under `key`, a list of them or one; a fault for each that is none."""
+    """The days listed under `key`; a fault for each that is none."""
     found: set[date] = set()
     value = data.get(key, [])
-    if isinstance(value, str):
-        value = [value]
     if not isinstance(value, list):
         faults.append(positions.fault((*path, key), f"{key}: expected a list of days", show(value), "[2026-10-01]"))
         return frozenset()

@@ -206,7 +206,8 @@ def _last(
     reader: Reader, given: Mapping[str, object], path: Path, zone: ZoneInfo, start: datetime | None
 ) -> datetime | None:
     """The local time after which it does not begin; faults of the rule are remembered."""
-    review = read_dates(given, "review_by", path, reader.positions, reader.faults)
+    asked = {"review_by": [given["review_by"]]} if "review_by" in given else {}
+    review = read_dates(asked, "review_by", path, reader.positions, reader.faults)
     reviewed = datetime.combine(next(iter(review)), time.max) if review else None
     if "repeat" not in given:
         if "review_by" in given:

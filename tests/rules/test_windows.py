@@ -198,6 +198,7 @@ def test_what_cannot_be_is_refused(target: str, note: str, until_s: float | None
         ("reason", "allow_red: true\n    up_to: red\n    reason", "calendar.yaml:8:5: allow_red without approver"),
         ("reason", "timezone: Asia/Shangai\n    reason", "calendar.yaml:8:15: unknown time zone"),
         ("reason", "review_by: 2026-12-01\n    reason", "calendar.yaml:8:5: review_by without repeat"),
+        ("reason", "repeat: FREQ=DAILY\n    review_by: soon\n    reason", "calendar.yaml:9:16: not a day, got 'soon'"),
         ("reason", "holidays: only\n    reason", "calendar.yaml:8:15: calendar.yaml lists no holidays"),
         ("reason", "repeat: FREQ=DAILY\n    reason", "calendar.yaml:8:13: repeat has no end"),
         ("reason", "repeat: FREQ=MINUTELY;COUNT=9\n    reason", "calendar.yaml:8:13: repeat: FREQ is one of YEARLY"),
