@@ -87,12 +87,14 @@ series:
 
 
 def test_what_lies_before_the_drill_is_known_when_it_begins() -> None:
-    level = "red: {above: 40 cm, for: 1m, deadband: 5 cm}"
-    rule = FILES["rules/depth.yaml"].replace(level, "red: {rising: 9 cm, within: 10m}")
+    level = "yellow: {above: 15 cm, for: 3m, deadband: 3 cm}"
+    rule = FILES["rules/depth.yaml"].replace(level, "yellow: {above: 8 cm, for: 5m, deadband: 3 cm}")
     files = {**FILES, "rules/depth.yaml": rule}
-    text = 'version: 1\ntitle: x\ninterval: 1m\nhistory: 12m\nseries: [{sensor: wl-1, values: "0x11 10x3"}]\n'
-    told = _rehearsed(scenario(text, files), load_files(files))
-    assert told.raised[0][:2] == (0, "depth/wl-1")
+    text = 'version: 1\ntitle: x\ninterval: 1m\nhistory: 12m\nseries: [{sensor: wl-1, values: "9x15"}]\n'
+    without = text.replace("history: 12m\n", "")
+    first = [_rehearsed(scenario(story, files), load_files(files)).raised[0] for story in (text, without)]
+    assert first[0][:2] == (0, "depth/wl-1")
+    assert first[1][:2] == (300_000_000, "depth/wl-1")
 
 
 def _rehearsed(story: Scenario, checked: Checked, people: tuple[str, ...] = ()) -> Rehearsal:
