@@ -123,7 +123,7 @@ def test_a_calendar_file_is_read() -> None:
     ("old", "new", "message"),
     [
         ("calendars:", "calendar:", "4:1: unknown key 'calendar', try 'calendars'"),
-        ("calendars:", "maintenance: []\ncalendars:", "4:1: unknown key 'maintenance', try calendars"),
+        ("calendars:", "shifts: []\ncalendars:", "4:1: unknown key 'shifts', try calendars"),
         ('"07:00"', "07:00", "5:49: without quotes this is the number 420 to some YAML readers, got 07:00, "
          'try "07:00"'),
         ('"07:00"', '"7:00"', "5:49: not a time of day, got '7:00', try \"08:00\""),
