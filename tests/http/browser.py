@@ -17,7 +17,14 @@ import pytest
 
 from city.clock import SystemClock, stopwatch_s
 
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars")
+FLAGS: tuple[str, ...] = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--hide-scrollbars",
+)
 FLAGS += ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions")
 PATIENCE_S = 20.0
 _KEYS = {
@@ -110,8 +117,9 @@ class Browser:
     def click(self, selector: str) -> None:
         """Click what a selector finds first, where it is."""
         spot = self.ask(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'center'}});"
-            " const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()"
+            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
+            " e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect();"
+            " return [r.x + r.width / 2, r.y + r.height / 2]; })()"
         )
         self.events.clear()
         for kind in ("mousePressed", "mouseReleased"):

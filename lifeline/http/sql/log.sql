@@ -1,4 +1,4 @@
 -- name: origins
 -- From where each command about an incident came, by the number of its journal row.
-SELECT detail ->> 'journal', concat_ws(' ', nullif(how, ''), nullif(address, '')) FROM lifeline.audit
-WHERE incident = %(incident)s AND detail ? 'journal' ORDER BY seq DESC LIMIT 300
+SELECT detail ->> 'seq', concat_ws(' ', nullif(how, ''), nullif(address, '')) FROM lifeline.audit
+WHERE incident = %(incident)s AND detail ? 'seq' ORDER BY seq DESC LIMIT 300
