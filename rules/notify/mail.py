@@ -23,19 +23,8 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 
 from city.levels import Level
-from rules.notify.letter import (
-    Answer,
-    GiveUp,
-    Letter,
-    MissingSecret,
-    NoAddress,
-    Retry,
-    Sent,
-    Tools,
-    distrusted,
-    secret,
-    trust,
-)
+from rules.notify.access import MissingSecret, distrusted, secret, trust
+from rules.notify.letter import Answer, GiveUp, Letter, NoAddress, Retry, Sent, Tools
 
 _HERE = ("localhost", "127.0.0.1", "::1")
 _PICTURE = "picture@lifeline"

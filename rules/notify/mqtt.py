@@ -30,20 +30,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 from city.broker_address import BrokerAddress
 from city.clock import stopwatch_s
 from city.errors import InputError
-from rules.notify.letter import (
-    Answer,
-    GiveUp,
-    Letter,
-    MissingSecret,
-    NoAddress,
-    Retry,
-    Sent,
-    Tools,
-    distrusted,
-    fill,
-    secret,
-    trust,
-)
+from rules.notify.access import MissingSecret, distrusted, secret, trust
+from rules.notify.letter import Answer, GiveUp, Letter, NoAddress, Retry, Sent, Tools, fill
 
 _HERE = ("localhost", "127.0.0.1", "::1")
 _NO_SUCH_VERSION = 132

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from city.levels import Level
-from rules.notify.letter import Answer, GiveUp, Letter, MissingSecret, NoAddress, Retry, Sent, Tools, fill, secret
+from rules.notify.access import MissingSecret, secret
+from rules.notify.letter import Answer, GiveUp, Letter, NoAddress, Retry, Sent, Tools, fill
 
 if TYPE_CHECKING:
     from apprise import NotifyBase

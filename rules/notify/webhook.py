@@ -24,19 +24,8 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from rules.notify.letter import (
-    Answer,
-    GiveUp,
-    Letter,
-    MissingSecret,
-    NoAddress,
-    Retry,
-    Sent,
-    Tools,
-    distrusted,
-    secret,
-    trust,
-)
+from rules.notify.access import MissingSecret, distrusted, secret, trust
+from rules.notify.letter import Answer, GiveUp, Letter, NoAddress, Retry, Sent, Tools
 from rules.notify.weblines import web_client
 
 SIGNATURE = "Lifeline-Signature"
