@@ -179,6 +179,16 @@ def test_a_rise_begins_the_clocks_again_and_gives_nobody_more_time() -> None:
     assert clocks(desk)["on_site"] == ("running", 1800)
 
 
+def test_a_rise_asks_nobody_for_what_is_done() -> None:
+    desk = desk_of(loop_city())
+    desk.series("wl-1", [YELLOW] * 4)
+    say(desk, "dispatch", desk.incidents()[0].id, 200)
+    desk.series("wl-1", [RED, RED], start_s=240)
+    running = {name for name, (state, _) in clocks(desk).items() if state == "running"}
+    assert running == {"acknowledge", "on_site", "report", "close"}
+    assert desk.incidents()[0].stage == "dispatched"
+
+
 def test_a_fall_leaves_the_clocks_and_all_clear_ends_those_that_ask_to_go() -> None:
     desk, _ = red_desk()
     desk.series("wl-1", [YELLOW] * 17, start_s=120)
@@ -229,6 +239,24 @@ def test_a_level_that_comes_back_before_it_held_does_not_fall() -> None:
     desk.tick(2000)
     assert desk.incidents()[0].level is Level.RED
     assert not [note for note in notes(desk, "level") if note.startswith("red to")]
+
+
+def test_it_falls_no_lower_than_anything_that_stood_meanwhile() -> None:
+    desk, _ = red_desk()
+    desk.series("wl-1", [YELLOW] * 11, start_s=120)  # yellow from 720 s on
+    desk.series("wl-1", [ORANGE] * 3, start_s=780)  # orange at 900 s
+    desk.tick(1019)
+    desk.series("wl-1", [YELLOW], start_s=1020)
+    desk.tick(1020)
+    assert desk.incidents()[0].level is Level.ORANGE
+    desk = desk_of(loop_city(ESCALATION.replace("falls_after: 5m", "falls_after: 20m")))
+    desk.series("wl-1", [RED, RED, *[ORANGE] * 11])  # orange from 720 s on
+    desk.series("wl-1", [YELLOW] * 20, start_s=780)  # yellow from 1380 s on
+    assert desk.alarms()[0].level is Level.YELLOW
+    desk.tick(720 + 1200)
+    assert desk.incidents()[0].level is Level.ORANGE  # not yet down to the lowest
+    desk.tick(720 + 2400)
+    assert desk.incidents()[0].level is Level.YELLOW
 
 
 def test_all_clear_is_told_at_once() -> None:
