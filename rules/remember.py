@@ -27,9 +27,7 @@ def remember_windows(conn: Connection, state: State) -> None:
         state.holds.planned[row["window_id"]] = Planned(to_us(row["starts_at"]), to_us(row["ends_at"]), running)
 
 
-def remember_floods(
-    conn: Connection, state: State, alarms: Mapping[str, Alarm], people: Mapping[str, Person]
-) -> None:
+def remember_floods(conn: Connection, state: State, alarms: Mapping[str, Alarm], people: Mapping[str, Person]) -> None:
     """What came in at each desk in the last ten minutes, and the floods that go on, with the digests that wait."""
     flows = state.floods
     for row in _dicts(conn, "floods"):

@@ -152,5 +152,5 @@ def _alarms(content: Mapping[str, Any]) -> list[str]:
     return list(content["alarms"])
 
 
-Story.TestCase.settings = settings(max_examples=20, stateful_step_count=15, deadline=None)
+Story.TestCase.settings = settings(max_examples=40, stateful_step_count=15, deadline=None)
 test_story = Story.TestCase
