@@ -2,7 +2,9 @@
 
 ::
 
-    panels.py   a small typed builder: dataclasses -> classic dashboard JSON (Grafana 11.6 to 13)
+    builder/    a small typed builder: dataclasses -> classic dashboard JSON (Grafana 11.6 to 13)
+    palette.py  what a colour means, in a dark and in a light control room
+    pages.py    every page there is
     queries.py  the SQL of the wall, on the public `city.*` views only
     wall.py     the city wall: one screen that says whether the city is fine, and where not
     files.py    JSON and provisioning files for a Grafana that reads them from disk

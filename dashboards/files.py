@@ -12,9 +12,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from ruamel.yaml import YAML
 
 from city.errors import InputError
-from city.words import languages, say
-from dashboards.panels import POSTGRES, Json
-from dashboards.wall import FOLDER_UID, SOURCE_UID, wall
+from city.words import say
+from dashboards.builder import FOLDER_UID, POSTGRES, SOURCE_UID, Json
+from dashboards.pages import all_dashboards, pages
+from dashboards.palette import Theme
 
 PROVISIONED_AT = "/etc/grafana/provisioning/dashboards/lifeline"
 DEFAULT_CONSOLE = "http://127.0.0.1:8080"
@@ -80,9 +81,11 @@ class DataSource:
         }
 
 
-def build(language: str = "en", console_url: str = DEFAULT_CONSOLE, tiles: str = "") -> dict[str, Json]:
+def build(
+    language: str = "en", console_url: str = DEFAULT_CONSOLE, tiles: str = "", theme: Theme = "dark"
+) -> dict[str, Json]:
     """Every dashboard in one language, by uid; the same arguments always give the same result."""
-    return {board.uid: board.json() for board in (wall(language, console_url, tiles),)}
+    return {board.uid: board.json() for board in pages(language, console_url, tiles, theme)}
 
 
 def text(board: Json) -> str:
@@ -94,11 +97,10 @@ def write(folder: Path, console_url: str = DEFAULT_CONSOLE, tiles: str = "") -> 
     """Write every dashboard in every language as `{uid}.json` into `folder`; returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for language in languages:
-        for uid, board in build(language, console_url, tiles).items():
-            path = folder / f"{uid}.json"
-            path.write_text(text(board), encoding="utf-8")
-            written.append(path)
+    for uid, board in all_dashboards(console_url, tiles).items():
+        path = folder / f"{uid}.json"
+        path.write_text(text(board), encoding="utf-8")
+        written.append(path)
     return written
 
 

@@ -18,10 +18,10 @@ from grafana_client.client import GrafanaClientError, GrafanaException, GrafanaS
 
 from city.clock import Clock, SystemClock
 from city.errors import InputError, LifelineError, OutsideError
-from city.words import languages, say
-from dashboards.files import DEFAULT_CONSOLE, DataSource, build
-from dashboards.panels import Json
-from dashboards.wall import FOLDER_UID, SOURCE_UID
+from city.words import say
+from dashboards.builder import FOLDER_UID, SOURCE_UID, Json
+from dashboards.files import DEFAULT_CONSOLE, DataSource
+from dashboards.pages import all_dashboards
 
 TRIES = 3
 PAUSE_S = 1.0
@@ -74,8 +74,8 @@ def push(
         server.ensure_folder()
         if source is not None:
             server.put_source(source, password)
-        boards = [board for language in languages for board in build(language, console_url, tiles).values()]
-        return Pushed({board["uid"]: server.put_dashboard(board) for board in boards}, source is not None)
+        boards = all_dashboards(console_url, tiles)
+        return Pushed({uid: server.put_dashboard(board) for uid, board in boards.items()}, source is not None)
 
 
 class _Server:

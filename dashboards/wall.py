@@ -6,10 +6,8 @@ from city.levels import Level
 from city.quantity import DOMAINS
 from city.words import languages, say
 from dashboards import queries
-from dashboards.panels import (
-    LEVEL_COLOURS,
-    PURPLE,
-    QUIET,
+from dashboards.builder import (
+    SOURCE_UID,
     Dashboard,
     Field,
     Geomap,
@@ -29,14 +27,13 @@ from dashboards.panels import (
     level_steps,
     source_variable,
 )
+from dashboards.palette import LEVEL_COLOURS, LINE, QUIET, UNKNOWN, Theme
 
-SOURCE_UID = "lifeline"
-FOLDER_UID = "lifeline"
 STAGES = ("raised", "confirmed", "false_alarm", "analysed", "dispatched", "on_site", "reported", "closed")
 _FILLED = {"cellOptions": {"type": "color-background", "mode": "basic", "applyToRow": False}}
 
 
-def wall(language: str, console_url: str, tiles: str = "") -> Dashboard:
+def wall(language: str, console_url: str, tiles: str = "", theme: Theme = "dark") -> Dashboard:
     """The wall in one language.
 
     Parameters
@@ -47,6 +44,8 @@ def wall(language: str, console_url: str, tiles: str = "") -> Dashboard:
         Address of the operations page, without a slash at the end; incidents and sites link there.
     tiles
         Address of a map tile server, see `Geomap`.
+    theme
+        `dark` or `light`.
     """
     if language not in languages:
         raise ValueError(f"language must be one of {', '.join(languages)}, got {language!r}")
@@ -64,6 +63,7 @@ def wall(language: str, console_url: str, tiles: str = "") -> Dashboard:
             Variable("district", words("district"), queries.DISTRICTS).json(),
         ],
         panels=[*_tiles(words), *_incidents(words, tiles), *_trends(words)],
+        theme=theme,
         links=[_console_link(words("operations"), f"{console}/{words.ask}")],
     )
 
@@ -108,9 +108,9 @@ def _alarm_from(value: float, colour: str) -> Steps:
 def _tiles(words: Words) -> list[Panel]:
     levels = [
         Override(level.word, {"displayName": words.level(level), "thresholds": _alarm_from(1, colour).json()})
-        for level, colour in ((Level(number), colour) for number, colour in reversed(LEVEL_COLOURS.items()))
+        for level, colour in ((Level(number), colour) for number, colour in sorted(LEVEL_COLOURS.items(), reverse=True))
     ]
-    stale = Override("stale", {"displayName": words("stale"), "thresholds": _alarm_from(1, PURPLE).json()})
+    stale = Override("stale", {"displayName": words("stale"), "thresholds": _alarm_from(1, UNKNOWN).json()})
     named = [Override(d, {"displayName": say(f"domains.{d}", words.language)}) for d in DOMAINS]
     platform = [Override(key, {"displayName": words(key)}) for key in ("faults", "undelivered")]
     orange = _alarm_from(1, LEVEL_COLOURS[3])
@@ -128,7 +128,7 @@ def _tiles(words: Words) -> list[Panel]:
             words("domains_help"),
             Grid(9, 0, 11, 4),
             Query(queries.domains()),
-            Field(steps=level_steps(PURPLE), words=words.levels(), no_value="–"),
+            Field(steps=level_steps(UNKNOWN), words=words.levels(), no_value="–"),
             named,
         ),
         Stat(
@@ -150,7 +150,7 @@ def _incidents(words: Words, tiles: str) -> list[Panel]:
             words("map_help"),
             Grid(0, 4, 10, 12),
             Query(queries.places(words.language)),
-            Field(steps=level_steps(PURPLE), custom={"hideFrom": {"legend": False, "tooltip": False, "viz": False}}),
+            Field(steps=level_steps(UNKNOWN), custom={"hideFrom": {"legend": False, "tooltip": False, "viz": False}}),
             [
                 Override("level", {"displayName": words("level"), "mappings": _mappings(words.levels())}),
                 Override("name", {"displayName": words("site"), "links": [sensor.json()]}),
@@ -210,7 +210,7 @@ def _trends(words: Words) -> list[Panel]:
             Grid(0, 16, 6, 8),
             Query(queries.RATE, "time_series"),
             Field(unit="short", steps=rate_steps, custom=bars),
-            [Override("rate", {"displayName": words("alarms"), "color": {"mode": "fixed", "fixedColor": "#8E96A3"}})],
+            [Override("rate", {"displayName": words("alarms"), "color": {"mode": "fixed", "fixedColor": LINE}})],
         ),
         Stat(
             words("gateways"),
@@ -219,7 +219,7 @@ def _trends(words: Words) -> list[Panel]:
             Query(queries.GATEWAYS),
             Field(unit="short", decimals=0),
             [
-                Override("silent", {"displayName": words("silent"), "thresholds": _alarm_from(1, PURPLE).json()}),
+                Override("silent", {"displayName": words("silent"), "thresholds": _alarm_from(1, UNKNOWN).json()}),
                 Override("registered", {"displayName": words("registered")}),
             ],
             [Link(words("operations"), f"${{console:raw}}/gateways{words.ask}")],

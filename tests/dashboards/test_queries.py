@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from city.words import languages
+from dashboards.builder import Json
 from dashboards.files import build
-from dashboards.panels import Json
 from dashboards.proof import Frame, Range, expand, frame, to_wide
 from store.connection import Connection, connect
 

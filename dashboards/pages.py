@@ -1,0 +1,38 @@
+"""Every page there is, by its uid; a page's uid in another language than English ends with the language (`-zh`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Protocol
+
+from city.words import languages
+from dashboards.builder import Dashboard, Json
+from dashboards.palette import Theme
+from dashboards.wall import wall
+
+
+class PageMaker(Protocol):
+    """Makes one page in one language and theme (ValueError for a language there is none of)."""
+
+    def __call__(self, language: str, console_url: str, tiles: str, theme: Theme) -> Dashboard:
+        """The page; `console_url` without a slash at the end, `tiles` as in `Geomap`."""
+        ...
+
+
+PAGES: Mapping[str, PageMaker] = MappingProxyType(
+    {
+        "lifeline-wall": wall,
+    }
+)
+
+
+def pages(language: str, console_url: str, tiles: str = "", theme: Theme = "dark") -> list[Dashboard]:
+    """Every page in one language."""
+    return [make(language, console_url.rstrip("/"), tiles, theme) for make in PAGES.values()]
+
+
+def all_dashboards(console_url: str, tiles: str = "", theme: Theme = "dark") -> dict[str, Json]:
+    """Every page in every language as Grafana's JSON, by uid; the same arguments always give the same result."""
+    boards = [board for language in languages for board in pages(language, console_url, tiles, theme)]
+    return {board.uid: board.json() for board in boards}
