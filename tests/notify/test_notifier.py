@@ -14,7 +14,7 @@ import pytest
 
 from city.clock import FastClock, SystemClock
 from city.errors import InputError, OutsideError
-from rules.notify import NotifierSettings, run_notifier
+from rules.notify import NotifierSettings, picture, run_notifier
 from rules.notify.links import Claims, verify
 from rules.notify.policy import fallback_key
 from store.roles import beats
@@ -220,6 +220,7 @@ def test_a_channel_without_its_secret_is_told_at_once(outbox: Outbox, database: 
 def test_an_e_mail_shows_the_last_day_and_goes_without_where_nothing_is_known(
     outbox: Outbox, database: str, t0: datetime
 ) -> None:
+    picture.warm()  # as the notifier does when the bundle has e-mail
     outbox.sensor("wl-017", [(t0 - timedelta(minutes=m), 10 + (30 - m if m < 30 else 0)) for m in range(600, 0, -1)])
     box = Box()
     with server(box) as port:
