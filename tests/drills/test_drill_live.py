@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def answer(crew: Phones, dsn: str) -> str:
     """Whoever is told first acknowledges, goes, is there and reports; the incident."""
     (first, *_) = wait_for(lambda: [notice for notice in crew.notices if notice["exercise"]])
     for kind, note in (("acknowledge", ""), ("dispatch", ""), ("on_site", ""), ("report", "the gate is shut")):
-        page = wait_for(lambda kind=kind, note=note: crew.tap(first["link"], kind, note))
+        page = wait_for(partial(crew.tap, first["link"], kind, note))
         assert "EXERCISE" in page
     return str(first["incident"])
 
@@ -94,7 +95,7 @@ def _played(data: Path, dsn: str, crew: Phones) -> dict[str, Any]:
             incident = answer(crew, dsn)
             wait_for(lambda: query(dsn, "SELECT FROM city.incidents WHERE drill AND level = 'none'"))
             close(dsn, incident)
-            assert playing.wait(40) == 1  # one of the expectations cannot be met
+            assert playing.wait(120) == 1  # one of the expectations cannot be met
         finally:
             playing.kill()
     log_text = (data / "drill.log").read_text()
