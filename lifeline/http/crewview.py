@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -97,13 +97,12 @@ def see(data: Data, claims: Claims, asked: str, address: str) -> Seen | None:
 
 
 def gathered(notice: Row) -> list[str]:
-    """The incidents that a digest speaks of."""
+    """The incidents that a digest (or the end of a flood) speaks of: each of its lines names one."""
     content = notice["content"] if isinstance(notice["content"], Mapping) else {}
     facts = content.get("facts")
-    listed = content.get("incidents") or (facts.get("incidents") if isinstance(facts, Mapping) else None)
-    if not isinstance(listed, Sequence) or isinstance(listed, str):
-        return []
-    return [str(item.get("incident", "")) if isinstance(item, Mapping) else str(item) for item in listed]
+    lines = facts.get("lines") if isinstance(facts, Mapping) else None
+    named = [line.get("incident") for line in lines or () if isinstance(line, Mapping)]
+    return list(dict.fromkeys(str(name) for name in named if name))
 
 
 def kinds(seen: Seen) -> list[CommandKind]:
@@ -176,7 +175,8 @@ def _now(data: Data, alarms: list[Row], facts: Mapping[str, Any], language: str)
     measured = [row for row in alarms if row["sensor"] and row["value"] is not None]
     row = next((row for row in measured if row["sensor"] == facts.get("sensor")), measured[0] if measured else None)
     if row is None:
-        return {"now_value": "", "now_age": "", "now_stale": False, "trend": ""}
+        return {"now_value": "", "now_age": "", "now_stale": False, "trend": "", "limit": ""}
+    told_of = row["sensor"] == facts.get("sensor")
     found = next(iter(rows(data, "trend", sensor=row["sensor"])), None)
     change = found["per_10_min"] if found and found["n"] >= 3 and not row["stale"] else None
     return {
@@ -184,6 +184,7 @@ def _now(data: Data, alarms: list[Row], facts: Mapping[str, Any], language: str)
         "now_age": say("page.ago", language, span=span(row["age_s"], language)),
         "now_stale": row["stale"],
         "trend": _trend(change, row["value"], row["unit"] or "", language),
+        "limit": say_test(plain(facts.get("threshold"), language), language) if told_of else "",
     }
 
 

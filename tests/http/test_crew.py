@@ -327,7 +327,8 @@ def digest(world: World) -> str:
     """A notice that gathers two incidents of a flood."""
     for incident, level in (("I-7", 2), ("I-8", 3), ("I-9", 4)):
         world.incident(incident, level=level)
-    content = {"subject": "内涝", "language": "zh", "incidents": ["I-7", "I-8"], "to": {"name": "李娜"}}
+    lines = [{"incident": "I-7"}, {"incident": "I-8"}, {"incident": "I-7"}]  # an incident has one alarm or many
+    content = {"subject": "内涝", "language": "zh", "facts": {"lines": lines}, "to": {"name": "李娜"}}
     world.run("ALTER TABLE lifeline.notices ALTER COLUMN incident DROP NOT NULL")  # as a later migration has it
     world.notice("d1d1", None, kind="digest", content=Jsonb(content))  # type: ignore[arg-type]  # no incident of its own
     return f"/n/{world.token('d1d1', incident='')}"

@@ -75,7 +75,8 @@ def pages(client: httpx.Client, world: World) -> dict[str, str]:
         world.incident(name, level=4 - number, stage=stage, acknowledged=True, **ended)
         world.notice(f"c{number}", name)
         world.event(name, stage if stage == "false_alarm" else "on_site", "li", ago=3)
-    content = {"subject": "x", "language": "zh", "incidents": ["I-7", "I-on_site", "I-closed"], "to": {"name": "李娜"}}
+    lines = [{"incident": name} for name in ("I-7", "I-on_site", "I-closed")]
+    content = {"subject": "x", "language": "zh", "facts": {"lines": lines}, "to": {"name": "李娜"}}
     world.run("ALTER TABLE lifeline.notices ALTER COLUMN incident DROP NOT NULL")
     world.notice("dd", None, kind="digest", content=Jsonb(content), drill=True)  # type: ignore[arg-type]  # of none
     return {
