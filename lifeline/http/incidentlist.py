@@ -56,6 +56,7 @@ def router(console: Console) -> APIRouter:
             "page": page,
             "pages": pages(rows[0]["total"]) if rows else 1,
             "floods": data.rows("floods_now"),
+            "drills": data.rows("drills_now"),
             "stale": (stale := data.rows("stale")),
             "stale_total": stale[0]["total"] if stale else 0,
             "closed": [] if state != "open" else _lately_closed(data),

@@ -146,7 +146,6 @@ def _visit(request: Request, language: str) -> Mapping[str, Any]:
         return "?" + urlencode({key: v for key, v in given.items() if key not in changes or changes[key] is not None})
 
     asks = who.current.get()
-    paths = {getattr(route, "path", "") for route in request.app.routes}
     secret = getattr(request.state, "csrf", "")
     return {
         "request": request,
@@ -156,7 +155,6 @@ def _visit(request: Request, language: str) -> Mapping[str, Any]:
         "static": _address,
         "who": asks,
         "may": lambda role: asks is None or asks.may(who.Role[role.upper()]),
-        "has_page": paths.__contains__,
         "csrf": lambda: Markup('<input type="hidden" name="csrf" value="{}">').format(secret) if secret else "",
         "live": "",
     }

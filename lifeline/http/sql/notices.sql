@@ -32,3 +32,7 @@ SELECT f.alarm, f.incident, f.told_at, f.first, f.district, f.domain, f.sensor, 
        f.raised_at, f.cleared_at, f.stands, f.title, f.title_zh, s.name AS site_name, s.name_zh AS site_name_zh
 FROM city.flood_alarms f LEFT JOIN city.sites s USING (site) WHERE f.flood = %(flood)s
 ORDER BY f.told_at, f.alarm LIMIT %(limit)s
+
+-- name: drills_now
+-- Exercises that run.
+SELECT drill, title, title_zh, started_at, until, by FROM city.drills WHERE state = 'running' ORDER BY started_at
