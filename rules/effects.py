@@ -224,7 +224,7 @@ class NoticeGathered:
 
 @dataclass(frozen=True, slots=True)
 class Annunciated:
-    """An alarm is told at a desk. `counted`: not diagnostic; `first`: the first of its district and domain in a flood."""
+    """An alarm is told at a desk. `counted`: not diagnostic; `first`: the first of its zone in a flood."""
 
     id: str
     desk: str

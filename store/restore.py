@@ -25,7 +25,7 @@ from store.connection import Connection, connect, describe
 from store.migrate import Tier, detect_tier, migrate, steps
 from store.script import play
 from store.statements import statements
-from store.tables import Table, counted, plain_text, tables
+from store.tables import Table, counted, emptied, plain_text, tables
 
 _SQL = statements("backup")
 _BLOCK = 1 << 20
@@ -169,11 +169,9 @@ def _series(conn: Connection, archive: zipfile.ZipFile, table: Table, progress: 
 def _finish(conn: Connection, archive: zipfile.ZipFile, manifest: Manifest, here: dict[str, Table]) -> None:
     series = {table.name for table in manifest.tables if table.series}
     small = [table for table in here.values() if table.name not in series]
-    append_only = {name for (name,) in conn.execute(_SQL["append_only"]).fetchall()}  # a new database has none of these
     with conn.transaction():
         # Migrations may have put rows there, and series may have marked what must be computed anew: all as it was.
-        emptied = sql.SQL(", ").join(table.place for table in small if table.name not in append_only)
-        conn.execute(sql.SQL("TRUNCATE {}").format(emptied))
+        conn.execute(sql.SQL("TRUNCATE {}").format(emptied(conn, small)))
         with archive.open(SCRIPT) as script:
             play(conn, script, {table.name for table in small}, _sequences(conn))
         for pair in manifest.meta.items():

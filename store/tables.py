@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 from psycopg import sql
 
@@ -48,6 +50,12 @@ def tables(conn: Connection) -> list[Table]:
     """Every table of schema `lifeline` that holds the city's data, not yet counted."""
     found = conn.execute(_SQL["tables"]).fetchall()
     return [Table(name, series, _columns(conn, name)) for name, series in found if name not in NOT_KEPT]
+
+
+def emptied(conn: Connection, tables: Iterable[Table]) -> sql.Composed:
+    """The names of those tables that can be emptied; the others refuse it, and in a new database they are empty."""
+    append_only = {name for (name,) in conn.execute(_SQL["append_only"]).fetchall()}
+    return sql.SQL(", ").join(table.place for table in tables if table.name not in append_only)
 
 
 def _columns(conn: Connection, table: str) -> list[tuple[str, str]]:

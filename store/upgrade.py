@@ -19,7 +19,7 @@ from city.errors import InputError, OutsideError
 from store.connection import Connection, connect, describe
 from store.migrate import Tier, detect_tier, migrate, plan
 from store.statements import statements
-from store.tables import Table, plain_text, tables
+from store.tables import Table, emptied, plain_text, tables
 
 _SQL = statements("upgrade")
 _SHARED = statements("backup")
@@ -165,9 +165,8 @@ class _Move:
 
     def _small(self, small: list[Table], source: Connection) -> None:
         """All other tables in one transaction, parents first; then where numbering stands."""
-        names = sql.SQL(", ").join(table.place for table in small)
         # Migrations put rows there, and the series have marked what need not be computed anew.
-        self._target.execute(sql.SQL("TRUNCATE {}").format(names))
+        self._target.execute(sql.SQL("TRUNCATE {}").format(emptied(self._target, small)))
         order: TopologicalSorter[str] = TopologicalSorter({table.name: set[str]() for table in small})
         for child, parent in source.execute(_SQL["parents"]).fetchall():
             order.add(child, parent)

@@ -60,8 +60,8 @@ def _alarm(said: PlatformIn, chain: str) -> Alarm:
     return Alarm(
         id=alarm_id(rule, said.scope, said.at_us), rule=rule, rule_version="", scope=said.scope, sensor=None, site="",
         district="", domain="platform", title=_words("title", said.name, said.scope), raised_us=said.at_us,
-        level=said.level, peak_level=said.level, late=False, guidance=_words("guidance", said.name, said.scope), escalate=chain,
-        diagnostic=True,
+        level=said.level, peak_level=said.level, late=False, guidance=_words("guidance", said.name, said.scope),
+        escalate=chain, diagnostic=True,
     )  # fmt: skip
 
 

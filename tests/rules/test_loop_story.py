@@ -73,7 +73,8 @@ class Loop(RuleBasedStateMachine):
         self.desk.tick(self.now)
         for incident in self.desk.engine.state.incidents.values():
             if incident.open:
-                late = [due for due in (*incident.due, *incident.clocks) if due.due_us <= T0_US + self.now * 1_000_000]
+                dues = [due.due_us for due in incident.due] + [clock.due_us for clock in incident.clocks]
+                late = [due_us for due_us in dues if due_us <= T0_US + self.now * 1_000_000]
                 assert late == [], incident.id
 
     @rule(

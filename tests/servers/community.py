@@ -23,9 +23,9 @@ def community_server() -> Iterator[str]:
     """A server while the block runs; its DSN. Raises NotHere where it cannot be had."""
     node = shutil.which("node")
     if node is None or not (TOOLS / "node_modules").is_dir():
-        raise NotHere("node or the packages of tests/servers/community are missing: bin/test installs them with npm")
+        raise NotHere("node, or the packages of tests/servers/community_node, which bin/test installs with npm")
     # What it says of trouble is a page of compiled code; a client that went away is told by its own error.
-    command = [node, str(Path(__file__).parent / "community" / "serve.mjs"), str(TOOLS)]
+    command = [node, str(Path(__file__).parent / "community_node" / "serve.mjs"), str(TOOLS)]
     with subprocess.Popen(  # noqa: S603 - our own program and arguments
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as server:

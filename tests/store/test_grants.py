@@ -103,11 +103,14 @@ _OF_EACH_DISTRICT = (
        'drainage', 'i' || %(n)s, 'raise', 1, 0, 0, '{}', '{}', 'x', 2, now())""",
     """INSERT INTO lifeline.maintenance VALUES ('mw' || %(n)s, 'w' || %(n)s, '{}', '{}', ARRAY[%(district)s], now(),
        now(), 3, '', 'x', 'running')""",
+    """INSERT INTO lifeline.drills VALUES ('dr' || %(n)s, 'ended', 'x', 'y', '{}', 'li', '{}', '{}', ARRAY[%(district)s], '[]',
+       1, now(), now())""",
     "INSERT INTO lifeline.gateway_ledger (gateway, online) VALUES (%(gateway)s, true)",
     """INSERT INTO lifeline.attachments VALUES (repeat('a', 63) || %(n)s, 'i' || %(n)s, 'li', now(), 'c', 'image/jpeg',
        1, 1, 'x')""",
-    """INSERT INTO lifeline.cap_messages VALUES ('c' || %(n)s, 'i' || %(n)s, 'e' || %(n)s, 'Alert', 'Actual', 'draft', 4,
-       now(), NULL, '', '', '', '{}', '<alert/>', now())""",
+    """INSERT INTO lifeline.cap_messages
+       VALUES ('c' || %(n)s, 'i' || %(n)s, 'e' || %(n)s, 'Alert', 'Actual', 'draft', 4, now(), NULL, '', '', '', '{}',
+               '<alert/>', now())""",
 )
 
 
