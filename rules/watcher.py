@@ -32,10 +32,12 @@ from rules.desk.rosterwatch import RosterWatch
 from rules.effects import AlarmSet, Effect
 from rules.engine import Engine
 from rules.inputs import BundleIn, ExerciseIn, Input, ReadingsIn, TickIn, platform_row, said
+from rules.limits import limits
 from rules.persist import persist
 from rules.rebuild import can_replay, in_force, rebuild
 from rules.snapshotwriter import SnapshotWriter
 from store import bundle, health, journal, register, roles
+from store import limits as limits_table
 from store.connection import Connection, connect
 from store.statements import statements
 
@@ -209,6 +211,8 @@ class _Following:
         self.bundle = name
         self._know(register.ids(self.news))
         self.rosters.use(checked.escalation)
+        if name == bundle.current_hash(self.news):  # not one that a replay only passes
+            limits_table.sync(self.news, limits(checked.book))
         return BundleIn(name, checked.book, checked.escalation)
 
     def _know(self, numbers: Mapping[str, int]) -> None:

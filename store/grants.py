@@ -36,13 +36,13 @@ CHANGING = (
     "districts", "sites", "gateways", "sensors", "latest", "gateway_ledger", "bundles", "current_bundle", "followers",
     "snapshots", "snapshot_rest", "roles", "health", "clock", "incidents", "alarms", "escalations",
     "notices", "shelves", "sizes", "incident_clocks", "cap_messages", "floods", "maintenance",
-    "accounts", "tokens", "sessions", "drills",
+    "accounts", "tokens", "sessions", "limits", "drills",
 )  # fmt: skip
 # Tables without a policy by district that the API reads: about no district, or shown only beside a row that has one.
 OPEN = (
     "roles", "health", "clock", "current_bundle", "bundles", "latest", "gateway_ledger", "readings", "kept_readings",
 )  # fmt: skip
-PASSING = ("clock", "sizes", "snapshot_rest", "sessions")  # rows that go when they are no longer true
+PASSING = ("clock", "sizes", "snapshot_rest", "sessions", "limits")  # rows that go when they are no longer true
 STATEMENT_TIMEOUT = "30s"
 
 

@@ -88,6 +88,7 @@ _OF_EACH_DISTRICT = (
        'active', 'x', '[]')""",
     """INSERT INTO lifeline.findings (time, sensor, detector, channel, verdict, score)
        VALUES (now(), %(sensor)s, 'd', 'c', 'abnormal', 9)""",
+    "INSERT INTO lifeline.limits VALUES (%(sensor)s, 'r', 4, 'high', 9)",
     """INSERT INTO lifeline.notices (notice, incident, kind, round, step, target, via, channel, state, level, content,
        created_at, next_try_at) VALUES ('n' || %(n)s, 'i' || %(n)s, 'raise', 1, 1, 'li', 'x', 'w', 'queued', 4, '{}',
        now(), now())""",
