@@ -10,15 +10,36 @@
 Colours are meanings of `dashboards.palette` until the page is written for one theme.
 """
 
-from dashboards.builder.board import FOLDER_UID, SOURCE_UID, Dashboard, Variable, constant, source_variable
-from dashboards.builder.fields import Field, Json, Link, Override, Steps, level_steps, words_mapping
-from dashboards.builder.maps import Geomap
+from dashboards.builder.board import (
+    FOLDER_UID,
+    SOURCE_UID,
+    Annotation,
+    Dashboard,
+    Variable,
+    constant,
+    page_link,
+    source_variable,
+)
+from dashboards.builder.fields import (
+    FILLED,
+    Field,
+    Json,
+    Link,
+    Override,
+    Steps,
+    fixed,
+    hidden,
+    level_steps,
+    words_mapping,
+)
+from dashboards.builder.maps import Geomap, Markers
 from dashboards.builder.panels import (
     POSTGRES,
     SOURCE,
     Grid,
     Panel,
     Query,
+    Repeat,
     Stat,
     StateTimeline,
     Table,
@@ -26,19 +47,23 @@ from dashboards.builder.panels import (
 )
 
 __all__ = [
+    "FILLED",
     "FOLDER_UID",
     "POSTGRES",
     "SOURCE",
     "SOURCE_UID",
+    "Annotation",
     "Dashboard",
     "Field",
     "Geomap",
     "Grid",
     "Json",
     "Link",
+    "Markers",
     "Override",
     "Panel",
     "Query",
+    "Repeat",
     "Stat",
     "StateTimeline",
     "Steps",
@@ -46,7 +71,10 @@ __all__ = [
     "TimeSeries",
     "Variable",
     "constant",
+    "fixed",
+    "hidden",
     "level_steps",
+    "page_link",
     "source_variable",
     "words_mapping",
 ]

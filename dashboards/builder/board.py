@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dashboards.builder.fields import Json
-from dashboards.builder.panels import POSTGRES, SOURCE, Panel
+from dashboards.builder.panels import POSTGRES, SOURCE, Panel, Query
 from dashboards.palette import Theme, paint
 
 SCHEMA_VERSION = 42
@@ -16,11 +16,16 @@ FOLDER_UID = "lifeline"
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A drop-down filled by SQL (columns `__text`, `__value`); several or all of its values may be chosen."""
+    """A drop-down filled by SQL (columns `__text`, `__value`).
+
+    `several`: more than one value may be chosen, and at first all are; otherwise one, at first the first.
+    """
 
     name: str
     label: str
     sql: str
+    several: bool = True
+    hide: bool = False
 
     def json(self) -> Json:
         """The variable as Grafana stores it, asked again whenever the time range moves (each refresh)."""
@@ -32,14 +37,45 @@ class Variable:
             "query": self.sql,
             "definition": self.sql,
             "refresh": 2,
-            "multi": True,
-            "includeAll": True,
-            "hide": 0,
+            "multi": self.several,
+            "includeAll": self.several,
+            "hide": 2 if self.hide else 0,
             "sort": 0,
             "regex": "",
             "options": [],
-            "current": {"text": ["All"], "value": ["$__all"]},
+            "current": {"text": ["All"], "value": ["$__all"]} if self.several else {},
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """Marks over the trends: rows `time`, `timeend`, `text`, `tags`."""
+
+    name: str
+    colour: str
+    sql: str
+
+    def json(self) -> Json:
+        """The annotation as Grafana stores it."""
+        target = Query(self.sql, ref_id="Anno").json()
+        made: Json = {"name": self.name, "datasource": SOURCE, "enable": True, "hide": False}
+        return made | {"iconColor": self.colour, "target": target, "mappings": {}}
+
+
+def page_link(title: str, url: str, *, keep: bool = True) -> Json:
+    """A link at a page's top; it keeps the time range and the variables unless it leaves Grafana."""
+    return {
+        "type": "link",
+        "title": title,
+        "url": url,
+        "icon": "dashboard" if keep else "external link",
+        "targetBlank": not keep,
+        "asDropdown": False,
+        "includeVars": keep,
+        "keepTime": keep,
+        "tags": [],
+        "tooltip": "",
+    }
 
 
 def source_variable(uid: str, label: str) -> Json:
@@ -76,6 +112,7 @@ class Dashboard:
     refresh: str = "10s"
     since: str = "now-6h"
     theme: Theme = "dark"
+    annotations: Sequence[Annotation] = ()
 
     def json(self) -> Json:
         """Classic dashboard JSON without `id` and `version`: the server that takes it owns those."""
@@ -94,7 +131,7 @@ class Dashboard:
             "time": {"from": self.since, "to": "now"},
             "timepicker": {"refresh_intervals": ["5s", "10s", "30s", "1m", "5m"]},
             "templating": {"list": list(self.variables)},
-            "annotations": {"list": []},
+            "annotations": {"list": [mark.json() for mark in self.annotations]},
             "links": list(self.links),
             "panels": [panel.json(number) for number, panel in enumerate(self.panels, start=1)],
         }

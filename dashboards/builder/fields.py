@@ -6,21 +6,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dashboards.palette import LEVEL_COLOURS, QUIET
+from dashboards.palette import LEVEL_COLOURS, QUIET, UNKNOWN
 
 Json = dict[str, Any]  # JSON of Grafana's own schema, checked by tests/dashboards
+
+FILLED: Json = {"custom.cellOptions": {"type": "color-background", "mode": "basic", "applyToRow": False}}
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link from a value; `url` may use `${console:raw}` and `${__data.fields.x:percentencode}`."""
+    """A link from a value or a panel; `url` may use `${console:raw}` and `${__data.fields.x:percentencode}`."""
 
     title: str
     url: str
+    blank: bool = True
 
     def json(self) -> Json:
         """The data link as Grafana stores it."""
-        return {"title": self.title, "url": self.url, "targetBlank": True}
+        return {"title": self.title, "url": self.url, "targetBlank": self.blank}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +39,17 @@ class Steps:
         return {"mode": "absolute", "steps": steps + [{"color": c, "value": v} for v, c in self.above]}
 
 
-def level_steps(unknown: str = QUIET) -> Steps:
+def level_steps(unknown: str = UNKNOWN) -> Steps:
     """Colours for a level as a number: below 0 unknown, 0 none, 1 blue … 4 red."""
     return Steps(base=unknown, above=((0, QUIET), *((float(value), c) for value, c in LEVEL_COLOURS.items())))
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """How values are written and coloured. `words` maps a value (as text) to the words shown for it."""
+    """How values are written and coloured. `words` maps a value (as text) to the words shown for it.
+
+    `colour` is the mode: `thresholds`, or a colour that is the same whatever the value.
+    """
 
     unit: str = "none"
     decimals: int | None = None
@@ -52,12 +58,13 @@ class Field:
     no_value: str = ""
     links: Sequence[Link] = ()
     custom: Mapping[str, Any] = field(default_factory=dict)
+    colour: str = "thresholds"
 
     def json(self) -> Json:
         """The field defaults as Grafana stores them."""
         made: Json = {
             "unit": self.unit,
-            "color": {"mode": "thresholds"},
+            "color": {"mode": "thresholds"} if self.colour == "thresholds" else fixed(self.colour),
             "thresholds": self.steps.json(),
             "mappings": words_mapping(self.words),
             "links": [link.json() for link in self.links],
@@ -70,6 +77,11 @@ class Field:
         return made
 
 
+def fixed(colour: str) -> Json:
+    """One colour whatever the value."""
+    return {"mode": "fixed", "fixedColor": colour}
+
+
 def words_mapping(words: Mapping[str, str]) -> list[Json]:
     """A value mapping; an empty one is none at all."""
     if not words:
@@ -80,12 +92,21 @@ def words_mapping(words: Mapping[str, str]) -> list[Json]:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """What one column has of its own, by property id (`displayName`, `unit`, `custom.width` …)."""
+    """What one column has of its own, by property id (`displayName`, `unit`, `custom.width` …).
+
+    `by` says what `column` is: its name, a regular expression for names, or the refId of its query.
+    """
 
     column: str
     properties: Mapping[str, Any]
+    by: str = "byName"
 
     def json(self) -> Json:
         """The override as Grafana stores it."""
         properties = [{"id": name, "value": value} for name, value in self.properties.items()]
-        return {"matcher": {"id": "byName", "options": self.column}, "properties": properties}
+        return {"matcher": {"id": self.by, "options": self.column}, "properties": properties}
+
+
+def hidden(*columns: str) -> list[Override]:
+    """Columns of a table that only links read."""
+    return [Override(column, {"custom.hidden": True}) for column in columns]

@@ -45,8 +45,28 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeat:
+    """One panel for each chosen value of a variable, side by side."""
+
+    variable: str
+    a_row: int = 4
+
+
+@dataclass(frozen=True, slots=True)
 class Panel(ABC):
-    """One panel: what it is called, what it says about itself, where it stands, what it asks."""
+    """One panel: what it is called, what it says about itself, where it stands, what it asks.
+
+    Attributes
+    ----------
+    query, more
+        What it asks, each with a `ref_id` of its own.
+    transformations
+        `(id, options)`, carried out in the browser in this order.
+    repeat
+        The panel stands once for each value of a variable, which its queries and title use.
+    interval
+        The shortest step of a trend (`10s`): no shorter than what sensors send at, or lines fall into dots.
+    """
 
     kind: ClassVar[str]
     title: str
@@ -56,6 +76,10 @@ class Panel(ABC):
     field: Field = PLAIN
     overrides: Sequence[Override] = ()
     links: Sequence[Link] = ()
+    more: Sequence[Query] = ()
+    transformations: Sequence[tuple[str, Json]] = ()
+    repeat: Repeat | None = None
+    interval: str = ""
 
     @abstractmethod
     def options(self) -> Json:
@@ -64,32 +88,41 @@ class Panel(ABC):
     def json(self, panel_id: int) -> Json:
         """The panel as Grafana stores it."""
         grid = {"x": self.grid.x, "y": self.grid.y, "w": self.grid.w, "h": self.grid.h}
-        return {
+        made: Json = {
             "id": panel_id,
             "type": self.kind,
             "title": self.title,
             "description": self.description,
             "gridPos": grid,
             "datasource": SOURCE,
-            "targets": [self.query.json()],
+            "targets": [query.json() for query in (self.query, *self.more)],
             "fieldConfig": {"defaults": self.field.json(), "overrides": [o.json() for o in self.overrides]},
             "options": self.options(),
             "links": [link.json() for link in self.links],
             "transparent": False,
         }
+        if self.transformations:
+            made["transformations"] = [{"id": name, "options": options} for name, options in self.transformations]
+        if self.repeat:
+            made |= {"repeat": self.repeat.variable, "repeatDirection": "h", "maxPerRow": self.repeat.a_row}
+        if self.interval:
+            made["interval"] = self.interval
+        return made
 
 
 @dataclass(frozen=True, slots=True)
 class Stat(Panel):
-    """One tile per numeric column of one row."""
+    """One tile per numeric column of one row; those in `fields` (a regular expression) where only some are shown."""
 
     kind: ClassVar[str] = "stat"
+    fields: str = ""
+    across: bool = False
 
     def options(self) -> Json:
         """Whole tiles in one colour: readable from across the room."""
         return {
-            "reduceOptions": {"values": False, "calcs": ["lastNotNull"], "fields": ""},
-            "orientation": "vertical",
+            "reduceOptions": {"values": False, "calcs": ["lastNotNull"], "fields": self.fields},
+            "orientation": "horizontal" if self.across else "vertical",
             "textMode": "value_and_name",
             "wideLayout": False,
             "colorMode": "background_solid",
@@ -112,14 +145,15 @@ class Table(Panel):
 
 @dataclass(frozen=True, slots=True)
 class StateTimeline(Panel):
-    """One bar per series, cut where its state changes."""
+    """One bar per series, cut where its state changes; `written`: its words stand on it."""
 
     kind: ClassVar[str] = "state-timeline"
+    written: bool = True
 
     def options(self) -> Json:
         """Equal neighbours are one bar with its words on it."""
         return {
-            "showValue": "auto",
+            "showValue": "auto" if self.written else "never",
             "mergeValues": True,
             "alignValue": "left",
             "rowHeight": 0.85,
@@ -130,13 +164,14 @@ class StateTimeline(Panel):
 
 @dataclass(frozen=True, slots=True)
 class TimeSeries(Panel):
-    """A trend."""
+    """A trend; a `legend` only where the title does not say what is drawn."""
 
     kind: ClassVar[str] = "timeseries"
+    legend: bool = False
 
     def options(self) -> Json:
-        """No legend: the title says what is drawn."""
+        """One place for the pointer, and what stands there."""
         return {
-            "legend": {"showLegend": False, "displayMode": "list", "placement": "bottom", "calcs": []},
+            "legend": {"showLegend": self.legend, "displayMode": "list", "placement": "bottom", "calcs": []},
             "tooltip": {"mode": "single", "sort": "none"},
         }
