@@ -1,8 +1,9 @@
 """The crew of the simulated city: receives webhooks as a city's own system would, and taps the link as a person would.
 
 Every notice that arrives signed is remembered in `crew.jsonl` (one JSON object a line: `notice` or `tap`), once per
-Idempotency-Key. `THINKING_S` city seconds later the crew opens the notice's page and sends its acknowledge form, until
-that worked; after a restart it goes on where the file ends.
+Idempotency-Key. Whoever was told acknowledges; the first one told of a red or orange incident then goes, arrives and
+reports (`ROUTE`), each by the form on the notice's page, until that worked. After a restart all go on where the file
+ends.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ from urllib.parse import urljoin
 import httpx
 
 from city.clock import Clock
+from city.words import languages, say
 from lifeline.ports import LOOPBACK
 
 log = logging.getLogger(__name__)
 
-THINKING_S = 90.0  # city seconds between the notice and the tap
+ROUTE = (("acknowledge", 90.0), ("dispatch", 300.0), ("on_site", 1200.0), ("report", 2400.0))  # city s after the notice
+GOES_FOR = ("red", "orange")
 SECRET_VARIABLE = "LIFELINE_WEBHOOK_SECRET"  # noqa: S105 - the name of a variable, not a secret
 LOOK_EVERY_S = 15.0  # city seconds
 _BODY_BYTES = 1 << 20
@@ -42,8 +45,8 @@ def run_crew(data: Path, clock: Clock, stop: threading.Event) -> None:
     try:
         with httpx.Client(timeout=10, follow_redirects=True) as web:
             while not clock.pause_s(LOOK_EVERY_S, stop):
-                for notice in book.due(clock.now_us()):
-                    _tap(web, notice, book, clock)
+                for notice, kind in book.due(clock.now_us()):
+                    _tap(web, notice, kind, book, clock)
     finally:
         server.shutdown()
         server.server_close()
@@ -55,7 +58,8 @@ class Book:
 
     path: Path
     _notices: dict[str, dict[str, Any]] = field(default_factory=dict)
-    _tapped: set[str] = field(default_factory=set)
+    _tapped: set[tuple[str, str]] = field(default_factory=set)
+    _goes: dict[str, str] = field(default_factory=dict)  # incident -> the notice of whoever goes there
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -70,25 +74,37 @@ class Book:
     def add(self, entry: dict[str, Any]) -> bool:
         """Remember an entry; false when this notice or tap was already known."""
         with self._lock:
-            known = self._tapped if entry["kind"] == "tap" else self._notices
-            if entry["key"] in known:
+            if _mark(entry) in self._tapped if entry["kind"] == "tap" else entry["key"] in self._notices:
                 return False
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(entry, ensure_ascii=False) + "\n")
             self._learn(entry)
             return True
 
-    def due(self, now_us: int) -> list[dict[str, Any]]:
-        """The notices whose link is to be tapped now."""
+    def due(self, now_us: int) -> list[tuple[dict[str, Any], str]]:
+        """The notices whose link is to be used now, and for what."""
         with self._lock:
-            ripe_us = now_us - int(THINKING_S * 1e6)
-            return [n for key, n in self._notices.items() if key not in self._tapped and n["received_us"] <= ripe_us]
+            return [(notice, kind) for notice in self._notices.values() if (kind := self._next(notice, now_us))]
+
+    def _next(self, notice: dict[str, Any], now_us: int) -> str:
+        """The first of what the notice's person has not said; empty while it is not time for it, or all is said."""
+        route = ROUTE if self._goes.get(notice.get("incident", "")) == notice["key"] else ROUTE[:1]
+        for kind, after_s in route:
+            if (notice["key"], kind) not in self._tapped:
+                return kind if notice["received_us"] + int(after_s * 1e6) <= now_us else ""
+        return ""
 
     def _learn(self, entry: dict[str, Any]) -> None:
         if entry["kind"] == "tap":
-            self._tapped.add(entry["key"])
-        else:
-            self._notices[entry["key"]] = entry
+            self._tapped.add(_mark(entry))
+            return
+        self._notices[entry["key"]] = entry
+        if entry.get("level") in GOES_FOR and entry.get("incident"):
+            self._goes.setdefault(entry["incident"], entry["key"])
+
+
+def _mark(tap: dict[str, Any]) -> tuple[str, str]:
+    return tap["key"], tap.get("said", ROUTE[0][0])
 
 
 class _Server(ThreadingHTTPServer):
@@ -113,7 +129,7 @@ class _Receiver(BaseHTTPRequestHandler):
         key = self.headers.get("Idempotency-Key", "")
         try:
             notice = json.loads(body)
-            entry = {name: notice.get(name) for name in ("incident", "link", "to", "subject", "level")}
+            entry = {name: notice.get(name) for name in ("incident", "link", "to", "subject", "level", "language")}
         except (ValueError, AttributeError):
             return self._answer(400)
         if not key or not entry["link"]:
@@ -139,24 +155,28 @@ def signed(header: str, body: bytes, secret: bytes) -> bool:
     return hmac.compare_digest(expected, match[2])
 
 
-def _tap(web: httpx.Client, notice: dict[str, Any], book: Book, clock: Clock) -> None:
-    """Open the page behind the link and send its acknowledge form; a failure is tried again at the next look."""
+def _tap(web: httpx.Client, notice: dict[str, Any], kind: str, book: Book, clock: Clock) -> None:
+    """Open the page behind the link and send one of its forms; a failure is tried again at the next look."""
+    tap = {"kind": "tap", "key": notice["key"], "said": kind}
     try:
         page = web.get(notice["link"])
-        form = acknowledge_form(page.text) if page.is_success else None
+        form = form_of(page.text, kind) if page.is_success else None
         if page.is_server_error:
             return
-        if form is None:  # already acknowledged by a colleague, or nothing to acknowledge any more
-            book.add({"kind": "tap", "key": notice["key"], "at_us": clock.now_us(), "done": "nothing to acknowledge"})
+        if form is None:  # a colleague has said so already, or it is over
+            book.add({**tap, "at_us": clock.now_us(), "done": f"nothing to {kind}"})
             return
         action, fields = form
+        if "note" in fields:
+            language = notice.get("language")
+            fields = {**fields, "note": say("demo.crew_report", language if language in languages else "en")}
         # The header is what a browser sends with a form of the same site.
         answer = web.post(urljoin(str(page.url), action), data=fields, headers={"Origin": _origin(page.url)})
     except httpx.HTTPError as error:
         log.warning("tap failed: %s", error, extra={"action": "crew.tap"})
         return
     if answer.is_success:
-        book.add({"kind": "tap", "key": notice["key"], "at_us": clock.now_us(), "done": "acknowledged"})
+        book.add({**tap, "at_us": clock.now_us(), "done": kind})
     else:
         log.warning("tap answered %s", answer.status_code, extra={"action": "crew.tap"})
 
@@ -165,15 +185,15 @@ def _origin(url: httpx.URL) -> str:
     return f"{url.scheme}://{url.netloc.decode()}"
 
 
-def acknowledge_form(page: str) -> tuple[str, dict[str, str]] | None:
-    """Action and fields of the form on a page whose button acknowledges, None when there is none."""
+def form_of(page: str, kind: str) -> tuple[str, dict[str, str]] | None:
+    """Action and fields of the form on a page whose button says `kind`, None when there is none."""
     reader = _Forms()
     reader.feed(page)
     for action, fields, buttons in reader.forms:
         for name, value in [*fields.items(), *buttons]:
-            if value == "acknowledge":
+            if value == kind:
                 return action, {**fields, name: value} if name else fields
-        if action.rstrip("/").endswith("acknowledge"):
+        if action.rstrip("/").endswith(kind):
             return action, fields
     return None
 
@@ -195,7 +215,7 @@ class _Forms(HTMLParser):
             _, fields, buttons = self.forms[-1]
             if tag == "button" or of.get("type") == "submit":
                 buttons.append((of.get("name", ""), of.get("value", "")))
-            elif "name" in of:
+            elif "name" in of and of.get("type") != "file":
                 fields[of["name"]] = of.get("value", "")
 
     def handle_endtag(self, tag: str) -> None:

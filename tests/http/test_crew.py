@@ -13,7 +13,7 @@ import httpx
 import pytest
 from psycopg.types.json import Jsonb
 
-from lifeline.crew import acknowledge_form
+from lifeline.crew import form_of
 from lifeline.http import commands, data
 
 if TYPE_CHECKING:
@@ -308,7 +308,7 @@ def test_a_link_reaches_its_own_incident_only(client: httpx.Client, link: str, w
 def test_forms_work_without_scripts_and_as_the_simulated_crew_reads_them(client: httpx.Client, link: str) -> None:
     page = client.get(link)
     assert "<script" not in page.text
-    form = acknowledge_form(page.text)
+    form = form_of(page.text, "acknowledge")
     assert form is not None
     action, fields = form
     assert action.startswith(link)
