@@ -13,12 +13,18 @@ from ruamel.yaml import YAML
 
 from city.errors import InputError
 from city.words import say
+from dashboards import watchdog
 from dashboards.builder import FOLDER_UID, POSTGRES, SOURCE_UID, Json
 from dashboards.pages import all_dashboards, pages
 from dashboards.palette import Theme
+from store.connection import connect
 
 PROVISIONED_AT = "/etc/grafana/provisioning/dashboards/lifeline"
 DEFAULT_CONSOLE = "http://127.0.0.1:8080"
+_TIER = """\
+SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb'),
+       EXISTS (SELECT FROM pg_namespace WHERE nspname = 'lifeline' AND has_schema_privilege(oid, 'USAGE')),
+       current_user"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,27 @@ class DataSource:
         }
 
 
+def tier_of(dsn: str) -> bool:
+    """Whether the database there has TimescaleDB.
+
+    Raises
+    ------
+    InputError
+        The address is none, or its role may see more than schema `city`: a dashboard's must not.
+    OutsideError
+        Nobody answers there, or refuses.
+    """
+    with connect(dsn) as connection:
+        row = connection.execute(_TIER).fetchone()
+    timescaledb, sees_more, user = row or (False, False, "")
+    if sees_more:
+        raise InputError(
+            f"role {user} may see more than the public views; whoever edits a dashboard could read it all, "
+            "try the address that lifeline store grant grafana --read prints"
+        )
+    return bool(timescaledb)
+
+
 def build(
     language: str = "en", console_url: str = DEFAULT_CONSOLE, tiles: str = "", theme: Theme = "dark"
 ) -> dict[str, Json]:
@@ -93,11 +120,11 @@ def text(board: Json) -> str:
     return json.dumps(board, ensure_ascii=False, indent=2) + "\n"
 
 
-def write(folder: Path, console_url: str = DEFAULT_CONSOLE, tiles: str = "") -> list[Path]:
+def write(folder: Path, console_url: str = DEFAULT_CONSOLE, tiles: str = "", theme: Theme = "dark") -> list[Path]:
     """Write every dashboard in every language as `{uid}.json` into `folder`; returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for uid, board in all_dashboards(console_url, tiles).items():
+    for uid, board in all_dashboards(console_url, tiles, theme).items():
         path = folder / f"{uid}.json"
         path.write_text(text(board), encoding="utf-8")
         written.append(path)
@@ -110,6 +137,7 @@ def export(
     tiles: str = "",
     source: DataSource | None = None,
     provisioned_at: str = PROVISIONED_AT,
+    theme: Theme = "dark",
 ) -> list[Path]:
     """Write what belongs into Grafana's provisioning folder; returns the files.
 
@@ -118,6 +146,7 @@ def export(
         datasources/lifeline.yaml     the database; its password is $LIFELINE_GRAFANA_PASSWORD of Grafana's environment
         dashboards/lifeline.yaml      says that the dashboards lie in `provisioned_at`
         dashboards/lifeline/*.json    the dashboards
+        alerting/lifeline.yaml        the watchdog rules; whom they tell is left to the operator
     """
     source_text = _yaml(
         {
@@ -140,11 +169,12 @@ def export(
     files = {
         folder / "datasources" / "lifeline.yaml": source_text,
         folder / "dashboards" / "lifeline.yaml": _yaml({"apiVersion": 1, "providers": [provider]}),
+        folder / "alerting" / "lifeline.yaml": _yaml(watchdog.provisioned()),
     }
     for path, content in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
-    return [*files, *write(folder / "dashboards" / "lifeline", console_url, tiles)]
+    return [*files, *write(folder / "dashboards" / "lifeline", console_url, tiles, theme)]
 
 
 def _yaml(data: dict[str, Any]) -> str:
