@@ -10,13 +10,14 @@
 Rules as of Grafana 11.6 to 13. Where its versions differ, what a page asks is an error here.
 """
 
-from dashboards.proof.asking import Answer, Choice, Question, ask, choose, offered, panels, questions
+from dashboards.proof.asking import CHOICES, Answer, Choice, Question, ask, choose, offered, panels, questions
 from dashboards.proof.frames import Frame, Kind, Wide, frame, kind_of, to_wide
 from dashboards.proof.macros import Fill, Range, Sent, expand, interval_s, send
 from dashboards.proof.variables import ALL, ProofError, Values, interpolate
 
 __all__ = [
     "ALL",
+    "CHOICES",
     "Answer",
     "Choice",
     "Fill",

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any, Literal, get_args
 
 from dashboards.builder import Json
 from dashboards.proof.frames import Frame, frame
-from dashboards.proof.macros import Fill, Range, send
+from dashboards.proof.macros import Fill, Range, interval_s, send
 from dashboards.proof.variables import ProofError, Values
 from store.connection import Connection
 
 Choice = Literal["all", "one", "none"]
+CHOICES: tuple[Choice, ...] = get_args(Choice)
+SCREEN_PX, GRID_COLUMNS = 1920, 24
+SOURCE_INTERVAL_S = 10  # the data source's shortest interval, as `dashboards.files` sets it
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +35,24 @@ class Question:
         """Its name for people."""
         return f"{self.page}: {self.where}"
 
+    def within(self, first: datetime, last: datetime) -> Range:
+        """The range with the interval that the browser chooses for this panel on a screen 1920 pixels wide."""
+        panel = self.panel or {"gridPos": {"w": GRID_COLUMNS}}
+        least_s = interval_s(panel["interval"]) if panel.get("interval") else SOURCE_INTERVAL_S
+        return Range.of(first, last, int(panel["gridPos"]["w"] * SCREEN_PX / GRID_COLUMNS), least_s)
+
+    def scoped(self, values: Values) -> Values:
+        """The values as this panel sees them: one that repeats has one value of its variable, here the first."""
+        name = (self.panel or {}).get("repeat", "")
+        return {**values, name: list(values[name])[:1]} if name else values
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back, and what fills its gaps."""
+    """What came back, PostgreSQL's name for each column's type, and what fills its gaps."""
 
     frame: Frame
+    types: Mapping[str, str]
     fill: Fill | None = None
 
 
@@ -81,11 +97,11 @@ def ask(
     connection: Connection, question: Question, span: Range, values: Values, *, timescaledb: bool = False
 ) -> Answer:
     """What a question gets from a database (ProofError when Grafana would refuse it, psycopg.Error of the server)."""
-    sent = send(question.sql, span, values, timescaledb=timescaledb)
+    sent = send(question.sql, span, question.scoped(values), timescaledb=timescaledb)
     cursor = connection.execute(sent.sql.encode())
     types = connection.adapters.types
     columns = [(c.name, getattr(types.get(c.type_code), "name", "?")) for c in cursor.description or ()]
-    return Answer(frame(columns, cursor.fetchall(), question.format), sent.fill)
+    return Answer(frame(columns, cursor.fetchall(), question.format), dict(columns), sent.fill)
 
 
 def choose(
