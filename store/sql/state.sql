@@ -22,10 +22,11 @@ FROM lifeline.roles ORDER BY role
 
 -- name: report
 -- `since` is when the state last changed, by the city's clock.
-INSERT INTO lifeline.health AS h (name, value, unit, state, since, advice, text)
-VALUES (%s, %s, %s, %s, city.now(), %s, %s)
+INSERT INTO lifeline.health AS h (name, value, unit, state, since, reported_at, advice, text)
+VALUES (%s, %s, %s, %s, city.now(), city.now(), %s, %s)
 ON CONFLICT (name) DO UPDATE
 SET value = excluded.value, unit = excluded.unit, state = excluded.state, advice = excluded.advice, text = excluded.text,
+    reported_at = excluded.reported_at,
     since = CASE WHEN h.state = excluded.state THEN h.since ELSE excluded.since END
 
 -- name: set_clock
