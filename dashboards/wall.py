@@ -1,36 +1,38 @@
-"""The city wall: nine panels on one screen, quiet when the city is."""
+"""The city wall: one screen that says whether the city is fine, and where not; quiet when the city is."""
 
 from __future__ import annotations
 
-from city.levels import Level
 from city.quantity import DOMAINS
 from city.words import languages, say
-from dashboards import queries
+from dashboards import parts
 from dashboards.builder import (
     SOURCE_UID,
     Dashboard,
     Field,
     Geomap,
     Grid,
-    Json,
-    Link,
+    Markers,
     Override,
     Panel,
     Query,
     Stat,
-    StateTimeline,
     Steps,
     Table,
     TimeSeries,
     Variable,
     constant,
-    level_steps,
+    fixed,
+    hidden,
     source_variable,
+    words_mapping,
 )
-from dashboards.palette import LEVEL_COLOURS, LINE, QUIET, UNKNOWN, Theme
+from dashboards.links import DOMAIN_PAGES, field, to_console, to_page, top
+from dashboards.palette import BLUE, DRILL, HELD, LINE, ORANGE, QUIET, RED, UNKNOWN, YELLOW, Theme
+from dashboards.queries import common
+from dashboards.queries import wall as queries
+from dashboards.words import Words
 
-STAGES = ("raised", "confirmed", "false_alarm", "analysed", "dispatched", "on_site", "reported", "closed")
-_FILLED = {"cellOptions": {"type": "color-background", "mode": "basic", "applyToRow": False}}
+OUTLINES = "districts.geojson"  # where the console serves the districts' outlines
 
 
 def wall(language: str, console_url: str, tiles: str = "", theme: Theme = "dark") -> Dashboard:
@@ -48,9 +50,9 @@ def wall(language: str, console_url: str, tiles: str = "", theme: Theme = "dark"
         `dark` or `light`.
     """
     if language not in languages:
-        raise ValueError(f"language must be one of {', '.join(languages)}, got {language!r}")
-    words = Words(language)
-    console = console_url.rstrip("/")
+        raise ValueError(f"no such language, got {language!r}, try {', '.join(languages)}")
+    words, console = Words(language), console_url.rstrip("/")
+    domains = [(domain, say(f"domains.{domain}", language)) for domain in DOMAIN_PAGES]
     return Dashboard(
         uid="lifeline-wall" if language == "en" else f"lifeline-wall-{language}",
         title=words("wall_title"),
@@ -60,195 +62,144 @@ def wall(language: str, console_url: str, tiles: str = "", theme: Theme = "dark"
         variables=[
             source_variable(SOURCE_UID, "Lifeline"),
             constant("console", console),
-            Variable("district", words("district"), queries.DISTRICTS).json(),
+            Variable("district", words("district"), common.DISTRICTS).json(),
         ],
-        panels=[*_tiles(words), *_incidents(words, tiles), *_trends(words)],
+        panels=[*_tiles(words), *_places(words, console, tiles), *_trends(words)],
         theme=theme,
-        links=[_console_link(words("operations"), f"{console}/{words.ask}")],
+        links=top(words, console, *domains),
     )
 
 
-class Words:
-    """The wall's words in one language: `words("map")`."""
-
-    def __init__(self, language: str) -> None:
-        self.language = language
-        self.ask = f"?lang={language}"  # the operations page in the wall's language
-
-    def __call__(self, key: str) -> str:
-        """The words of one key of `city/words/dashboard.toml`."""
-        return say(f"dashboard.{key}", self.language)
-
-    def level(self, level: Level) -> str:
-        """A level as the wall shows it: loud in capitals, calm in small letters."""
-        return say(f"levels.{level.word}", self.language).upper() if level else self("normal")
-
-    def levels(self, *, doubtful: bool = False) -> dict[str, str]:
-        """The words for a level's number, -1 for unknown; `doubtful` adds the half steps of the timeline."""
-        found = {str(int(level)): self.level(level) for level in Level}
-        if doubtful:
-            return found | {f"{int(level)}.5": f"{self.level(level)}?" for level in Level}
-        return found | {"-1": say("levels.unknown", self.language).upper()}
-
-
-def _console_link(title: str, console: str) -> Json:
-    return {"type": "link", "title": title, "url": console, "icon": "external link", "targetBlank": True} | {
-        "asDropdown": False,
-        "includeVars": False,
-        "keepTime": False,
-        "tags": [],
-        "tooltip": "",
-    }
-
-
-def _alarm_from(value: float, colour: str) -> Steps:
-    return Steps(above=((value, colour),))
-
-
 def _tiles(words: Words) -> list[Panel]:
-    levels = [
-        Override(level.word, {"displayName": words.level(level), "thresholds": _alarm_from(1, colour).json()})
-        for level, colour in ((Level(number), colour) for number, colour in sorted(LEVEL_COLOURS.items(), reverse=True))
-    ]
-    stale = Override("stale", {"displayName": words("stale"), "thresholds": _alarm_from(1, UNKNOWN).json()})
-    named = [Override(d, {"displayName": say(f"domains.{d}", words.language)}) for d in DOMAINS]
-    platform = [Override(key, {"displayName": words(key)}) for key in ("faults", "undelivered")]
-    orange = _alarm_from(1, LEVEL_COLOURS[3])
-    return [
-        Stat(
-            words("standing"),
-            words("standing_help"),
-            Grid(0, 0, 9, 4),
-            Query(queries.standing()),
-            Field(unit="short", decimals=0),
-            [*levels, stale],
-        ),
-        Stat(
-            words("domains"),
-            words("domains_help"),
-            Grid(9, 0, 11, 4),
-            Query(queries.domains()),
-            Field(steps=level_steps(UNKNOWN), words=words.levels(), no_value="–"),
-            named,
-        ),
-        Stat(
-            words("self"),
-            words("self_help"),
-            Grid(20, 0, 4, 4),
-            Query(queries.PLATFORM),
-            Field(unit="short", decimals=0, steps=orange),
-            platform,
-        ),
-    ]
-
-
-def _incidents(words: Words, tiles: str) -> list[Panel]:
-    sensor = Link(words("open_sensor"), f"${{console:raw}}/sensors/${{__data.fields.sensor:percentencode}}{words.ask}")
-    return [
-        Geomap(
-            words("map"),
-            words("map_help"),
-            Grid(0, 4, 10, 12),
-            Query(queries.places(words.language)),
-            Field(steps=level_steps(UNKNOWN), custom={"hideFrom": {"legend": False, "tooltip": False, "viz": False}}),
-            [
-                Override("level", {"displayName": words("level"), "mappings": _mappings(words.levels())}),
-                Override("name", {"displayName": words("site"), "links": [sensor.json()]}),
-                Override("size", {"custom.hideFrom": {"legend": True, "tooltip": True, "viz": False}}),
-            ],
-            tiles=tiles,
-        ),
-        Table(
-            words("incidents"),
-            words("incidents_help"),
-            Grid(10, 4, 14, 12),
-            Query(queries.incidents(words.language, words("exercise"))),
-            Field(no_value=words("no_incident"), custom={"align": "auto", "filterable": False}),
-            _incident_columns(words),
-        ),
-    ]
-
-
-def _mappings(words: dict[str, str]) -> list[Json]:
-    return list(Field(words=words).json()["mappings"])
-
-
-def _incident_columns(words: Words) -> list[Override]:
-    url = f"${{console:raw}}/incidents/${{__data.fields.incident:percentencode}}{words.ask}"
-    link = Link(words("open_incident"), url)
-    seen = {"0": words("acknowledged_no"), "1": words("acknowledged_yes")}
-    stages = {stage: words(f"stage_{stage}") for stage in STAGES}
-    unseen = Steps(base=LEVEL_COLOURS[3], above=((1, QUIET),))
-    filled = {f"custom.{key}": value for key, value in _FILLED.items()}
-    level = {"displayName": words("level"), "mappings": _mappings(words.levels()), "thresholds": level_steps().json()}
-    return [
-        Override("level", level | filled | {"custom.width": 110}),
-        Override("title", {"displayName": words("incident"), "links": [link.json()]}),
-        Override("site", {"displayName": words("site")}),
-        Override("district", {"displayName": words("district"), "custom.width": 120}),
-        Override("stage", {"displayName": words("stage"), "mappings": _mappings(stages), "custom.width": 120}),
+    pages = {domain: domain for domain in DOMAIN_PAGES} | {"weather": "waterlogging", "platform": "platform"}
+    named = [
         Override(
-            "acknowledged",
-            {"displayName": words("acknowledged"), "mappings": _mappings(seen), "thresholds": unseen.json()}
-            | filled
-            | {"custom.width": 110},
-        ),
-        Override("age", {"displayName": words("age"), "unit": "dtdurations", "decimals": 0, "custom.width": 150}),
-        Override("incident", {"custom.hidden": True}),
+            domain,
+            {
+                "displayName": say(f"domains.{domain}", words.language),
+                "links": [to_page(words("open_page"), pages[domain], words.language).json()],
+            },
+        )
+        for domain in DOMAINS
     ]
+    unseen = [
+        Override(key, {"displayName": words(name), "thresholds": parts.alarm_from(1, UNKNOWN)})
+        for key, name in (("stale", "stale"), ("gateways", "silent_gateways"))
+    ]
+    held = [
+        Override(key, {"displayName": words(f"held_{key}"), "thresholds": parts.alarm_from(1, HELD)})
+        for key in ("shelved", "suppressed", "out_of_service", "maintenance")
+    ]
+    count = Field(unit="short", decimals=0)
+    return [
+        Stat(
+            words("standing"), words("standing_help"), Grid(0, 0, 7, 4), Query(queries.counts()), count,
+            parts.level_columns(words), [to_console(words("operations"), "", words)],
+        ),
+        Stat(
+            words("domains"), words("domains_help"), Grid(7, 0, 8, 4), Query(queries.domains()),
+            Field(steps=parts.level_steps(), words=words.levels(), no_value="–"), named,
+        ),
+        Stat(
+            words("unseen"), words("unseen_help"), Grid(15, 0, 4, 4), Query(queries.UNSEEN), count, unseen,
+            [to_console(words("silent_gateways"), "gateways", words), to_console(words("stale"), "sensors", words)],
+        ),
+        Stat(
+            words("held"), words("held_help"), Grid(19, 0, 5, 4), Query(queries.HELD_BACK), count, held,
+            [to_console(words("held_open"), "shelves", words), to_console(words("maintenance"), "maintenance", words)],
+        ),
+    ]  # fmt: skip
+
+
+def _places(words: Words, console: str, tiles: str) -> list[Panel]:
+    return [map_of_sites(words, console, tiles, Grid(0, 4, 9, 13)), parts.incidents(words, Grid(9, 4, 15, 10))]
+
+
+def map_of_sites(words: Words, console: str, tiles: str, grid: Grid) -> Geomap:
+    """Sites by their worst alarm, those that nobody can see by another sign; districts as lines."""
+    act = to_console(words("open_sensor"), f"sensors/{field('sensor')}", words)
+    look = to_page(words("look_at_sensor"), "sensor", words.language, "sensor")
+    return Geomap(
+        words("map"),
+        words("map_help"),
+        grid,
+        Query(queries.places(words.language, blind=False)),
+        Field(steps=parts.level_steps(), custom={"hideFrom": {"legend": False, "tooltip": False, "viz": False}}),
+        [
+            Override("level", {"displayName": words("level"), "mappings": words_mapping(words.levels())}),
+            Override("name", {"displayName": words("site"), "links": [act.json(), look.json()]}),
+            Override("size", {"custom.hideFrom": {"legend": True, "tooltip": True, "viz": False}}),
+        ],
+        more=[Query(queries.places(words.language, blind=True), ref_id="B")],
+        tiles=tiles,
+        outlines=f"{console}/{OUTLINES}",
+        layers=[Markers(words("map")), Markers(words("unseen"), "B", "x-mark", smallest=7, largest=9)],
+    )
 
 
 def _trends(words: Words) -> list[Panel]:
-    rate_steps = Steps(base=LEVEL_COLOURS[1], above=((1, LEVEL_COLOURS[2]), (10, LEVEL_COLOURS[4])))
+    rate_steps = Steps(base=BLUE, above=((1, YELLOW), (10, RED)))
     bars = {"drawStyle": "bars", "fillOpacity": 80, "lineWidth": 0, "barAlignment": 1, "axisSoftMin": 0}
     bars |= {"axisSoftMax": 12, "thresholdsStyle": {"mode": "line"}}
-    age = Steps(above=((120, LEVEL_COLOURS[2]), (300, LEVEL_COLOURS[3])))
+    age = Steps(above=((120, YELLOW), (300, ORANGE)))
+    newest = {"displayName": words("newest"), "unit": "s", "decimals": 0, "thresholds": age.json(), "noValue": "–"}
     return [
+        parts.timeline(words, Grid(9, 14, 10, 10)),
         TimeSeries(
             words("rate"),
             words("rate_help"),
-            Grid(0, 16, 6, 8),
+            Grid(0, 17, 9, 7),
             Query(queries.RATE, "time_series"),
             Field(unit="short", steps=rate_steps, custom=bars),
-            [Override("rate", {"displayName": words("alarms"), "color": {"mode": "fixed", "fixedColor": LINE}})],
+            [Override("rate", {"displayName": words("alarms"), "color": fixed(LINE)})],
+            [to_page(words("open_page"), "statistics", words.language)],
         ),
+        _special(words, Grid(19, 14, 5, 5)),
         Stat(
-            words("gateways"),
-            words("gateways_help"),
-            Grid(6, 16, 4, 4),
-            Query(queries.GATEWAYS),
-            Field(unit="short", decimals=0),
+            words("self"),
+            words("self_help"),
+            Grid(19, 19, 5, 5),
+            Query(queries.PLATFORM),
+            Field(unit="short", decimals=0, steps=Steps(above=((1, ORANGE),))),
             [
-                Override("silent", {"displayName": words("silent"), "thresholds": _alarm_from(1, UNKNOWN).json()}),
-                Override("registered", {"displayName": words("registered")}),
+                *(Override(key, {"displayName": words(key)}) for key in ("faults", "undelivered")),
+                Override("newest", newest),
             ],
-            [Link(words("operations"), f"${{console:raw}}/gateways{words.ask}")],
-        ),
-        Stat(
-            words("ingest"),
-            words("ingest_help"),
-            Grid(6, 20, 4, 4),
-            Query(queries.INGEST),
-            Field(unit="s", decimals=1, steps=age, no_value="–"),
-            [Override(key, {"displayName": words(key)}) for key in ("newest", "transit")],
-        ),
-        StateTimeline(
-            words("timeline"),
-            words("timeline_help"),
-            Grid(10, 16, 14, 8),
-            Query(queries.timeline(words.language), "time_series"),
-            Field(
-                steps=_timeline_steps(),
-                words=words.levels(doubtful=True),
-                no_value=words("no_alarm"),
-                custom={"fillOpacity": 80, "lineWidth": 0, "spanNulls": False, "insertNulls": False},
-            ),
+            [to_console(words("self"), "health", words), to_page(words("open_page"), "platform", words.language)],
+            across=True,
         ),
     ]
 
 
-def _timeline_steps() -> Steps:
-    """One step per state: neighbours of one colour but different certainty must not merge."""
-    return Steps(
-        base=QUIET, above=tuple((level + half, c) for level, c in LEVEL_COLOURS.items() for half in (0.0, 0.5))
+def _special(words: Words, grid: Grid) -> Table:
+    """Floods, exercises, maintenance: what changes how everything else is to be read."""
+    kinds = {kind: words(f"special_{kind}") for kind in ("flood", "drill", "maintenance")}
+    options = {
+        kind: {"text": text, "color": colour, "index": index}
+        for index, ((kind, text), colour) in enumerate(zip(kinds.items(), (RED, DRILL, HELD), strict=True))
+    }
+    act = to_console(words("operations"), field("page"), words)
+    return Table(
+        words("special"),
+        words("special_help"),
+        grid,
+        Query(queries.special(words.language)),
+        Field(
+            no_value=words("nothing_special"), steps=Steps(base=QUIET), custom={"align": "auto", "filterable": False}
+        ),
+        [
+            Override(
+                "kind",
+                {
+                    "displayName": words("special_kind"),
+                    "mappings": [{"type": "value", "options": options}],
+                    "custom.cellOptions": {"type": "color-background", "mode": "basic", "applyToRow": False},
+                    "links": [act.json()],
+                },
+            ),
+            Override("title", {"displayName": words("special_title"), "links": [act.json()]}),
+            Override("since", parts.age_column(words("special_since"), 90)),
+            Override("until", parts.age_column(words("special_until"), 90)),
+            *hidden("page"),
+        ],
     )

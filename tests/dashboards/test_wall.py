@@ -109,7 +109,7 @@ def test_units_exist_and_traps_are_avoided(wall: dict[str, Any]) -> None:
 
 def test_links_lead_to_the_operations_page(wall: dict[str, Any]) -> None:
     written = json.dumps(wall)
-    assert wall["links"][0]["url"].startswith("https://lifeline.example.org/?lang=")
+    assert wall["links"][-1]["url"].startswith("https://lifeline.example.org/?lang=")
     assert "${console:raw}/incidents/${__data.fields.incident:percentencode}" in written
     assert "${console:raw}/sensors/${__data.fields.sensor:percentencode}" in written
     assert "${console:raw}/gateways" in written
