@@ -9,6 +9,10 @@ from typing import Protocol
 from city.words import languages
 from dashboards.builder import Dashboard, Json
 from dashboards.palette import Theme
+from dashboards.platform import platform
+from dashboards.public import public
+from dashboards.quality import quality
+from dashboards.statistics import statistics
 from dashboards.wall import wall
 
 
@@ -23,6 +27,10 @@ class PageMaker(Protocol):
 PAGES: Mapping[str, PageMaker] = MappingProxyType(
     {
         "lifeline-wall": wall,
+        "lifeline-statistics": statistics,
+        "lifeline-quality": quality,
+        "lifeline-platform": platform,
+        "lifeline-public": public,
     }
 )
 
