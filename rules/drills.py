@@ -29,6 +29,7 @@ from rules.effects import (
 )
 from rules.inputs import BundleIn, CommandIn, ExerciseIn, HoldKind, Input, TickIn
 from rules.narrow import narrow_book
+from rules.reasons import because
 from rules.state import State
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ class Drills:
         if entry.plan is not None and drill is None and self._bundle is not None:
             return self._begin(entry, entry.plan, self._bundle, seq, stamp.now_us)
         if entry.plan is None and drill is not None:
-            why = f"ended by {entry.actor}" + (f": {entry.note}" if entry.note.strip() else "")
+            key = "drill_ended_because" if entry.note.strip() else "drill_ended"
+            why = because(key, actor=entry.actor, note=entry.note)
             return self._finish(drill, why, seq, stamp.now_us)
         return []
 
@@ -118,7 +120,7 @@ class Drills:
         effects = self._each(lambda drill: self._engines[drill.id].step(seq, _own(tick, drill), now_us), now_us)
         for drill in list(self._state.drills.values()):
             if drill.plan.until_us <= tick.now_us:
-                effects += self._finish(drill, "its time was up", seq, now_us)
+                effects += self._finish(drill, because("drill_time_up"), seq, now_us)
         return effects
 
     def due(self, tick: TickIn) -> bool:
@@ -173,15 +175,15 @@ def _refusal(plan: DrillPlan, bundle: BundleIn, running: int, now_us: int) -> st
     """Why a drill cannot begin (empty: it can)."""
     city, people = bundle.book.city, bundle.escalation.people
     if running >= MOST_DRILLS:
-        return f"{running} drills run already, at most {MOST_DRILLS} at a time"
+        return because("drill_many", n=running, most=MOST_DRILLS)
     if unknown := [name for name in plan.sensors if name not in city.sensors]:
-        return f"no sensor {unknown[0]!r} in the city folder in force"
+        return because("drill_unknown", place="sensor", quoted=repr(unknown[0]))
     if unknown := [name for name in plan.people if name not in people]:
-        return f"no person {unknown[0]!r} in the city folder in force"
+        return because("drill_unknown", place="person", quoted=repr(unknown[0]))
     if not 0 < len(plan.sensors) <= MOST_SENSORS:
-        return f"it has {len(plan.sensors)} sensors, between 1 and {MOST_SENSORS} can take part"
+        return because("drill_sensors", n=len(plan.sensors), most=MOST_SENSORS)
     if not 0 < plan.until_us - now_us <= LONGEST_US:
-        return f"it would end at {from_us(plan.until_us).isoformat()}, at most {LONGEST_US // 3_600_000_000} h from now"
+        return because("drill_end", time=from_us(plan.until_us).isoformat(), most=LONGEST_US // 3_600_000_000)
     return ""
 
 
@@ -214,7 +216,8 @@ def _notice(notice: NoticeQueued, drill: Drill, part: Sequence[str], now_us: int
     if not drill.plan.people:
         return replace(notice, drill=drill.id)
     if notice.target not in drill.plan.people:  # (a digest is of many incidents: each says it of its own notices)
-        note = f"{notice.target} ({notice.via}) by {notice.channel}: exercise for {', '.join(drill.plan.people)}"
+        told = {"target": notice.target, "via_target": notice.via, "channel": notice.channel}
+        note = because("drill_not_told", **told, ids=", ".join(drill.plan.people))
         return IncidentEvent(f"{notice.id}.not_told", notice.incident, now_us, "not_told", "", note)
     facts = dict(notice.content.get("facts", {}))
     facts["told"] = [name for name in facts.get("told", ()) if name in part]

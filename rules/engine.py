@@ -42,6 +42,7 @@ from rules.inputs import (
     TickIn,
 )
 from rules.intake import Intake
+from rules.reasons import because
 from rules.state import State
 
 
@@ -141,7 +142,7 @@ class Engine:
             return []
         stamp = self._stamp(seq, now_us)
         effects = wind_up(self._desk, why, stamp)
-        reason = f"the exercise is over: {why}"
+        reason = because("exercise_over", why=why)
         moves = [happen(a, Move.RETRACTED, stamp.now_us, reason) for a in self.state.holds.standing()]
         return [*effects, *self._effects(moves, stamp), *self._desk.telling.finish(stamp)]
 
@@ -262,13 +263,12 @@ class Engine:
         return [self._changed(alarm, instance.rule)]
 
     def _changed(self, alarm: Alarm, rule: Rule) -> Moved:
-        reason = f"its rule changed from {alarm.rule_version} to {rule.version}: only the new conditions clear it"
+        reason = because("rule_changed", old=alarm.rule_version, new=rule.version)
         _under(alarm, rule)
         return happen(alarm, Move.RULE_CHANGED, self.state.now_us, reason)
 
     def _orphan(self, alarm: Alarm | None) -> list[Moved]:
-        reason = "its rule or sensor left the city folder; a person closes it"
-        return [] if alarm is None else [happen(alarm, Move.ORPHANED, self.state.now_us, reason)]
+        return [] if alarm is None else [happen(alarm, Move.ORPHANED, self.state.now_us, because("orphaned"))]
 
     def _install(self, book: Book, escalation: Escalation) -> None:
         state = self.state
@@ -347,8 +347,7 @@ class Engine:
         if moves:
             effects += self._desk.take(moves, stamp)
         alarms = {moved.alarm.id: moved.alarm for moved in moves}
-        why = "over before it was known; nobody was told"
-        moves += [happen(a, Move.PASSED, stamp.now_us, why) for a in alarms.values() if a.passed]
+        moves += [happen(a, Move.PASSED, stamp.now_us, because("passed")) for a in alarms.values() if a.passed]
         for alarm in alarms.values():
             effects.append(AlarmSet(replace(alarm)))
         effects += [_event(moved, stamp) for moved in moves]

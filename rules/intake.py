@@ -26,6 +26,7 @@ from rules.conditions.condition import Moment, holds
 from rules.conditions.truth import Truth
 from rules.glance import Glance
 from rules.inputs import ReadingsIn
+from rules.reasons import because
 from rules.state import State
 
 
@@ -261,9 +262,7 @@ class Intake:
             moment = Moment(sample, track, self._state.tracks, flags.usable)
             for rung in instance.ladder.rungs if sample.flag in flags.raising else ():
                 if holds(rung.condition, moment, 0.0) is Truth.TRUE:
-                    reason = (
-                        f"{rung.level.word} of {instance.rule.id} would have held; it came too late to be decided on"
-                    )
+                    reason = because("too_late", level=rung.level.word, rule=instance.rule.id)
                     name, score = f"rule:{instance.rule.id}", float(rung.level)
                     found.append(
                         Finding(

@@ -18,6 +18,7 @@ from rules.alarm.ladder import LadderState, Step, Turn, steps_of
 from rules.alarm.track import Track
 from rules.book import Instance
 from rules.conditions.condition import Moment
+from rules.reasons import because
 
 CHECK_EVERY_US = 300_000_000
 
@@ -147,7 +148,7 @@ class Fold:
                 moves += self._back(sample.time_us)
                 if not (self.state.idle and instance.quiet(sample.value)):
                     turns = self._sample(instance, self.state, Moment(sample, track, tracks))
-                    moves += self._revise(instance, now_us, "later data") if turns else []
+                    moves += self._revise(instance, now_us, because("word_later_data")) if turns else []
             self.evaluated_us = sample.time_us
             if sample.time_us - self.checks[-1].at_us >= CHECK_EVERY_US:
                 peak = self.alarm.peak_level if self.alarm else Level.NONE
@@ -162,16 +163,16 @@ class Fold:
         if turns:
             self.proof = (_last_usable_us(instance, tracks[instance.sensor.id]), heard.until_us)
             self.turns += turns
-        moves = self._revise(instance, now_us, "silence") if turns else []
-        alarm, after_s = self.alarm, f"{(heard.until_us - heard.last_us) / 1e6:.0f} s"
+        moves = self._revise(instance, now_us, because("word_silence")) if turns else []
+        alarm, after_s = self.alarm, f"{(heard.until_us - heard.last_us) / 1e6:.0f}"
         if alarm is not None and not self.unknown:
             self.unknown = True
-            reason = f"no data for {after_s}; the level is kept"
+            reason = because("data_lost", seconds=after_s)
             moves.append(happen(alarm, Move.DATA_LOST, heard.until_us, reason))
         if alarm is not None and self._falls_lost(instance, heard):
             alarm.lost = True
             level = _above(self.state.level)
-            reason = f"lost after alarm: its gateway goes on speaking, it has said nothing for {after_s}"
+            reason = because("lost_after", seconds=after_s)
             moves.append(happen(alarm, Move.LOST_AFTER, heard.until_us, reason, level=level))
         return moves
 
@@ -192,10 +193,10 @@ class Fold:
         if not self.unknown or alarm is None:
             return []
         self.unknown = False
-        moves = [happen(alarm, Move.DATA_BACK, at_us, "data are back")]
+        moves = [happen(alarm, Move.DATA_BACK, at_us, because("data_back"))]
         if alarm.lost:
             alarm.lost = False
-            reason = "data are back: the level is what they say again"
+            reason = because("data_back_level")
             if alarm.level is not self.state.level:
                 moves.append(happen(alarm, Move.FOUND, at_us, reason, level=self.state.level))
         return moves
@@ -229,7 +230,7 @@ class Fold:
         del self.checks[at + 1 :]
         del self.turns[self.checks[at].turns :]
         self.state = self._replay(instance, tracks)
-        return self._revise(instance, now_us, "late data")
+        return self._revise(instance, now_us, because("word_late_data"))
 
     def _revise(self, instance: Instance, now_us: int, why: str) -> list[Moved]:
         """Compare what the turns say with the story told; tell only what is different. `why`: what showed it."""
@@ -256,10 +257,10 @@ class Fold:
             moves.append(self._once_more(self._tell(instance, step, now_us, again), before, why))
         for name in pool:
             alarm = self.recent[name]
-            moves.append(happen(alarm, Move.RETRACTED, alarm.raised_us, f"{why} show that it never was"))
+            moves.append(happen(alarm, Move.RETRACTED, alarm.raised_us, because("never_was", shown=why)))
         stands = self.alarm
         if stands is not None and all(moved.alarm is not stands for moved in moves):
-            reason = f"{why}: it stands on, a later step did not happen"
+            reason = because("stands_on", shown=why)
             moves.append(_from(happen(stands, Move.REVISED, now_us, reason), before[stands.id]))
         if stands is not None and stands.id == blind:
             self._still_blind(stands, before[blind].lost)
@@ -289,7 +290,7 @@ class Fold:
         if moved.move is not Move.RAISED or old is None:
             return moved
         alarm.keep(old)
-        return _from(replace(moved, move=Move.REVISED, reason=f"{why}: {moved.reason}"), old)
+        return _from(replace(moved, move=Move.REVISED, reason=because("revised", shown=why, why=moved.reason)), old)
 
     def over(self, before_us: int) -> bool:
         """Whether it has nothing to remember: idle since before an event time, and nothing stands.

@@ -22,6 +22,7 @@ from city.levels import Level
 from rules.alarm.alarm import ENDS, MAINTENANCE, Alarm, Hold, Move, Moved, fill, happen
 from rules.alarm.inhibition import Inhibition
 from rules.alarm.windows import Planned, Windows
+from rules.reasons import because
 
 PEOPLES = (Hold.SHELVED, Hold.OUT_OF_SERVICE, Hold.MAINTENANCE)
 
@@ -169,7 +170,7 @@ class Holds:
         why = _why(alarm, whys)
         shelf = self.shelves.get(alarm.key)
         if shelf is not None and alarm.level > shelf.level:
-            why = f"broke through: {alarm.level.word} is above {shelf.level.word}"
+            why = because("broke_through", level=alarm.level.word, cap=shelf.level.word)
             ended.append(Ended(Hold.SHELVED, alarm.key, why))
             del self.shelves[alarm.key]
             shelf = None
@@ -178,23 +179,24 @@ class Holds:
             return []
         if hold is Hold.NONE:
             why = why or _over(alarm)
-            return [happen(alarm, Move.RELEASED, now_us, f"no longer {alarm.hold}: {why}")]
+            return [happen(alarm, Move.RELEASED, now_us, because("no_longer", hold=alarm.hold, why=why))]
         return [happen(alarm, Move.HELD, now_us, reason, hold=hold)]
 
     def _wanted(self, alarm: Alarm, shelf: Shelf | None, inhibition: Inhibition, windows: Windows) -> tuple[Hold, str]:
         out = self.out.get(alarm.sensor or "")
         if out is not None:
-            return Hold.OUT_OF_SERVICE, f"{out.target} is out of service {_words(out)}"
+            return Hold.OUT_OF_SERVICE, because("out_of_service", target=out.target, until=_words(out))
         if shelf is not None:
-            return Hold.SHELVED, f"shelved {_words(shelf)}"
+            return Hold.SHELVED, because("shelved", until=_words(shelf))
         own = [found for key in _places(alarm) if (found := self.maintained.get(key)) is not None]
         own = [one for one in own if alarm.peak_level <= one.level]
         if own:
             longest = max(own, key=lambda one: (one.until_us, one.id))
-            return Hold.SUPPRESSED, f"{MAINTENANCE}{longest.target} {_words(longest)}"
+            return Hold.SUPPRESSED, because("maintenance", target=longest.target, until=_words(longest))
         window = windows.by(alarm)
         if window is not None:
-            return Hold.SUPPRESSED, f"{MAINTENANCE}{window.window.id} until {from_us(window.end_us).isoformat()}"
+            end = from_us(window.end_us).isoformat()
+            return Hold.SUPPRESSED, because("maintenance_window", target=window.window.id, time=end)
         source = inhibition.by(alarm)
         if source is None:
             alarm.free_level = Level.NONE
@@ -203,15 +205,15 @@ class Holds:
             alarm.free_level = alarm.level
         if alarm.free_level and alarm.level >= alarm.free_level:
             return Hold.NONE, ""
-        return Hold.SUPPRESSED, f"inhibited by {source.id}"
+        return Hold.SUPPRESSED, because("inhibited", alarm=source.id)
 
     def _over(self, now_us: int) -> list[Ended]:
-        ended = [Ended(hold, target, "it could not be read") for target, hold in self.unreadable.items()]
+        ended = [Ended(hold, target, because("unreadable")) for target, hold in self.unreadable.items()]
         self.unreadable.clear()
         for kept in map(self.kept, PEOPLES):
             for shelf in [shelf for shelf in kept.values() if shelf.until_us <= now_us]:
                 del kept[shelf.target]
-                ended.append(Ended(shelf.hold, shelf.target, "its time is up"))
+                ended.append(Ended(shelf.hold, shelf.target, because("time_up")))
         return ended
 
     def _one_shots(self, moves: list[Moved]) -> list[Ended]:
@@ -220,7 +222,7 @@ class Holds:
             shelf = self.shelves.get(moved.alarm.key)
             if shelf is not None and shelf.one_shot and moved.move in ENDS:
                 del self.shelves[moved.alarm.key]
-                ended.append(Ended(Hold.SHELVED, shelf.target, "one-shot: the condition is normal"))
+                ended.append(Ended(Hold.SHELVED, shelf.target, because("one_shot_over")))
         return ended
 
 
@@ -240,12 +242,12 @@ def _why(alarm: Alarm, whys: Mapping[str, str]) -> str:
 def _over(alarm: Alarm) -> str:
     """Why a suppressed alarm is let go, when nothing that was said or ended explains it."""
     through = alarm.free_level or alarm.hold_reason.startswith(MAINTENANCE)
-    return f"broke through at {alarm.level.word}" if through else "what explained it is over"
+    return because("broke_through_at", level=alarm.level.word) if through else because("explained_over")
 
 
 def _words(shelf: Shelf) -> str:
-    until = "until it is normal, at most " if shelf.one_shot else "until "
-    return f"{until}{from_us(shelf.until_us).isoformat()} by {shelf.by}: {shelf.reason}"
+    key = "until_normal" if shelf.one_shot else "until"
+    return because(key, time=from_us(shelf.until_us).isoformat(), by=shelf.by, note=shelf.reason)
 
 
 def _readable(shelf: object, hold: Hold) -> bool:

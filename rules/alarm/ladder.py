@@ -50,6 +50,7 @@ from rules.conditions.condition import (
     remember,
 )
 from rules.conditions.truth import Evidence, Truth
+from rules.reasons import because
 
 CLEARING_FLAGS = frozenset({Flag.PASS, Flag.NOT_EVALUATED})
 
@@ -276,7 +277,7 @@ class Ladder:
         if not gap or own.phase is not Phase.PENDING or rung.on_gap != "complete" or done_us > until_us:
             return []
         own.phase = Phase.STANDING
-        reason = f"{rung.level.word}: true when the data stopped; the gap counts"
+        reason = because("true_when_stopped", level=rung.level.word)
         return self._seen([Turn(done_us, rung.level, True, reason)], moment, own.seen_us)
 
     def _answer(self, rung: Rung, state: LadderState, truth: Truth, at_us: int) -> list[Turn]:
@@ -289,9 +290,8 @@ class Ladder:
         held_us = at_us - own.since_us
         match own.phase, truth:
             case Phase.PENDING, Truth.TRUE if held_us >= rung.for_us:
-                turn = Turn(
-                    own.since_us + rung.for_us, rung.level, True, f"{rung.level.word}: held {rung.for_us / 1e6:g} s"
-                )
+                reason = because("held", level=rung.level.word, seconds=f"{rung.for_us / 1e6:g}")
+                turn = Turn(own.since_us + rung.for_us, rung.level, True, reason)
                 own.phase = Phase.STANDING
                 return [turn]
             case Phase.PENDING, Truth.FALSE:
@@ -303,7 +303,7 @@ class Ladder:
                 own.phase = Phase.STANDING
             case Phase.CLEARING, Truth.FALSE if held_us >= rung.clear_after_us:
                 del state.rungs[rung.level]
-                reason = f"{rung.level.word}: back for {rung.clear_after_us / 1e6:g} s"
+                reason = because("back", level=rung.level.word, seconds=f"{rung.clear_after_us / 1e6:g}")
                 return [Turn(own.since_us + rung.clear_after_us, rung.level, False, reason)]
         return []
 

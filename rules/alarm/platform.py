@@ -13,6 +13,7 @@ from city.words import catalogue, languages, say
 from rules.alarm.alarm import Alarm, Move, Moved, alarm_id, happen
 from rules.conditions.truth import Evidence
 from rules.inputs import PlatformIn
+from rules.reasons import because
 
 PREFIX = "platform-"
 CHANNEL = f"{PREFIX}channel"
@@ -35,7 +36,7 @@ def take_platform(alarms: dict[str, Alarm], said: PlatformIn, chain: str) -> lis
             return []
         del alarms[key]
         at_us = max(said.at_us, alarm.raised_us)
-        return [happen(alarm, Move.CLEARED, at_us, said.detail or "works again", level=Level.NONE)]
+        return [happen(alarm, Move.CLEARED, at_us, said.detail or because("works_again"), level=Level.NONE)]
     if alarm is not None and alarm.level >= said.level:
         return []  # known
     seen = (Evidence(said.scope, said.name, "", None, said.at_us, 0, said.detail, "true"),)

@@ -22,6 +22,7 @@ from rules.alarm.track import Track
 from rules.alarm.tracks import Longs, Tracks
 from rules.book import Book, Watch
 from rules.conditions.truth import Evidence
+from rules.reasons import also, because
 
 LISTED = 20  # sensors, and alarms, that the evidence of a silent gateway names one by one
 PAUSE_INTERVALS, PAUSE_AT_LEAST_US = 3, 60_000_000  # longer without a word, and a gateway was away
@@ -131,11 +132,11 @@ def raise_silence(
     hearing.alarms[watch.key] = alarm
     quantity = watch.sensor.quantity.id if watch.sensor else "messages"
     evidence = [Evidence(watch.scope, quantity, "", None, since_us, 0, watch.written, "true")]
-    reason = f"nothing received for {watch.after_us / 1e6:g} s"
+    reason = because("silent", seconds=f"{watch.after_us / 1e6:g}")
     if watch.sensor is None:
         more, blinds = _blinded(watch, book, tracks, standing)
         evidence += more
-        reason = f"{reason}; {blinds}"
+        reason = also(reason, blinds)
     return happen(alarm, Move.RAISED, at_us, reason, tuple(evidence), level=watch.level)
 
 
@@ -149,8 +150,10 @@ def _blinded(
     first = dict.fromkeys(str(a.sensor) for a in alarms)
     names = [*first, *sorted(own - set(first))][:LISTED]
     shown += [_seen(tracks, name, f"blind: {watch.gateway.id} is silent") for name in names]
-    told = f"it blinds {len(own)} sensors, {len(alarms)} alarms stand on them"
-    return shown, f"{told}: {', '.join(a.id for a in alarms[:LISTED])}" if alarms else told
+    counts = {"sensors": len(own), "alarms": len(alarms)}
+    if not alarms:
+        return shown, because("blinds", **counts)
+    return shown, because("blinds_which", **counts, ids=", ".join(a.id for a in alarms[:LISTED]))
 
 
 def _seen(tracks: Mapping[str, Track], name: str, test: str) -> Evidence:
@@ -172,5 +175,5 @@ def heard_again(hearing: Hearing, book: Book, gateways: Mapping[str, int], senso
             continue
         del hearing.alarms[key]
         at_us = max(heard[alarm.scope], alarm.raised_us)
-        moves.append(happen(alarm, Move.CLEARED, at_us, "heard again", level=Level.NONE))
+        moves.append(happen(alarm, Move.CLEARED, at_us, because("heard_again"), level=Level.NONE))
     return moves

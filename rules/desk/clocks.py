@@ -14,6 +14,7 @@ from rules.desk.incidents import Clock, Incident
 from rules.desk.plan import Clocks
 from rules.desk.stamp import Stamp
 from rules.effects import ClockSet, Effect
+from rules.reasons import because
 
 MEANS: Mapping[str, str] = {
     "acknowledge": "acknowledged", "confirm": "confirmed", "dispatch": "dispatched", "on_site": "on_site",
@@ -33,7 +34,7 @@ def times(clocks: Clocks) -> Iterator[tuple[str, int]]:
 def begin(incident: Incident, clocks: Clocks | None, stamp: Stamp) -> list[Effect]:
     """Begin the clocks of the incident's level."""
     before = {clock.name: clock for clock in incident.clocks}
-    effects = cancel(incident, stamp, f"began again at {incident.level.word}")
+    effects = cancel(incident, stamp, because("clocks_anew", level=incident.level.word))
     incident.numbers += 1
     for name, span_us in times(clocks) if clocks else ():
         if name == "acknowledge" or not incident.met(MEANS[name]):
@@ -54,7 +55,7 @@ def settle(incident: Incident, stamp: Stamp, by: str) -> list[Effect]:
         if incident.met(MEANS[clock.name]):
             incident.clocks.remove(clock)
             effects.append(_set(incident, clock, "met", stamp.now_us, by))
-    return effects + (cancel(incident, stamp, f"the incident is {incident.stage}") if over else [])
+    return effects + (cancel(incident, stamp, because("incident_is", stage=incident.stage)) if over else [])
 
 
 def missed(incident: Incident, stamp: Stamp) -> tuple[list[Clock], list[Effect]]:

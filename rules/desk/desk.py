@@ -28,6 +28,7 @@ from rules.desk.stamp import Stamp
 from rules.desk.telling import Telling
 from rules.effects import AlarmSet, Effect
 from rules.inputs import CommandIn, CommandKind
+from rules.reasons import because
 
 _REOPENS = UP | {Move.RELEASED}
 _SHOWS = UP | {Move.REVISED}
@@ -99,7 +100,7 @@ class Desk:
         found = self._nearby.closest(alarm, place)
         if found is not None:
             incident, why = found
-            kind, note = "joined", f"{alarm.id}: {why}"
+            kind, note = "joined", because("joined", alarm=alarm.id, why=why)
             if incident.chain is None:  # what came first had nobody to tell
                 incident.chain = self.escalation.chains.get(alarm.escalate)
         else:
@@ -110,7 +111,7 @@ class Desk:
             )  # fmt: skip
             self.incidents[incident.id] = incident
             self._nearby.note(incident)
-            kind, note = "opened", f"first alarm {alarm.id}: {moved.reason}"
+            kind, note = "opened", because("opened", alarm=alarm.id, why=moved.reason)
         if not alarm.incident:
             alarm.acknowledged = False  # it may have passed, so far as was known, before late data came
         alarm.incident = incident.id
@@ -140,16 +141,16 @@ class Desk:
         now = self._holding(incident, incident.standing(), stamp)
         effects: list[Effect] = []
         if now is not was:
-            held = ", what stands is held" if stands and now is Level.NONE else ""
-            effects += self._move(incident, now, held, stamp)
+            key = "level_held" if stands and now is Level.NONE else "level"
+            effects += self._move(incident, now, key, stamp)
         if now > was or (released and now):
             incident.title = self._title(incident.gravest())  # speak of the worst; `first_alarm` keeps what came first
             incident.released = released
             for alarm, hold in released.items():
-                effects.append(event(incident, stamp, "released", f"{alarm}: no longer {hold}, it stands"))
+                effects.append(event(incident, stamp, "released", because("released", alarm=alarm, hold=hold)))
             effects += self._begin(incident, stamp)
         elif now is Level.NONE and now is not was:
-            why = "what stands is held" if stands else "all clear"
+            why = because("what_stands_is_held" if stands else "all_clear")
             effects += self.escalating.cancel(incident, stamp, why)
             effects += clocks.rest(incident, stamp, why)
         if not stands and incident.owes_clear:
@@ -168,11 +169,11 @@ class Desk:
         incident.lower = max(incident.lower, standing)
         return incident.level
 
-    def _move(self, incident: Incident, now: Level, more: str, stamp: Stamp) -> list[Effect]:
+    def _move(self, incident: Incident, now: Level, key: str, stamp: Stamp, **more: str) -> list[Effect]:
         was, incident.level = incident.level, now
         incident.peak_level = max(incident.peak_level, now)
         incident.version += 1
-        return [event(incident, stamp, "level", f"{was.word} to {now.word}{more}")]
+        return [event(incident, stamp, "level", because(key, was=was.word, now=now.word, **more))]
 
     def _fall(self, incident: Incident, stamp: Stamp) -> list[Effect]:
         """The lower level has held: tell whoever was told, without calling anybody else."""
@@ -180,7 +181,7 @@ class Desk:
             return []
         now, incident.falls_us = incident.lower, None
         minutes = self.escalation.grouping.falls_after_us / 60e6
-        effects = self._move(incident, now, f", it held for {minutes:g} min", stamp)
+        effects = self._move(incident, now, "level_waited", stamp, minutes=f"{minutes:g}")
         self._holding(incident, incident.standing(), stamp)
         return effects if incident.stage == "false_alarm" else effects + self._update(incident, stamp)
 
@@ -191,9 +192,7 @@ class Desk:
         if incident.stage in SETTLED:
             reopen(incident)
             incident.version += 1
-            effects.append(
-                event(incident, stamp, "reopened", f"{incident.level.word} stands after people had answered")
-            )
+            effects.append(event(incident, stamp, "reopened", because("reopened", level=incident.level.word)))
         effects += self.escalating.begin(incident, stamp)
         if incident.chain is not None or not incident.diagnostic:  # of what is only listed nobody is asked for anything
             effects += clocks.begin(incident, self.escalation.clocks.get(incident.level), stamp)
@@ -203,14 +202,14 @@ class Desk:
         """Late data show a red alarm that was over before anybody could be told: tell it now, and that it is over."""
         if incident.level is not Level.NONE:
             return []
-        return [*self._move(incident, Level.RED, ", and over since", stamp), *self._begin(incident, stamp)]
+        return [*self._move(incident, Level.RED, "level_over", stamp), *self._begin(incident, stamp)]
 
     def _wake(self, incident: Incident, stamp: Stamp) -> list[Effect]:
         """Readings are back of something that was only listed any more, and it still stands."""
         if not incident.quiet or incident.level is Level.NONE:
             return []
         incident.quiet = False
-        effects: list[Effect] = [event(incident, stamp, "readings_back", "its readings are back, and it stands")]
+        effects: list[Effect] = [event(incident, stamp, "readings_back", because("readings_back"))]
         return effects if incident.acknowledged else effects + self._begin(incident, stamp)
 
     # -- commands --------------------------------------------------------------------------------------------------
@@ -223,9 +222,9 @@ class Desk:
         names, ids = speaker(command, self.escalation.people.values())
         why = refusal(incident, command, names)
         if why:
-            note = f"{why}; {command.note}" if command.note else why
+            note = because("also", one=why, other=command.note) if command.note else why
             return [event(incident, stamp, f"refused_{command.kind}", note, command.actor, command.person)], []
-        note = f"{command.note} (by {command.via})" if command.note else f"by {command.via}"
+        note = because("noted" if command.note else "noted_bare", note=command.note, via=command.via)
         effects: list[Effect] = [event(incident, stamp, command.kind, note, command.actor, command.person)]
         incident.version += 1
         was = incident.stage
@@ -233,9 +232,9 @@ class Desk:
         if command.kind is CommandKind.CANNOT_GO:
             effects += self._cannot_go(incident, names, ids, stamp)
         elif command.kind not in ONLY_SAID:
-            effects += clocks.settle(incident, stamp, f"{command.kind} by {command.actor}")
+            effects += clocks.settle(incident, stamp, because("said_by", kind=command.kind, actor=command.actor))
         if incident.stage != was and incident.stage in ("false_alarm", "closed"):
-            effects += self.escalating.cancel(incident, stamp, f"the incident is {incident.stage}")
+            effects += self.escalating.cancel(incident, stamp, because("incident_is", stage=incident.stage))
             effects += self._update(incident, stamp, but=ids)
         moves = close_alarms(incident, stamp.now_us) if not incident.open else []
         effects.append(incident.row())
@@ -252,9 +251,9 @@ class Desk:
             return effects
         if nobody_has_it and incident.acknowledged:
             effects += self._unacknowledge(incident)
-            effects.append(event(incident, stamp, "acknowledgement_lapsed", "nobody else has acknowledged"))
+            effects.append(event(incident, stamp, "acknowledgement_lapsed", because("lapsed")))
         calling = Calling(stamp, forced=True)
-        return effects + self.escalating.hurry(incident, calling, "somebody cannot go")
+        return effects + self.escalating.hurry(incident, calling, because("cannot_go"))
 
     def end(self, incident: Incident, kind: str, note: str, stamp: Stamp) -> list[Effect]:
         """Close an incident, whatever stands and whoever has not reported: only a drill's end does that."""
@@ -342,13 +341,14 @@ class Desk:
         late, effects = clocks.missed(incident, stamp)
         calling = Calling(stamp)
         for clock in late:
-            note = f"{clock.name}: not within {(clock.due_us - clock.began_us) / 60e6:g} min at {clock.level.word}"
+            minutes = f"{(clock.due_us - clock.began_us) / 60e6:g}"
+            note = because("clock_missed", clock=clock.name, minutes=minutes, level=clock.level.word)
             effects.append(event(incident, stamp, "clock_missed", note))
         if late:
             incident.missed = (*incident.missed, *((clock.name, clock.due_us) for clock in late))
             calling = Calling(stamp, late[0].due_us, "clock_missed", forced=True)
             names = ", ".join(clock.name for clock in late)
-            effects += self.escalating.hurry(incident, calling, f"clock missed: {names}")
+            effects += self.escalating.hurry(incident, calling, because("clocks_missed", clocks=names))
         return effects + self.escalating.fire_due(incident, Calling(stamp, told=calling.told))
 
     def _expire(self, incident: Incident, stamp: Stamp) -> list[Effect]:
@@ -362,7 +362,7 @@ class Desk:
         incident.version += 1
         effects = self._unacknowledge(incident)
         kind = "acknowledgement_expired" if due_us == expiry_us else "realarmed"
-        effects.append(event(incident, stamp, kind, f"at {incident.level.word}"))
+        effects.append(event(incident, stamp, kind, because("at_level", level=incident.level.word)))
         return effects + self.escalating.begin(incident, stamp)
 
     def _realarm_us(self, incident: Incident) -> int | None:

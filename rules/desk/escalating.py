@@ -21,6 +21,7 @@ from rules.desk.sight import Sight
 from rules.desk.stamp import Stamp
 from rules.desk.telling import Telling, in_digests
 from rules.effects import Effect, EscalationSet, IncidentEvent
+from rules.reasons import also, because
 
 DAY_US = 24 * 3600 * 1_000_000
 TRY_AGAIN_US = 5 * 60 * 1_000_000
@@ -47,14 +48,13 @@ class Escalating:
 
     def begin(self, incident: Incident, stamp: Stamp) -> list[Effect]:
         """Begin a new round of the chain: from step one on, also for those who could not go."""
-        effects = self.cancel(incident, stamp, "a new round began")
+        effects = self.cancel(incident, stamp, because("new_round"))
         incident.round += 1
         incident.extras, incident.cannot, incident.owners, incident.quiet = 0, (), (), False
         incident.nobody, incident.missed = (), ()
         chain = incident.chain
         if chain is None:
-            note = "no escalation chain: add `escalate:` to the rule and the chain to escalation.yaml"
-            return [*effects, event(incident, stamp, "no_chain", note)]
+            return [*effects, event(incident, stamp, "no_chain", because("no_chain"))]
         incident.due = [Due(incident.round, at, 0, stamp.now_us + s.after_us) for at, s in enumerate(chain.steps)]
         return effects + [_row(incident, due, "due", "") for due in incident.due]
 
@@ -92,30 +92,30 @@ class Escalating:
 
     def _fire(self, incident: Incident, chain: Chain, due: Due, calling: Calling, why: str = "") -> list[Effect]:
         if due.step >= len(chain.steps):
-            return self._fall_back(incident, chain, due, calling, why or "tried again")
+            return self._fall_back(incident, chain, due, calling, why or because("tried_again"))
         incident.due.remove(due)
         step, effects = chain.steps[due.step], []
         skip = self._skip(incident, step, due, calling)
         if skip:
-            effects += self.quieten(incident, calling.stamp) if skip == _QUIET else []
+            effects += self.quieten(incident, calling.stamp) if skip == because("quiet_step") else []
             return [*effects, _row(incident, due, "skipped", skip, calling.stamp)]
         people = self._reachable(incident, step.notify, calling.stamp)
         if people:
             kind = calling.kind or ("repeat" if due.repeat else "raise")
             told = self._tell(incident, people, step.via, step.notify, kind, due, calling)
-            reason = f"told {step.notify}" + (f": {why}" if why else "") + in_digests(told)
-            effects += [*told, _row(incident, due, "fired", reason, calling.stamp)]
+            reason = because("told_because" if why else "told", notify=step.notify, why=why)
+            effects += [*told, _row(incident, due, "fired", in_digests(reason, told), calling.stamp)]
         else:
             effects += self._nobody(incident, step.notify, due, calling)
         return effects + self._again(incident, step, due, calling.stamp)
 
     def _skip(self, incident: Incident, step: ChainStep, due: Due, calling: Calling) -> str:
         if step.levels and incident.level not in step.levels:
-            return f"not for {incident.level.word}"
+            return because("not_for", level=incident.level.word)
         ends = step.until if due.repeat else step.unless
         if ends and incident.met(ends) and not calling.forced:
-            return f"already {ends}"
-        return _QUIET if due.repeat and self.is_dead(incident, calling.stamp) else ""
+            return because("already", stage=ends)
+        return because("quiet_step") if due.repeat and self.is_dead(incident, calling.stamp) else ""
 
     def _again(self, incident: Incident, step: ChainStep, due: Due, stamp: Stamp) -> list[Effect]:
         """The step's next repeat, if it has one."""
@@ -128,12 +128,12 @@ class Escalating:
 
     def _nobody(self, incident: Incident, target: str, due: Due, calling: Calling) -> list[Effect]:
         stamp = calling.stamp
-        who = "nobody on duty who can go" if self._who(target, stamp) else "nobody on duty"
+        key = "nobody_can_go" if self._who(target, stamp) else "nobody_on_duty"
         incident.nobody = tuple(dict.fromkeys((*incident.nobody, target)))
         return [
-            event(incident, stamp, "nobody_on_duty", f"{target}: {who}"),
-            _row(incident, due, "fired", f"nobody behind {target}; the next step fires now", stamp),
-            *self.hurry(incident, replace(calling, told=calling.told), f"nobody behind {target}"),
+            event(incident, stamp, "nobody_on_duty", because(key, notify=target)),
+            _row(incident, due, "fired", because("next_now", notify=target), stamp),
+            *self.hurry(incident, replace(calling, told=calling.told), because("nobody_behind", notify=target)),
         ]
 
     def _extra(self, incident: Incident, chain: Chain, due_us: int) -> Due:
@@ -148,20 +148,21 @@ class Escalating:
         incident.due.remove(due)
         stamp, via = calling.stamp, chain.fallback
         people = self._reachable(incident, via, stamp) if via else []
-        kind, reason = calling.kind or "no_duty", f"{why}; told the fallback {via}"
+        kind, reason = calling.kind or "no_duty", also(why, because("told_fallback", notify=via))
         if not people:
             people, via = self._anybody(incident, chain, stamp), "everybody"
-            reason = f"{why}; nobody is behind the fallback, told everybody who was told before"
+            reason = also(why, because("told_everybody"))
         if people:
             told = self._tell(incident, people, self._ways(chain, via), via, kind, due, calling)
-            return [*told, _row(incident, due, "fired", reason + in_digests(told), stamp)]
+            return [*told, _row(incident, due, "fired", in_digests(reason, told), stamp)]
+        reason = also(why, because("nobody_to_tell"))
         effects: list[Effect] = [
-            event(incident, stamp, "nobody_left", f"{why}; there is nobody to tell"),
-            _row(incident, due, "fired", f"{why}; there is nobody to tell", stamp),
+            event(incident, stamp, "nobody_left", reason),
+            _row(incident, due, "fired", reason, stamp),
         ]
         if incident.level is Level.RED:
             again = self._extra(incident, chain, stamp.now_us + TRY_AGAIN_US)
-            effects.append(_row(incident, again, "due", "nobody was reached"))
+            effects.append(_row(incident, again, "due", because("nobody_reached")))
         return effects
 
     def _anybody(self, incident: Incident, chain: Chain, stamp: Stamp) -> list[Person]:
@@ -221,12 +222,7 @@ class Escalating:
         if incident.quiet:
             return []
         incident.quiet = True
-        return [
-            event(incident, stamp, "quiet", "no new reading for 24 h: it stays listed, and is not repeated any more")
-        ]
-
-
-_QUIET = "no new reading for 24 h: listed, not repeated"
+        return [event(incident, stamp, "quiet", because("quiet"))]
 
 
 def event(incident: Incident, stamp: Stamp, kind: str, note: str, actor: str = "", person: str = "") -> IncidentEvent:

@@ -16,6 +16,7 @@ from rules.alarm.alarm import Alarm
 from rules.alarm.platform import of_platform
 from rules.desk.incidents import Incident
 from rules.desk.plan import Grouping
+from rules.reasons import because
 
 _METRES_A_DEGREE = 110_000  # of latitude, at least: more degrees than that are farther
 
@@ -90,6 +91,7 @@ def _may_join(incident: Incident, alarm: Alarm) -> bool:
 
 
 def _why(incident: Incident, alarm: Alarm, away_m: float) -> str:
-    where = "the same site" if incident.site == alarm.site else f"{away_m:.0f} m away"
-    minutes = abs(alarm.raised_us - incident.newest_us) / 60e6
-    return f"{where}, {minutes:.0f} min after its newest alarm"
+    minutes = f"{abs(alarm.raised_us - incident.newest_us) / 60e6:.0f}"
+    if incident.site == alarm.site:
+        return because("same_site", minutes=minutes)
+    return because("near", metres=f"{away_m:.0f}", minutes=minutes)

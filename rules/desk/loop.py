@@ -14,6 +14,7 @@ from rules.alarm.alarm import Condition, Move, Moved, happen
 from rules.desk.incidents import RANKS, SETTLED, Incident
 from rules.desk.plan import Person
 from rules.inputs import CommandIn, CommandKind
+from rules.reasons import because
 
 _BEFORE = ("raised", "confirmed", "analysed")
 STAGES: Mapping[CommandKind, tuple[frozenset[str], str]] = {
@@ -53,20 +54,20 @@ def speaker(command: CommandIn, people: Iterable[Person]) -> tuple[tuple[str, ..
 def refusal(incident: Incident | None, command: CommandIn, names: Iterable[str]) -> str:
     """Why a command does not fit (empty: it does). `names`: of whoever speaks."""
     if incident is None:
-        return "there is no such incident"
+        return because("no_incident")
     if not incident.open:
-        return "the incident is closed"
+        return because("incident_is", stage=incident.stage)
     if command.expected is not None and command.expected != incident.version:
-        return f"it has moved on: version {incident.version}, you saw {command.expected}"
+        return because("moved_on", version=incident.version, seen=command.expected)
     if command.kind in NEEDS_NOTE and not command.note.strip():
-        return f"{command.kind} needs a note"
+        return because("needs_note", kind=command.kind)
     if not isinstance(command.kind, CommandKind) or command.kind not in STAGES:
         return ""
     stages, stage = STAGES[command.kind]
     if incident.stage not in stages:
-        return f"{command.kind} does not follow {incident.stage}"
+        return because("does_not_follow", kind=command.kind, stage=incident.stage)
     if incident.stage == stage and any(incident.crew.get(name) == command.kind for name in names):
-        return f"{command.actor} has said {command.kind} already"
+        return because("said_already", actor=command.actor, kind=command.kind)
     return _not_closed(incident, command, names) if command.kind is CommandKind.CLOSE else ""
 
 
@@ -74,14 +75,14 @@ def _not_closed(incident: Incident, command: CommandIn, names: Iterable[str]) ->
     """All that speaks against closing an incident."""
     whys = []
     if latched := [alarm.id for alarm in incident.alarms.values() if alarm.latched]:
-        whys.append(f"latched until somebody resets it with a note: {', '.join(latched)}")
+        whys.append(because("latched", ids=", ".join(latched)))
     if incident.peak_level is Level.RED and any(name in incident.crew for name in names):
-        whys.append(f"it was red, and whoever closes it is not of the crew: {command.actor} went")
+        whys.append(because("not_of_the_crew", actor=command.actor))
     if not command.note.strip():
         if incident.stands:
-            whys.append("something still stands: close it with a note that says why")
+            whys.append(because("still_stands"))
         if incident.stage not in SETTLED:
-            whys.append("nobody has reported: close it with a note that says why")
+            whys.append(because("not_reported"))
     return "; ".join(whys)
 
 
@@ -120,7 +121,7 @@ def reopen(incident: Incident) -> None:
 def close_alarms(incident: Incident, now_us: int) -> list[Moved]:
     """Orphaned alarms end with their incident: no rule is left that could clear them."""
     return [
-        happen(alarm, Move.CLOSED, now_us, "closed with its incident")
+        happen(alarm, Move.CLOSED, now_us, because("closed_with_incident"))
         for alarm in incident.alarms.values()
         if alarm.stands and alarm.condition is Condition.ORPHANED
     ]

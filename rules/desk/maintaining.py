@@ -6,17 +6,19 @@ from collections.abc import Iterable, Mapping
 
 from city.clock import from_us
 from city.model import City
-from rules.alarm.alarm import MAINTENANCE
 from rules.alarm.windows import Turned
 from rules.desk.stamp import Stamp
 from rules.effects import Effect, HoldEvent, MaintenanceOver, MaintenanceSet
+from rules.reasons import because
 
 _PLACES = ("sensor", "site", "gateway")
 
 
 def whys(turned: Iterable[Turned]) -> dict[str, str]:
     """Windows that are over, with the words for the alarms they held."""
-    return {f"window/{one.id}": f"{MAINTENANCE}{one.id} is over" for one in turned if one.state in ("ended", "dropped")}
+    return {
+        f"window/{one.id}": because("window_over", target=one.id) for one in turned if one.state in ("ended", "dropped")
+    }
 
 
 def turned_effects(turned: Iterable[Turned], city: City, stamp: Stamp) -> list[Effect]:
@@ -25,7 +27,7 @@ def turned_effects(turned: Iterable[Turned], city: City, stamp: Stamp) -> list[E
     for one in turned:
         effects.append(_row(one, city))
         if one.began and one.now is not None:
-            note = f"until {from_us(one.now.end_us).isoformat()}: {one.now.window.reason}"
+            note = because("window_began", time=from_us(one.now.end_us).isoformat(), note=one.now.window.reason)
             effects.append(_said(one, "maintenance_began", one.now.window.approver, note, stamp))
         elif one.began:
             effects.append(_said(one, "maintenance_ended", "", "", stamp))
@@ -52,5 +54,5 @@ def unknown_place(city: City, target: str) -> str:
     kind, _, name = target.partition("/")
     known: Mapping[str, Mapping[str, object]] = {"sensor": city.sensors, "site": city.sites, "gateway": city.gateways}
     if kind not in _PLACES or not name:
-        return f"not a place {target!r}: say sensor/…, site/… or gateway/…"
-    return "" if name in known[kind] else f"no {kind} {name!r}"
+        return because("not_a_place", quoted=repr(target))
+    return "" if name in known[kind] else because("unknown_place", place=kind, quoted=repr(name))

@@ -19,6 +19,7 @@ from rules.desk.maintaining import unknown_place
 from rules.desk.stamp import Stamp
 from rules.effects import Effect, HoldEvent, ShelfEnded, ShelfSet
 from rules.inputs import CommandIn, HoldKind
+from rules.reasons import also, because
 
 _HOUR_US = 3_600_000_000
 LONGEST_US: Mapping[Level, int] = {
@@ -41,20 +42,22 @@ class Decision:
 def decide(holds: Holds, book: Book, command: CommandIn, stamp: Stamp) -> Decision:
     """Carry out (or refuse, with a reason) what a person said about an alarm or a sensor."""
     if command.kind in NEEDS_REASON and not command.note.strip():
-        return _refused(command, stamp, f"{command.kind} needs a note that says why")
+        return _refused(command, stamp, because("needs_reason", kind=command.kind))
     match command.kind:
         case HoldKind.SHELVE:
             return _shelve(holds, book, replace(command, target=_key(holds, command.target)), stamp)
         case HoldKind.OUT_OF_SERVICE:
             return _out_of_service(holds, book, command, stamp)
         case HoldKind.UNSHELVE:
-            return _end(holds.shelves, replace(command, target=_key(holds, command.target)), "it is not shelved", stamp)
+            return _end(
+                holds.shelves, replace(command, target=_key(holds, command.target)), because("not_shelved"), stamp
+            )
         case HoldKind.IN_SERVICE:
-            return _end(holds.out, command, "it is not out of service", stamp)
+            return _end(holds.out, command, because("not_out"), stamp)
         case HoldKind.MAINTAIN:
             return _maintain(holds, book, command, stamp)
         case HoldKind.END_MAINTENANCE:
-            return _end(holds.maintained, command, "it is not under maintenance", stamp)
+            return _end(holds.maintained, command, because("not_maintained"), stamp)
         case HoldKind.RESET:
             return _reset(holds, command, stamp)
     raise ValueError(f"{command.kind} is said about an incident, not about {command.target!r}")
@@ -96,31 +99,32 @@ def _shelve(holds: Holds, book: Book, command: CommandIn, stamp: Stamp) -> Decis
 def _unfit(book: Book, command: CommandIn, standing: list[Alarm], level: Level) -> str:
     """Why a key cannot be shelved up to a level (empty: it can)."""
     if not standing and command.target not in book.instances and command.target not in book.watches:
-        return f"no rule watches {command.target!r}"
+        return because("not_watched", quoted=repr(command.target))
     if level is Level.NONE:
-        return "nothing stands there: say up to which level to shelve it"
+        return because("say_level")
     if command.one_shot and not standing:
-        return "nothing stands there: a one-shot shelf would have nothing to end with"
+        return because("nothing_one_shot")
     highest = max((alarm.level for alarm in standing), default=Level.NONE)
     if highest > level:
-        return f"it stands at {highest.word}: a shelf up to {level.word} would not hold it"
+        return because("stands_higher", level=highest.word, cap=level.word)
     return ""
 
 
 def _bad_end(until_us: int | None, now_us: int, longest_us: int, what: str) -> str:
     """Why the end of a hold cannot be (empty: it can)."""
     if until_us is None:
-        return "it needs an end: say until when"
+        return because("say_end")
     if until_us <= now_us:
-        return f"its end {from_us(until_us).isoformat()} is past"
+        return because("end_past", time=from_us(until_us).isoformat())
     if until_us - now_us > longest_us:
-        return f"{what}: at most {longest_us / _HOUR_US:g} h, got {(until_us - now_us) / _HOUR_US:g} h"
+        most, hours = f"{longest_us / _HOUR_US:g}", f"{(until_us - now_us) / _HOUR_US:g}"
+        return because("at_most", what=what, most=most, hours=hours)
     return ""
 
 
 def _out_of_service(holds: Holds, book: Book, command: CommandIn, stamp: Stamp) -> Decision:
     if command.target not in book.city.sensors:
-        return _refused(command, stamp, f"no sensor {command.target!r}")
+        return _refused(command, stamp, because("unknown_place", place="sensor", quoted=repr(command.target)))
     why = _bad_end(command.until_us, stamp.now_us, LONGEST_OUT_US, "out of service")
     if why or command.until_us is None:
         return _refused(command, stamp, why)
@@ -144,15 +148,16 @@ def _agreed(holds: Holds, command: CommandIn, hold: Hold, level: Level, until_us
         asked = holds.asked.get(question)
         if asked is None or stamp.now_us - asked.at_us > SECOND_WITHIN_US:
             holds.asked[question] = Asked(command.actor, stamp.now_us, until_us)
-            why = f"red is not held by one person alone: a second one must ask for the same; {command.note}"
+            why = also(because("second_must_ask"), command.note)
             return Decision([_event(command, stamp, f"asked_{command.kind}", why)])
         if _same_person(asked.by, command.actor):
-            return _refused(command, stamp, f"red is not held by one person alone, and {asked.by} asked first")
+            return _refused(command, stamp, because("first_asked", actor=asked.by))
         del holds.asked[question]
-        by, until_us = f"{asked.by} and {command.actor}", min(until_us, asked.until_us)
+        by, until_us = because("both", one=asked.by, other=command.actor), min(until_us, asked.until_us)
         if until_us <= stamp.now_us:
-            return _refused(command, stamp, f"the end that {asked.by} asked for is past")
-    event = _event(command, stamp, command.kind, f"{command.note} (until {from_us(until_us).isoformat()}, by {by})")
+            return _refused(command, stamp, because("asked_end_past", actor=asked.by))
+    note = because("held_until", note=command.note, time=from_us(until_us).isoformat(), by=by)
+    event = _event(command, stamp, command.kind, note)
     shelf = Shelf(
         f"H-{event.id}", hold, command.target, level, stamp.now_us, until_us, command.one_shot, by, command.note,
         command.via,
@@ -160,9 +165,11 @@ def _agreed(holds: Holds, command: CommandIn, hold: Hold, level: Level, until_us
     kept = holds.kept(hold)
     effects: list[Effect] = []
     if command.target in kept:
-        effects.append(ShelfEnded(hold, command.target, stamp.now_us, f"renewed by {by}"))
+        effects.append(ShelfEnded(hold, command.target, stamp.now_us, because("renewed", actor=by)))
     kept[command.target] = shelf
-    return Decision([*effects, ShelfSet(shelf), event], touched={command.target: f"{hold} by {by}"})
+    return Decision(
+        [*effects, ShelfSet(shelf), event], touched={command.target: because("said_by", kind=hold, actor=by)}
+    )
 
 
 def _same_person(one: str, other: str) -> bool:
@@ -173,7 +180,8 @@ def _end(kept: dict[str, Shelf], command: CommandIn, otherwise: str, stamp: Stam
     shelf = kept.pop(command.target, None)
     if shelf is None:
         return _refused(command, stamp, otherwise)
-    why = f"{command.kind} by {command.actor}" + (f": {command.note}" if command.note.strip() else "")
+    key = "said_by_because" if command.note.strip() else "said_by"
+    why = because(key, kind=command.kind, actor=command.actor, note=command.note)
     ended = ShelfEnded(shelf.hold, shelf.target, stamp.now_us, why)
     return Decision([ended, _event(command, stamp, command.kind, command.note)], touched={command.target: why})
 
@@ -181,16 +189,16 @@ def _end(kept: dict[str, Shelf], command: CommandIn, otherwise: str, stamp: Stam
 def _reset(holds: Holds, command: CommandIn, stamp: Stamp) -> Decision:
     alarm = holds.listed.get(command.target)
     if alarm is None:
-        return _refused(command, stamp, f"no alarm {command.target!r} is latched")
+        return _refused(command, stamp, because("not_latched", quoted=repr(command.target)))
     if alarm.stands:
-        return _refused(command, stamp, f"its condition is {alarm.condition}, not normal")
-    moved = happen(alarm, Move.RESET, stamp.now_us, f"reset by {command.actor}: {command.note} (by {command.via})")
+        return _refused(command, stamp, because("not_normal", condition=alarm.condition))
+    why = because("reset_by", actor=command.actor, note=command.note, via=command.via)
+    moved = happen(alarm, Move.RESET, stamp.now_us, why)
     return Decision([_event(command, stamp, command.kind, command.note)], [moved])
 
 
 def _refused(command: CommandIn, stamp: Stamp, why: str) -> Decision:
-    note = f"{why}; {command.note}" if command.note.strip() else why
-    return Decision([_event(command, stamp, f"refused_{command.kind}", note)])
+    return Decision([_event(command, stamp, f"refused_{command.kind}", also(why, command.note))])
 
 
 def _event(command: CommandIn, stamp: Stamp, kind: str, note: str) -> HoldEvent:

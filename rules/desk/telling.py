@@ -16,6 +16,7 @@ from rules.desk.plan import Escalation, Person
 from rules.desk.sight import Sight
 from rules.desk.stamp import Stamp
 from rules.effects import Effect, IncidentEvent, NoticeGathered
+from rules.reasons import because
 
 _COUNTS = frozenset({Move.RAISED, Move.RELEASED})
 
@@ -80,7 +81,7 @@ class Telling:
             was = flow.flood
             effects += flow.arrive(new, incidents, self.escalation, stamp)
             if flow.flood is not None and flow.flood is not was:
-                note = f"flood {flow.flood.id}: {len(flow.recent)} alarms in ten minutes at desk {flow.desk}"
+                note = because("flood_began", ids=flow.flood.id, n=len(flow.recent), desk=flow.desk)
                 effects.append(IncidentEvent(stamp.next_id(), new[-1][1].id, stamp.now_us, "flood_began", "", note))
         return effects
 
@@ -150,7 +151,7 @@ class Telling:
         return [*effects, flood.row()] if effects else []
 
 
-def in_digests(effects: Sequence[Effect]) -> str:
-    """For the reason of an escalation step: the digests that its notices wait for (empty: they went out singly)."""
+def in_digests(reason: str, effects: Sequence[Effect]) -> str:
+    """The reason of an escalation step, with the digests that its notices wait for if they did not go out singly."""
     names = dict.fromkeys(effect.digest for effect in effects if isinstance(effect, NoticeGathered))
-    return f", in digest {', '.join(names)}" if names else ""
+    return because("in_digest", why=reason, ids=", ".join(names)) if names else reason

@@ -8,6 +8,7 @@ from city.levels import Level
 from rules.desk.incidents import Due, Incident
 from rules.desk.stamp import Stamp
 from rules.effects import Effect
+from rules.reasons import because
 
 if TYPE_CHECKING:
     from rules.desk.desk import Desk
@@ -23,7 +24,7 @@ def wind_up(desk: Desk, why: str, stamp: Stamp) -> list[Effect]:
         told.update(dict.fromkeys(incident.told, incident))
         if incident.open:
             incident.owes_clear, incident.level = False, Level.NONE
-            effects += desk.end(incident, KIND, f"the exercise is over: {why}", stamp)
+            effects += desk.end(incident, KIND, because("exercise_over", why=why), stamp)
     for name, incident in told.items():
         person = desk.escalation.people.get(name)
         if person is not None:

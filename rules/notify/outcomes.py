@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from rules.notify.letter import Answer, GiveUp, NoAddress, Sent
+from rules.reasons import because
 
 IN_A_ROW = 3
 OVER_US = 60_000_000
@@ -75,6 +76,7 @@ class Outcomes:
         turns = []
         for name, record in self.records.items():
             if name not in channels and (record.failing or record.in_a_row):
-                turns += [Turn(name, "ok", "no longer in escalation.yaml")] if record.failing else []
-                record.failing, record.in_a_row, record.last = False, 0, "no longer in escalation.yaml"
+                gone = because("channel_gone")
+                turns += [Turn(name, "ok", gone)] if record.failing else []
+                record.failing, record.in_a_row, record.last = False, 0, gone
         return turns
