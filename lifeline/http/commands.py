@@ -182,9 +182,12 @@ def handled(data: Data, seq: int) -> bool:
 
 def outcome(data: Data, incident: str, seq: int) -> Outcome:
     """What became of the command in journal row `seq`."""
+    past = handled(data, seq)  # asked first: whatever the engine made of it is there by then
     event = data.row("command_outcome", incident=incident, seq=str(seq))
     if event is None:
-        return Outcome("waiting")
+        # The engine knows closed incidents no more, and so says nothing of them.
+        closed = past and data.row("is_closed", incident=incident) is not None
+        return Outcome("refused", "it is closed") if closed else Outcome("waiting")
     if str(event["kind"]).startswith("refused_"):
         return Outcome("refused", str(event["note"]))
     return Outcome("done")

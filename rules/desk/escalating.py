@@ -5,7 +5,7 @@ cancelled. A step whose people are not there (nobody on duty, or whoever is cann
 after the last one the fallback; so does a clock that runs out. When the fallback reaches nobody either, everybody who
 was told before is told again; a red incident that reaches nobody at all is tried again every `TRY_AGAIN_US`.
 
-Steps found overdue together (after downtime) tell each person once, marked late.
+Steps due together tell a person once by each channel; those found overdue (after downtime) once, marked late.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from city.clock import from_us
 from city.levels import Level
 from rules.desk.incidents import Due, Incident
+from rules.desk.notices import LATE_US
 from rules.desk.plan import Chain, ChainStep, Escalation, Person
 from rules.desk.sight import Sight
 from rules.desk.stamp import Stamp
@@ -29,13 +30,17 @@ TRY_AGAIN_US = 5 * 60 * 1_000_000
 
 @dataclass
 class Calling:
-    """One handling of one incident: nobody is told twice in it. `late_us`: since when it should have happened."""
+    """One handling of one incident: nobody is told the same twice in it. `late_us`: since when it should have happened.
+
+    `told` has each person with the channel by which they were told; `overdue`: they should have been told before.
+    """
 
     stamp: Stamp
     late_us: int | None = None
     kind: str = ""
     forced: bool = False
-    told: set[str] = field(default_factory=set)
+    overdue: bool = False
+    told: set[tuple[str, str]] = field(default_factory=set)
 
 
 @dataclass
@@ -148,7 +153,8 @@ class Escalating:
         incident.due.remove(due)
         stamp, via = calling.stamp, chain.fallback
         people = self._reachable(incident, via, stamp) if via else []
-        kind, reason = calling.kind or "no_duty", also(why, because("told_fallback", notify=via))
+        kind = calling.kind or ("no_duty" if incident.nobody else "raise")
+        reason = also(why, because("told_fallback", notify=via))
         if not people:
             people, via = self._anybody(incident, chain, stamp), "everybody"
             reason = also(why, because("told_everybody"))
@@ -200,14 +206,16 @@ class Escalating:
     ) -> list[Effect]:  # fmt: skip
         """Tell those who were not told in this handling; each hears who else is."""
         stamp, channels = calling.stamp, self._usable(incident, ways)
-        new = [person for person in people if person.id not in calling.told]
+        late_us = min(due.due_us, calling.late_us if calling.late_us is not None else due.due_us)
+        due = replace(due, due_us=late_us)
+        calling.overdue = calling.overdue or stamp.now_us - late_us > LATE_US
+        told = {name for name, channel in calling.told if calling.overdue or channel == channels[0]}
+        new = [person for person in people if person.id not in told]
         for person in new:
-            calling.told.add(person.id)
+            calling.told.add((person.id, channels[0]))
             incident.told[person.id] = (person.name.get("en", person.id), channels[0], via)
             incident.told_us[person.id] = stamp.now_us
             incident.owes_clear = True
-        late_us = min(due.due_us, calling.late_us if calling.late_us is not None else due.due_us)
-        due = replace(due, due_us=late_us)
         return [e for p in new for e in self.telling.tell(incident, p, channels, via, kind, due, stamp)]
 
     # -- incidents nobody hears of any more ------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from city.display import number
 from city.model import City
 from city.words import say
 from rules.alarm.alarm import Alarm
+from rules.alarm.platform import of_platform
 from rules.desk.plan import Escalation, Person
 from rules.desk.sight import Sight
 from rules.effects import NoticeQueued
@@ -59,6 +60,8 @@ def content(
     language, alarm = person.language, about or incident.gravest()
     told = facts(city, incident, alarm, language) | news(escalation, incident, person, kind, about)
     told["trend"] = trend(sight.trend(alarm), str(told["unit"]), language)
+    if of_platform(alarm):
+        told |= of_itself(alarm)
     word = say(f"levels.{alarm.peak_level.word if kind == 'clear' else alarm.level.word}", language)
     subject = f"[{word}] {incident.title.get(language) or next(iter(incident.title.values()))}"
     return {
@@ -119,6 +122,12 @@ def facts(city: City, incident: Incident, alarm: Alarm, language: str) -> dict[s
         "alarms": len(incident.alarms),
         "confirmed_by": len({a.scope for a in incident.alarms.values() if a.stands} - {alarm.scope}),
     }
+
+
+def of_itself(alarm: Alarm) -> dict[str, Any]:
+    """What differs in words about Lifeline itself: it lies nowhere, no sensor saw it, and there is a reason."""
+    reason = alarm.evidence[0].test if alarm.evidence else ""
+    return {"lon": None, "lat": None, "sensor": "", "threshold": "", "evidence": [], "reason": reason}
 
 
 def trend(seen: Mapping[str, float] | None, unit: str, language: str) -> dict[str, Any] | None:

@@ -214,6 +214,24 @@ def test_after_downtime_everything_overdue_is_one_notice_for_each_person_marked_
     assert all(n.late for n in late)
 
 
+def test_steps_due_together_tell_a_person_by_each_channel_and_after_downtime_once() -> None:
+    both = ESCALATION.replace(
+        "- {notify: roster/day, via: [webhook]}",
+        "- {notify: roster/day, via: [webhook]}\n"
+        "      - {notify: person/bo, via: [mail]}\n"
+        "      - {notify: person/bo, via: [webhook]}\n"
+        "      - {notify: group/ops, via: [webhook, mail]}\n"
+        "      - {after: 10m, notify: person/wu, via: [mail]}\n"
+        "      - {after: 59m, notify: person/wu, via: [webhook]}",
+    )
+    desk, _ = red_desk(both)
+    first = [(e.target, e.channel) for e in desk.effects if isinstance(e, NoticeQueued)]
+    assert first == [("li", "webhook"), ("bo", "mail"), ("bo", "webhook")]
+    desk.tick(HOUR)
+    late = [e.target for e in desk.effects if isinstance(e, NoticeQueued)][len(first) :]
+    assert sorted(late) == ["bo", "wu"]
+
+
 # -- levels ------------------------------------------------------------------------------------------------------------
 
 
@@ -284,6 +302,14 @@ def test_whoever_cannot_go_makes_the_next_step_fire_now_and_is_not_told_again_in
     say(desk, "cannot_go", incident, 90, "Wu", "ill")
     assert {name for name, _ in told(desk, at)} == {"li", "bo", "wu"}  # nobody else is left
     assert desk.incidents()[0].stage == "raised"
+
+
+def test_the_fallback_hears_of_no_empty_roster_when_somebody_was_there_and_cannot_go() -> None:
+    desk, incident = red_desk(ESCALATION.replace("group/ops", "roster/day").replace("person/wu", "roster/day"))
+    at = len(desk.effects)
+    for _ in range(3):
+        say(desk, "cannot_go", incident, 70, "Bo", "not mine")
+    assert told(desk, at)[-1] == ("wu", "raise")
 
 
 def test_the_one_who_acknowledged_and_then_cannot_go_leaves_it_unacknowledged() -> None:
@@ -447,6 +473,8 @@ def test_a_failing_channel_is_an_incident_of_its_own_told_another_way_until_it_w
     (notice,) = [e for e in desk.effects if isinstance(e, NoticeQueued)]
     assert (notice.target, notice.channel, notice.level, notice.content["fallback"]) == ("bo", "mail", Level.ORANGE, [])
     assert "webhook" in notice.content["subject"]
+    said = notice.content["facts"]
+    assert (said["lon"], said["sensor"], said["evidence"], said["reason"]) == (None, "", [], "no answer for 5 min")
     platform(desk, "mail", "fault", 30)
     assert len(desk.incidents()) == 2
     assert [e.channel for e in desk.effects if isinstance(e, NoticeQueued)][-1] == "webhook"  # rather any than none

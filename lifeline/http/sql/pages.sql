@@ -48,6 +48,10 @@ ORDER BY time DESC, split_part(event, '.', 1) DESC, event DESC LIMIT 300
 SELECT kind, actor, note FROM city.incident_events
 WHERE incident = %(incident)s AND event LIKE %(seq)s || '.%%' ORDER BY event LIMIT 1
 
+-- name: is_closed
+-- A row when an incident is closed.
+SELECT incident FROM city.incidents WHERE incident = %(incident)s AND closed_at IS NOT NULL
+
 -- name: alarm
 -- One alarm.
 SELECT alarm, rule, scope FROM city.alarms WHERE alarm = %(alarm)s
