@@ -43,7 +43,7 @@ MEANING: Mapping[str, str] = {
     "score": "as the detector defines it",
     "level": "highest now: none, blue, yellow, orange, red",
     "peak_level": "highest ever",
-    "drill": "an exercise",
+    "drill": "an exercise, or which one",
 }
 
 

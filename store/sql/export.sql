@@ -37,7 +37,7 @@ ORDER BY f.time, f.sensor, f.detector, f.channel
 -- By when they were raised; those of a gateway have no sensor and are chosen by district and domain.
 SELECT a.alarm, a.rule, a.rule_version, a.scope, a.sensor, a.site, a.district, a.domain, a.level, a.peak_level,
        a.condition, a.acknowledged, a.hold, a.latched, a.raised_at, a.cleared_at, a.late, a.incident, a.title, a.title_zh,
-       a.drill <> '' AS drill
+       a.drill
 FROM city.alarms a
 WHERE a.raised_at >= %(first)s AND a.raised_at < %(past)s
   AND (%(sensors)s::text[] IS NULL OR a.sensor = ANY (%(sensors)s)

@@ -125,7 +125,8 @@ def test_the_example_is_written_once(tmp_path: Path) -> None:
 
 def test_the_example_explains_each_of_its_files() -> None:
     files = example_files()
-    named = {f"`{name if not name.startswith('rules/') else 'rules/*.yaml'}`" for name in files if name != "README.md"}
+    together = {"rules": "rules/*.yaml", "rosters": "rosters/*.ics"}
+    named = {f"`{together.get(name.partition('/')[0], name)}`" for name in files if name != "README.md"}
     assert all(name in files["README.md"] for name in named)
 
 

@@ -83,7 +83,7 @@ def test_the_keyboard_is_enough_to_acknowledge(
     browser.press("k")
     browser.press("Enter")
     browser.loaded()
-    browser.ask("document.querySelector('input[name=actor]').focus()")
+    browser.ask("document.querySelector('input[name=actor]').select()")
     browser.type("Zhao Min")
     for _ in range(2):
         browser.press("Tab")

@@ -216,7 +216,7 @@ def test_no_superuser_is_needed(empty: str, rights: str) -> None:
         conn.execute(f"CREATE ROLE {user} LOGIN PASSWORD 'x' {'' if rights == 'none' else 'CREATEROLE'}")
         conn.execute(f"GRANT CREATE ON DATABASE {conn.info.dbname} TO {user}")
         if rights == "all that is asked for":
-            for role in ("city_views", "city_reader", "city_writer"):
+            for role in ("city_views", "city_reader", "city_writer", grants.CONSOLE):
                 conn.execute(f"DO $$ BEGIN CREATE ROLE {role}; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
                 conn.execute(f"GRANT {role} TO {user} WITH ADMIN OPTION")
         try:
