@@ -95,16 +95,15 @@ def _sums(frame: Frame) -> list[Panel]:
 
 def _completeness(frame: Frame) -> list[Panel]:
     words = frame.words
-    domains = [Override(domain, {"displayName": say(f"domains.{domain}", frame.language)}) for domain in DOMAINS]
     heat = Steps(base=UNKNOWN, above=((HALF, FAINT), (MOST, QUIET)))
+    pieces = Field(unit="percent", decimals=0, steps=heat, no_value=words("no_sensor"), custom=BLOCKS)
     return [
         Heat(
             words("over_time"),
             words("over_time_help"),
             Grid(0, 4, 12, 9),
             frame.trend("completeness"),
-            Field(unit="percent", decimals=0, steps=heat, custom=BLOCKS),
-            domains,
+            pieces,
             interval="1h",
         ),
         Heat(
@@ -112,7 +111,7 @@ def _completeness(frame: Frame) -> list[Panel]:
             words("least_help"),
             Grid(12, 4, 12, 9),
             frame.trend("least_complete"),
-            Field(unit="percent", decimals=0, steps=heat, custom=BLOCKS),
+            pieces,
             interval="1h",
         ),
     ]

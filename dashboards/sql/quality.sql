@@ -50,7 +50,7 @@ WITH {pieces}, due AS (
     SELECT p.bucket, o.domain, sum(least(t.n, p.passed_s / o.interval_s)) AS readings
     FROM stored t JOIN piece p USING (bucket) JOIN ours o USING (sensor) GROUP BY 1, 2
 )
-SELECT p.bucket AS time, d.domain AS metric, round((100 * coalesce(c.readings, 0) / (p.passed_s * d.per_s))::numeric)::float8 AS complete
+SELECT p.bucket AS time, {domains.d} AS metric, round((100 * coalesce(c.readings, 0) / (p.passed_s * d.per_s))::numeric)::float8 AS complete
 FROM piece p CROSS JOIN due d LEFT JOIN come c ON c.bucket = p.bucket AND c.domain = d.domain
 ORDER BY 1, 2
 
