@@ -22,23 +22,28 @@ SPEAKING = 23
 _SEED = Path(__file__).with_name("storm.sql").read_text(encoding="utf-8")
 
 
-def storm(conn: Connection) -> None:
-    """Fill an empty migrated database with a city in a storm, through an autocommit connection."""
+def storm(conn: Connection, days: int = 30, *, rolled: bool = True) -> None:
+    """Fill an empty migrated database with a city in a storm, through an autocommit connection.
+
+    `days`: how far back readings go, a day at least; `rolled`: their roll-ups are kept, else views make them.
+    """
     with conn.transaction():
         for statement in _SEED.split(";\n"):
             if statement.strip():
                 conn.execute(statement.encode(), {"now": NOW})
     with conn.transaction():
-        ReadingWriter(conn).write(_readings())
-    rollups.finish(conn, NOW)
+        ReadingWriter(conn).write(_readings(days))
+    if rolled:
+        rollups.finish(conn, NOW)
 
 
-def _readings() -> Readings:
-    """A month with a reading every four hours, and six hours with one every two minutes, some of them late or bad.
+def _readings(days: int) -> Readings:
+    """Days with a reading every four hours, then six hours with one every two minutes, some of them late or bad.
 
     Sensor 7 fell silent two hours ago; from number 24 on none ever spoke.
     """
-    times = [NOW - timedelta(hours=4 * n) for n in range(2, 181)] + [NOW - timedelta(minutes=2 * n) for n in range(181)]
+    times = [NOW - timedelta(hours=4 * n) for n in range(2, 6 * days + 1)]
+    times += [NOW - timedelta(minutes=2 * n) for n in range(181)]
     chance = np.random.default_rng(7)
     rows = []
     for sensor in range(1, SPEAKING + 1):
@@ -70,9 +75,9 @@ def reader(dsn: str, districts: tuple[str, ...] = ()) -> Iterator[Connection]:
 def as_reader(conn: Connection) -> Iterator[Connection]:
     """The same for a server with one session: this session becomes the log-in and then itself again."""
     login = grant_reader(conn, "proof_reader")
-    conn.execute(sql.SQL("SET SESSION AUTHORIZATION {}").format(sql.Identifier(login.name)))
+    conn.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(login.name)))
     try:
         yield conn
     finally:
-        conn.execute("RESET SESSION AUTHORIZATION")
+        conn.execute("RESET ROLE")
         revoke(conn, login.name)

@@ -96,11 +96,9 @@ def panel_faults(panel: Json, answers: Sequence[Answer]) -> Iterator[str]:
     """What a panel names that none of its answers has: columns of overrides, of links and of layers."""
     known = {name for answer in answers for name in answer.frame.kinds}
     known |= {str(value) for value in _strings(panel.get("transformations", []))}
-    for answer in answers:
-        if answer.frame.kinds.get("time") == "time" and len(answer.frame.kinds) > 1 and answer.frame.rows:
-            known |= _series(answer)
+    by_series = any(_labelled(answer) for answer in answers)  # names then come with the rows
     named = {o["matcher"]["options"] for o in panel["fieldConfig"]["overrides"] if o["matcher"]["id"] == "byName"}
-    if lost := named - known:
+    if (lost := named - known) and not by_series:
         yield f"overrides of columns that do not come: {sorted(lost)}, there are {sorted(known)}"
     if lost := set(_FIELD.findall(json.dumps(panel["fieldConfig"]) + json.dumps(panel["links"]))) - known:
         yield f"links to columns that do not come: {sorted(lost)}"
@@ -111,10 +109,8 @@ def panel_faults(panel: Json, answers: Sequence[Answer]) -> Iterator[str]:
             yield f"layer {layer['name']} draws columns that do not come: {sorted(lost)}"
 
 
-def _series(answer: Answer) -> set[str]:
-    if any(kind in ("other", "time", "boolean") for name, kind in answer.frame.kinds.items() if name != "time"):
-        return set()
-    return set(to_wide(answer.frame, answer.fill))
+def _labelled(answer: Answer) -> bool:
+    return answer.frame.kinds.get("time") == "time" and "text" in answer.frame.kinds.values()
 
 
 def _strings(value: Any) -> Iterator[str]:  # noqa: ANN401 - JSON of any shape

@@ -15,9 +15,12 @@ from dashboards.builder import Json
 from dashboards.pages import PAGES, all_dashboards
 from dashboards.proof import CHOICES, Answer, Choice, ProofError, Range, ask, choose, panels, questions
 from store.connection import Connection, connect
+from store.migrate import migrate
 from store.testing import drop_database, fresh_database
-from tests.dashboards.proofcity import NOW, reader, storm
+from tests.dashboards.proofcity import NOW, as_reader, reader, storm
 from tests.dashboards.shapes import faults, panel_faults
+from tests.servers.community import community_server
+from tests.servers.debian import NotHere
 
 BOARDS = all_dashboards("https://lifeline.example.org")
 HOURS = (6, 720)
@@ -116,3 +119,21 @@ def test_a_reader_sees_views_and_nothing_else(cities: dict[str, Connection]) -> 
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         cities["storm"].execute("SELECT * FROM lifeline.alarms")
     cities["storm"].rollback()
+
+
+def test_every_question_runs_under_the_community_licence_too() -> None:
+    """One session of the real extension: each page once, over six hours, everything chosen, in a storm."""
+    with ExitStack() as running:
+        try:
+            dsn = running.enter_context(community_server())
+        except NotHere as reason:
+            pytest.skip(f"NOT TESTED on TimescaleDB under its community licence: {reason}")
+        migrate(dsn)
+        with connect(dsn, autocommit=True) as conn:
+            storm(conn, days=1, rolled=False)
+            with as_reader(conn):
+                proof = Proof(conn)
+                assert proof.timescaledb
+                for page in PAGES:
+                    proof.page(BOARDS[page], HOURS[0], "all")
+        assert not proof.wrong, "\n".join(proof.wrong)
