@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lifeline.commands.options import DatabaseUrl
+from lifeline.commands.options import Data, DatabaseUrl
 
 if TYPE_CHECKING:
     from dashboards.client import Grafana
@@ -22,7 +22,7 @@ app = typer.Typer(help="Grafana's dashboards: as files, pushed, or drawn without
 Out = Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write into.", show_default=False)]
 Console = Annotated[str, typer.Option(help="Address of the operations page that panels link to.", show_default=False)]
 Tiles = Annotated[str, typer.Option(help="Map tile server of your own ({z}/{x}/{y}).", show_default=False)]
-Look = Annotated[Literal["dark", "light"], typer.Option("--theme", help="Colours for a dark or a light room.")]
+Room = Annotated[Literal["dark", "light"], typer.Option("--theme", help="Colours for a dark or a light room.")]
 Url = Annotated[str, typer.Argument(help="Address of Grafana, its sub-path included.", show_default=False)]
 CaFile = Annotated[
     Path | None,
@@ -41,7 +41,7 @@ Timescale = Annotated[
 
 
 @app.command("build")
-def build(folder: Out, console_url: Console = "", tiles: Tiles = "", theme: Look = "dark") -> None:
+def build(folder: Out, console_url: Console = "", tiles: Tiles = "", theme: Room = "dark") -> None:
     """Write every dashboard in every language as JSON."""
     from dashboards.files import write
 
@@ -53,7 +53,7 @@ def export(
     folder: Out,
     console_url: Console = "",
     tiles: Tiles = "",
-    theme: Look = "dark",
+    theme: Room = "dark",
     database_url: DatabaseUrl = None,
     timescaledb: Timescale = None,
 ) -> None:
@@ -69,7 +69,7 @@ def plan(
     url: Url,
     console_url: Console = "",
     tiles: Tiles = "",
-    theme: Look = "dark",
+    theme: Room = "dark",
     database_url: DatabaseUrl = None,
     timescaledb: Timescale = None,
     watchdogs: Watchdogs = True,
@@ -92,7 +92,7 @@ def push(
     url: Url,
     console_url: Console = "",
     tiles: Tiles = "",
-    theme: Look = "dark",
+    theme: Room = "dark",
     database_url: DatabaseUrl = None,
     timescaledb: Timescale = None,
     watchdogs: Watchdogs = True,
@@ -136,6 +136,53 @@ def prune(
         typer.echo("nothing to delete")
     elif not deleting:
         typer.echo("try again with --yes to delete them")
+
+
+@app.command("preview")
+def preview(
+    folder: Out,
+    data: Data = None,
+    database_url: DatabaseUrl = None,
+    lang: Annotated[Literal["en", "zh"], typer.Option(help="Language of the pages.")] = "en",
+    theme: Room = "dark",
+    page: Annotated[list[str] | None, typer.Option(help="Only the page of this uid (again for more).")] = None,
+    var: Annotated[list[str] | None, typer.Option(help="A variable's value, name=value (again for more).")] = None,
+    since: Annotated[str, typer.Option("--from", help="Begin, such as 2026-07-01T00:00:00Z.", show_default=False)] = "",
+    until: Annotated[str, typer.Option("--to", help="End (default: the city's now).", show_default=False)] = "",
+    png: Annotated[bool, typer.Option("--png", help="Also as pictures.")] = False,
+    console_url: Console = "",
+) -> None:
+    """Draw the pages without a Grafana, with what the database answers: HTML, and pictures if wanted."""
+    from city.clock import from_us
+    from dashboards.preview import Look, preview
+    from lifeline import custody, settings
+    from lifeline.commands.options import moment_us
+
+    look = Look(
+        language=lang,
+        theme=theme,
+        only=page or (),
+        first=from_us(moment_us("--from", since)) if since else None,
+        last=from_us(moment_us("--to", until)) if until else None,
+        chosen=_chosen(var or []),
+        console_url=_console(console_url),
+        png=png,
+    )
+    with custody.database_of(settings.load(data=data, database_url=database_url)) as dsn:
+        _written(preview(folder, dsn, look))
+
+
+def _chosen(given: list[str]) -> dict[str, list[str]]:
+    """Values by variable of `name=value`, several where a name stands several times."""
+    from city.errors import InputError
+
+    found: dict[str, list[str]] = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not equals or not name:
+            raise InputError(f"--var: not name=value, got {one!r}, try --var district=north")
+        found.setdefault(name, []).append(value)
+    return found
 
 
 def _wanted(
