@@ -237,6 +237,8 @@ def release(
         rows = conn.cursor(row_factory=dict_row)
         found = rows.execute(SQL["to_release"], {"identifier": identifier}).fetchone()
         assert found is not None, "rows are never deleted"  # noqa: S101 - it was seen above; for the type checker
+        if found["state"] != "draft":
+            raise NotReleasedError("gone", f"it is {found['state']}")
         conn.execute(SQL["lock_incident"], {"incident": found["incident"]})
         references = _standing(conn, found["incident"])
         facts = read_again(found["facts"])

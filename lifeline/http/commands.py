@@ -18,6 +18,7 @@ from lifeline.http.data import WAIT_S, Data, Row
 from lifeline.http.who import Who
 from rules.desk.loop import NEEDS_NOTE, STAGES
 from rules.inputs import CommandKind, HoldKind
+from rules.reasons import because
 from store import audit, journal
 from store.connection import Connection
 from store.statements import statements
@@ -187,7 +188,7 @@ def outcome(data: Data, incident: str, seq: int) -> Outcome:
     if event is None:
         # The engine knows closed incidents no more, and so says nothing of them.
         closed = past and data.row("is_closed", incident=incident) is not None
-        return Outcome("refused", "it is closed") if closed else Outcome("waiting")
+        return Outcome("refused", because("incident_is", stage="closed")) if closed else Outcome("waiting")
     if str(event["kind"]).startswith("refused_"):
         return Outcome("refused", str(event["note"]))
     return Outcome("done")

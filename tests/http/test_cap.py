@@ -214,6 +214,7 @@ def test_a_release_needs_a_note_a_draft_and_a_known_name(client: httpx.Client, w
     assert client.post(path, json={"note": "x"}).status_code == 200
     again = client.post(path, json={"note": "x"})
     assert again.status_code == 409
+    assert again.json()["detail"] == "it is released"
     assert again.headers["content-type"] == "application/problem+json"
 
 
