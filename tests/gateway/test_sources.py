@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
+import socket
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,14 @@ async def device(*data: SimData, port: int = 0) -> AsyncIterator[int]:
         yield server.transport.sockets[0].getsockname()[1]  # type: ignore[attr-defined]  # an asyncio server
     finally:
         await server.shutdown()  # type: ignore[no-untyped-call]  # pymodbus says nothing of it
+
+
+def fixed_port() -> int:
+    """A free port that stays free while nobody listens there: systems give away higher ones."""
+    for port in random.sample(range(20_000, 30_000), 100):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise OSError("no free port from 20000 to 29999")
 
 
 def words(form: str, value: float) -> list[int]:
@@ -100,9 +110,7 @@ async def test_modbus_reads_types_tables_and_refusals(broker: str, tmp_path: Pat
 async def test_a_device_that_goes_is_told_and_comes_back_while_others_go_on(broker: str, tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     log.write_text("")
-    data = SimData(0, values=[5], datatype=DataType.REGISTERS)
-    async with listening(broker, "away") as ear, device(data) as port:
-        pass
+    data, port = SimData(0, values=[5], datatype=DataType.REGISTERS), fixed_port()
     sources = f"""\
   - {{id: pump, type: modbus, host: 127.0.0.1, port: {port}, every: 30ms, registers: [{{sensor: p, address: 0}}]}}
   - {{id: log, type: file, path: log.jsonl, every: 20ms, values: [{{column: v, sensor: f}}]}}
