@@ -1,8 +1,7 @@
 -- name: health
 -- Everything the platform knows about itself, what is wrong first, with what to do about it.
 SELECT CASE state WHEN 'fault' THEN 2 WHEN 'warning' THEN 1 ELSE 0 END AS state, name, coalesce(nullif(text, ''), '') AS text,
-       advice, greatest(0, extract(
-           epoch FROM CASE WHEN starts_with(name, 'role_') THEN now() ELSE city.now() END - reported_at))::float8 AS age
+       advice, greatest(0, age_s) AS age
 FROM city.health ORDER BY 1 DESC, name
 
 -- name: faults
@@ -13,7 +12,7 @@ FROM city.health
 
 -- name: roles
 -- Each role's last sign of life, in seconds of the wall's clock, and how long it runs.
-SELECT role, age_s AS beat, date_part('epoch', now() - started_at) AS running FROM city.roles ORDER BY role
+SELECT role, age_s AS beat, running_s AS running FROM city.roles ORDER BY role
 
 -- name: lags
 -- How far behind the platform is: storing, deciding and telling; and how much waits where.

@@ -13,7 +13,9 @@ FROM lifeline.shelves;
 
 -- Which roles run, by the wall's clock: seconds since each gave its last sign of life, and what it counts of itself.
 CREATE VIEW city.roles AS
-SELECT role, started_at, beat_at, date_part('epoch', now() - beat_at) AS age_s, heard_until, detail FROM lifeline.roles;
+SELECT role, started_at, beat_at, date_part('epoch', now() - beat_at) AS age_s,
+       date_part('epoch', now() - started_at) AS running_s, heard_until, detail
+FROM lifeline.roles;
 
 -- How large the database was, by the wall's clock.
 CREATE VIEW city.sizes AS SELECT hour, bytes FROM lifeline.sizes;
@@ -28,13 +30,17 @@ CREATE VIEW city.deafness AS SELECT until AS from_time, since AS to_time FROM li
 CREATE INDEX findings_late_detected ON lifeline.findings (time) WHERE channel = 'late_detected';
 
 -- When each line of health was last said (`since` is when its state changed): what nobody says any more is no longer known.
+-- Roles beat by the wall's clock, everything else is by the city's.
 ALTER TABLE lifeline.health ADD COLUMN reported_at timestamptz NOT NULL DEFAULT city.now();
 CREATE OR REPLACE VIEW city.health AS
-SELECT name, value, unit, state, since, advice, text, reported_at FROM lifeline.health
+SELECT name, value, unit, state, since, advice, text, reported_at,
+       date_part('epoch', city.now() - reported_at) AS age_s
+FROM lifeline.health
 UNION ALL
 SELECT 'role_' || role, extract(epoch FROM now() - beat_at)::float8, 's',
        CASE WHEN now() - beat_at > interval '30 seconds' THEN 'fault' ELSE 'ok' END, beat_at,
        CASE WHEN now() - beat_at > interval '30 seconds'
             THEN 'this role has not beaten for a while: see its log, start it again' ELSE '' END,
-       'last sign of life ' || round(extract(epoch FROM now() - beat_at)) || ' s ago', beat_at
+       'last sign of life ' || round(extract(epoch FROM now() - beat_at)) || ' s ago', beat_at,
+       date_part('epoch', now() - beat_at)
 FROM lifeline.roles;
