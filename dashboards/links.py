@@ -14,13 +14,15 @@ def uid(page: str, language: str) -> str:
     return f"lifeline-{page}" if language == "en" else f"lifeline-{page}-{language}"
 
 
-def to_page(title: str, page: str, language: str, *chosen: str, keep: bool = True) -> Link:
+def to_page(title: str, page: str, language: str, *chosen: str, keep: bool = True, also: str = "") -> Link:
     """Another page over the same range.
 
-    `chosen`: names of variables that the clicked row has as a column of the same name; `keep`: with the districts too.
+    `chosen`: names of variables that the clicked row has as a column of the same name; `keep`: with the districts too;
+    `also`: whatever else its address says.
     """
     asked = [RANGE, *(["${district:queryparam}"] if keep else [])]
     asked += [f"var-{name}=${{__data.fields.{name}:percentencode}}" for name in chosen]
+    asked += [also] if also else []
     return Link(title, f"/d/{uid(page, language)}?{'&'.join(asked)}", blank=False)
 
 

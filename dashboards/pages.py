@@ -8,10 +8,13 @@ from typing import Protocol
 
 from city.words import languages
 from dashboards.builder import Dashboard, Json
+from dashboards.domain import bridge, gas, settlement, waterlogging
+from dashboards.incident import incident
 from dashboards.palette import Theme
 from dashboards.platform import platform
 from dashboards.public import public
 from dashboards.quality import quality
+from dashboards.sensor import sensor
 from dashboards.statistics import statistics
 from dashboards.wall import wall
 
@@ -27,6 +30,12 @@ class PageMaker(Protocol):
 PAGES: Mapping[str, PageMaker] = MappingProxyType(
     {
         "lifeline-wall": wall,
+        "lifeline-gas": gas,
+        "lifeline-waterlogging": waterlogging,
+        "lifeline-bridge": bridge,
+        "lifeline-settlement": settlement,
+        "lifeline-sensor": sensor,
+        "lifeline-incident": incident,
         "lifeline-statistics": statistics,
         "lifeline-quality": quality,
         "lifeline-platform": platform,

@@ -19,6 +19,7 @@ from dashboards.builder.board import (
     constant,
     page_link,
     source_variable,
+    typed,
 )
 from dashboards.builder.fields import (
     FILLED,
@@ -76,5 +77,6 @@ __all__ = [
     "level_steps",
     "page_link",
     "source_variable",
+    "typed",
     "words_mapping",
 ]

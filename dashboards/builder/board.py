@@ -91,6 +91,14 @@ def source_variable(uid: str, label: str) -> Json:
     }
 
 
+def typed(name: str, label: str) -> Json:
+    """A field to type one value into; a link may fill it with whatever there is, listed or not."""
+    return {"type": "textbox", "name": name, "label": label, "query": "", "hide": 0} | {
+        "options": [{"text": "", "value": "", "selected": True}],
+        "current": {"text": "", "value": ""},
+    }
+
+
 def constant(name: str, value: str) -> Json:
     """A hidden variable with one value."""
     chosen = {"text": value, "value": value, "selected": True}

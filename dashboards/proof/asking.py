@@ -11,6 +11,7 @@ from dashboards.builder import Json
 from dashboards.proof.frames import Frame, frame
 from dashboards.proof.macros import Fill, Range, interval_s, send
 from dashboards.proof.variables import ProofError, Values
+from dashboards.queries.incident import FIRST_LISTED
 from store.connection import Connection
 
 Choice = Literal["all", "one", "none"]
@@ -117,9 +118,17 @@ def choose(
         options = _options(variable)
         if question is not None:
             options = offered(ask(connection, question, span, values, timescaledb=timescaledb).frame)
+        if variable["type"] == "textbox" and choice != "none":
+            options = _typed(connection, variable["name"]) or options
         fixed = variable["type"] in ("constant", "datasource", "textbox")
         values[variable["name"]] = _chosen(variable, options, "one" if fixed else choice)
     return values
+
+
+def _typed(connection: Connection, name: str) -> list[str]:
+    """What a link would write into a field to type into."""
+    asked = {"incident": FIRST_LISTED}.get(name)
+    return [row[0] for row in connection.execute(asked.encode()).fetchall()] if asked else []
 
 
 def offered(made: Frame) -> list[str]:

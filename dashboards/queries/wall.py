@@ -95,7 +95,8 @@ ORDER BY size, level, site"""  # noqa: S608 - built from constants of this room
 
 def incidents(language: str, domain: str = "") -> str:
     """Open incidents, worst first, exercises after all that is real; of one domain only, where one is given."""
-    only = f" AND f.domain = '{domain}'" if domain else ""
+    theirs = f"EXISTS (SELECT FROM city.alarms m WHERE m.incident = i.incident AND m.domain = '{domain}')"
+    only = f" AND {theirs}" if domain else ""
     return f"""\
 SELECT {number("i.level")} + CASE WHEN i.drill THEN {EXERCISE} ELSE 0 END AS level,
        {name("i", language, "title")} AS title,
