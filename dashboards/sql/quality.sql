@@ -8,7 +8,7 @@ range AS (
 ), ours AS (
     SELECT s.sensor, s.domain, s.interval_s, s.range_min, s.range_max FROM city.sensors s
     WHERE s.district = ANY(ARRAY[${district:sqlstring}]::text[])
-      AND s.sensor NOT IN (SELECT key FROM city.shelves WHERE kind = 'out_of_service' AND key IS NOT NULL)
+      AND s.sensor NOT IN (SELECT key FROM city.shelves WHERE kind = 'out_of_service')
 ), piece AS (
     SELECT b AS bucket, least(width_s, extract(epoch FROM last - b) - 60)::float8 AS passed_s
     FROM range, generate_series(
@@ -68,11 +68,12 @@ FROM piece p CROSS JOIN ranked r LEFT JOIN come c ON c.sensor = r.sensor AND c.b
 ORDER BY 1, r.shares, 2
 
 -- name: stale
--- Sensors that are silent, longest first; never heard before all others.
+-- Sensors in service that are silent, longest first; never heard before all others.
 SELECT s.sensor, coalesce({t.name}, s.site) AS site, s.gateway, s.domain, greatest(0, l.age_s)::float8 AS age,
        s.interval_s, CASE WHEN EXISTS (SELECT FROM city.blind b WHERE b.sensor = s.sensor) THEN 1 ELSE 0 END AS blind
 FROM city.latest l JOIN city.sensors s USING (sensor) LEFT JOIN city.sites t USING (site)
 WHERE l.stale AND s.district = ANY(ARRAY[${district:sqlstring}]::text[])
+  AND s.sensor NOT IN (SELECT key FROM city.shelves WHERE kind = 'out_of_service')
 ORDER BY l.age_s DESC NULLS FIRST, s.sensor LIMIT 100
 
 -- name: gateways
