@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -16,9 +16,9 @@ from city.clock import Clock
 from city.errors import FaultyInput
 from lifeline.http import commands, who
 from lifeline.http.data import WAIT_S, Data, Row
-from lifeline.http.look import Look
+from lifeline.http.look import Look, language_for
 from rules.check import Checked, load_files
-from rules.desk.plan import Escalation
+from rules.desk.plan import Escalation, Person
 from store import bundle
 from store.statements import statements
 
@@ -49,6 +49,23 @@ class InForce:
                 self._read = (name, None)
             return self._read[1]
 
+    def callers(self, data: Data, language: str) -> Callable[[str, str], str]:
+        """What people are called in a language: a function of their id and of what is said when that is not known.
+
+        The folder is looked at when the first name is asked for.
+        """
+        people: Mapping[str, Person] | None = None
+
+        def called(id_: str, otherwise: str = "") -> str:
+            nonlocal people
+            if people is None:
+                checked = self.get(data)
+                people = checked.escalation.people if checked else {}
+            person = people.get(id_)
+            return (person.name.get(language) if person else "") or otherwise or id_
+
+        return called
+
 
 @dataclass(frozen=True)
 class Console:
@@ -63,7 +80,9 @@ class Console:
         self, request: Request, template: str, values: Mapping[str, Any], *, live: str = "", status: int = 200
     ) -> HTMLResponse:
         """An HTML answer; `live` names what makes the page fetch itself again (see `lifeline.http.live`)."""
-        return self.look.page(request, template, self.data.home(), status=status, live=live, **values)
+        called = self.in_force.callers(self.data, language_for(request))
+        given = {"called": called, **values}
+        return self.look.page(request, template, self.data.home(), status=status, live=live, **given)
 
     def escalation(self) -> Escalation:
         """People, rosters and chains in force; empty ones when there is none."""

@@ -29,6 +29,7 @@ from starlette.responses import RedirectResponse, Response
 from city.clock import Clock, from_us
 from city.words import languages, say
 from lifeline.http import commands, crewanswers, crewview, photos
+from lifeline.http.console import InForce
 from lifeline.http.crewview import KINDS, Seen, see
 from lifeline.http.data import WAIT_S, Data
 from lifeline.http.look import Look, language_for
@@ -63,6 +64,7 @@ class Crew:
 
     def __init__(self, data: Data, look: Look, clock: Clock, secret: bytes) -> None:
         self._data, self._look, self._clock, self._secret = data, look, clock, secret
+        self._in_force = InForce()
 
     def open(self, request: Request, token: str) -> Response:
         """The page, as things stand."""
@@ -176,7 +178,7 @@ class Crew:
             for row in values["incidents"]:
                 row["url"] = _path(token, lang=language, incident=row["incident"])
             return self._look.page(request, "crew_digest.html", home, language=language, status=status, **values)
-        values |= crewview.view(self._data, seen, home, language)
+        values |= crewview.view(self._data, seen, home, language, self._in_force)
         for line in values["course"]:
             for photo in line["photos"]:
                 photo["url"] = _path(f"{token}/photos/{photo['attachment']}", **({"incident": asked} if asked else {}))

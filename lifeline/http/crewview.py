@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from city.levels import Flag, Level
 from city.words import say
 from lifeline.http import who
 from lifeline.http.commands import fits
+from lifeline.http.console import InForce
 from lifeline.http.data import WAIT_S, Data, Row
 from lifeline.http.who import Role, Who
 from rules.desk.loop import STAGES
@@ -121,16 +122,18 @@ def kinds(seen: Seen) -> list[CommandKind]:
     return found
 
 
-def view(data: Data, seen: Seen, home: Home, language: str) -> dict[str, Any]:
+def view(data: Data, seen: Seen, home: Home, language: str, in_force: InForce) -> dict[str, Any]:
     """What the template needs to know of an incident."""
     incident, facts = seen.incident or {}, seen.facts
     possible = kinds(seen)
     alarms = rows(data, "alarms", incident=incident["incident"])
     told = rows(data, "told", incident=incident["incident"])
-    names = {row["target"]: row["name"] for row in told}
     lat, lon = (facts.get("lat"), facts.get("lon")) if incident["lat"] is None else (incident["lat"], incident["lon"])
     placed = isinstance(lat, int | float) and isinstance(lon, int | float)
     own = language_of(seen.content.get("language", "")) == language  # else the notice's words are of another language
+    called = in_force.callers(data, language)  # notices have each person's name in that person's language only
+    told = [{**row, "name": called(row["target"], row["name"])} for row in told]
+    names = {row["target"]: row["name"] for row in told}
     site, district = _named(incident, "site_name", language), _named(incident, "district_name", language)
     return {
         "incident": incident,
@@ -144,7 +147,7 @@ def view(data: Data, seen: Seen, home: Home, language: str) -> dict[str, Any]:
         "place": f"{lat},{lon}" if placed else "",
         "place_text": f"{lat:.5f}, {lon:.5f}" if placed else "",
         "guidance": _guidance(data, seen, own, language),
-        "course": _course(data, seen, language),
+        "course": _course(data, seen, language, called),
         "then": _then(facts, language),
         "sure": _sure(seen.notice, facts, home, language),
         **_now(data, alarms, facts, language),
@@ -232,14 +235,14 @@ def _evidence(item: Mapping[str, Any], home: Home, language: str) -> str:
     return f"{item.get('sensor', '')}: {', '.join(part for part in parts if part)}"
 
 
-def _course(data: Data, seen: Seen, language: str) -> list[dict[str, Any]]:
+def _course(data: Data, seen: Seen, language: str, called: Callable[[str, str], str]) -> list[dict[str, Any]]:
     """What people have said, newest first, with their photos at their reports."""
     found = []
     photos = rows(data, "photos", incident=(seen.incident or {})["incident"])
     for row in seen.events:
         if row["kind"] not in _COURSE:
             continue
-        name = say("crew.me", language) if row["actor"] == seen.claims.person else row["name"]
+        name = say("crew.me", language) if row["actor"] == seen.claims.person else called(row["actor"], row["name"])
         text = say(f"crew.did_{row['kind']}", language, who=name or say("crew.somebody", language))
         found.append({"text": text, "time": row["time"], "note": _VIA.sub("", row["note"] or ""), "row": row})
     for number_, photo in enumerate(photos, 1):

@@ -21,7 +21,7 @@ from city.words import catalogue, languages, say
 from lifeline.http import who
 from lifeline.http.data import Row
 from lifeline.templating import MARKS, environment
-from rules.notify.display import at, number, say_test, span
+from rules.notify.display import at, number, retell, say_reason, say_test, span
 from rules.notify.zone import Home
 
 TOPICS = ("page", "console", "figures", "accounts")  # catalogue files a page's words are looked up in
@@ -130,6 +130,8 @@ class Look:
             "quantity": lambda name: quantity(name, language),
             "domain": lambda name: _domain(name, language),
             "test": lambda text: say_test(str(text), language),
+            "found": lambda text: say_reason(str(text or ""), language),
+            "retold": lambda text: retell(str(text or ""), language, home.zone),
             "city": home.name.get(language) or home.name.get("en") or "Lifeline",
             "now": now,
             "other_language": "en" if language == "zh" else "zh",

@@ -165,7 +165,7 @@ def _agreed(holds: Holds, command: CommandIn, hold: Hold, level: Level, until_us
     kept = holds.kept(hold)
     effects: list[Effect] = []
     if command.target in kept:
-        effects.append(ShelfEnded(hold, command.target, stamp.now_us, because("renewed", actor=by)))
+        effects.append(ShelfEnded(hold, command.target, stamp.now_us, because("renewed", by=by)))
     kept[command.target] = shelf
     return Decision(
         [*effects, ShelfSet(shelf), event], touched={command.target: because("said_by", kind=hold, actor=by)}

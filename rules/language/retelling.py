@@ -22,7 +22,7 @@ from city.words import catalogue, say
 LONGEST = 4000  # characters; longer texts are nobody's reasons, and stay as they are
 _DEEPEST = 6  # sentences within sentences
 _TOPIC = "reasons."
-_NOT_ALONE = ("both", "also")  # any text with an "and" or a semicolon would be one
+_NOT_ALONE = ("both", "also", "comma")  # any text with an "and" or a semicolon would be one
 _LEVELS = "|".join((Level.NONE.word, *(colour.word for colour in COLOURS)))
 _NUMBER = r"[-+]?\d[\d.]*(?:e[-+]?\d+)?"
 _ID = r"[^\s,]{1,140}"
@@ -32,14 +32,17 @@ _FREE = ("actor", "by", "until", "why")
 _CAN_BE: Mapping[str, str] = {
     **dict.fromkeys(("level", "was", "now", "cap"), _LEVELS),
     **dict.fromkeys(
-        ("seconds", "minutes", "hours", "metres", "n", "most", "sensors", "alarms", "version", "seen"), _NUMBER
+        ("seconds", "minutes", "hours", "metres", "n", "most", "sensors", "alarms", "version", "seen", "status"),
+        _NUMBER,
     ),
     **dict.fromkeys(("kind", "stage", "hold", "condition", "clock", "shown", "place", "what"), "[a-z][a-z_ ]{1,30}"),
     **dict.fromkeys(("rule", "target", "desk", "channel", "old", "new"), r"\S{1,200}"),
     **dict.fromkeys(("notify", "via_target"), _TARGET),
+    **dict.fromkeys(("person", "address"), r"\S{1,500}"),
     "alarm": r"AX?-\S{1,140}",
     "clocks": "[a-z_]{1,30}(?:, [a-z_]{1,30})*",
     "ids": f"{_ID}(?:, {_ID})*",
+    "lacking": "[a-z_ ]{1,100}",
     "note": ".+",
     "quoted": "'.*'|\".*\"",
     "time": r"\d{4}-\d\d-\d\dT\S{5,30}",
@@ -153,7 +156,8 @@ class _Speaker:
             case "via" | "notify":
                 return self._word(text) or text
             case "clocks":
-                return ", ".join(self._word(one) or one for one in text.split(", "))
+                comma = say("reasons.comma", self.language)
+                return comma.join(self._word(one) or one for one in text.split(", "))
             case "why" | "until":
                 return self.any(text, depth + 1)
             case "by":

@@ -17,6 +17,7 @@ from city.levels import COLOURS, Flag
 from city.quantity import QUANTITIES
 from city.words import catalogue, say
 from detectors.river_adapter import PREFIX
+from rules.language.retelling import retell
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _UNITS_MS = (("days", 86_400_000), ("hours", 3_600_000), ("minutes", 60_000), ("seconds", 1_000))
@@ -31,7 +32,7 @@ def say_test(test: str, language: str) -> str:
         match = pattern.fullmatch(test)
         if match is not None and (said := speak(match, language)) is not None:
             return said
-    return test
+    return retell(test, language)
 
 
 def say_time(text: str, language: str) -> str:
@@ -212,7 +213,7 @@ def say_reason(reason: str, language: str) -> str:
     for key, pattern in _COMPILED.items():
         if match := pattern.fullmatch(reason):
             return _simple(f"detectors.{key}")(match, language) or reason
-    return reason
+    return retell(reason, language)
 
 
 _LEVELS = "|".join(colour.word for colour in COLOURS)

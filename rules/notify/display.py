@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from city.display import at, language_of, level_word, moment, number, plain, span, utc, zone_of
-from rules.language.saying import say_test
+from rules.language.retelling import retell
+from rules.language.saying import say_reason, say_test
 
-__all__ = ["at", "language_of", "level_word", "moment", "number", "plain", "say_test", "span", "utc", "zone_of"]
+__all__ = [
+    "at", "language_of", "level_word", "moment", "number", "plain", "retell", "say_reason", "say_test", "span", "utc",
+    "zone_of",
+]  # fmt: skip

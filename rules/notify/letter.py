@@ -11,6 +11,7 @@ import httpx
 
 from city.clock import Clock
 from city.levels import Level
+from rules.reasons import because
 
 _PLACE = re.compile(r"\{(person|name|email|webhook|phone|mqtt|apprise)\}")
 
@@ -116,5 +117,5 @@ def fill(template: str, letter: Letter, spell: Callable[[str], str]) -> str | No
     """A channel's address for a person: `{person}`, `{name}` and their addresses filled in, as `spell` writes each."""
     known = {**letter.to, "person": letter.person}
     if lacking := sorted({name for name in _PLACE.findall(template) if not known.get(name)}):
-        return NoAddress(f"{letter.person}: has no {' and no '.join(lacking)}, which the channel needs")
+        return NoAddress(because("no_way", person=letter.person, lacking=" and no ".join(lacking)))
     return _PLACE.sub(lambda place: spell(known[place[1]]), template)

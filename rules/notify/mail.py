@@ -25,6 +25,7 @@ from email.utils import format_datetime
 from city.levels import Level
 from rules.notify.access import MissingSecret, distrusted, secret, trust
 from rules.notify.letter import Answer, GiveUp, Letter, NoAddress, Retry, Sent, Tools
+from rules.reasons import because
 
 _HERE = ("localhost", "127.0.0.1", "::1")
 _PICTURE = "picture@lifeline"
@@ -81,7 +82,7 @@ def _deliver(
                 return GiveUp(f"{host} offers no TLS and a password is set: it would travel in the clear", broken=True)
             server.login(str(settings.get("user") or settings["from"]), password)
         server.send_message(message)
-    return Sent("accepted by the mail server")
+    return Sent(because("mail_taken"))
 
 
 def judge(code: int, text: bytes | str) -> Answer:

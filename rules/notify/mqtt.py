@@ -32,6 +32,7 @@ from city.clock import stopwatch_s
 from city.errors import InputError
 from rules.notify.access import MissingSecret, distrusted, secret, trust
 from rules.notify.letter import Answer, GiveUp, Letter, NoAddress, Retry, Sent, Tools, fill
+from rules.reasons import because
 
 _HERE = ("localhost", "127.0.0.1", "::1")
 _NO_SUCH_VERSION = 132
@@ -96,7 +97,7 @@ class _Talk:
             self._end(_judge("connection refused", code))
 
     def published(self, _client: Client, _data: object, _mid: int, code: ReasonCode, _said: Properties | None) -> None:
-        self._end(_judge("refused", code) if code.is_failure else Sent("acknowledged by the broker"))
+        self._end(_judge("refused", code) if code.is_failure else Sent(because("broker_took")))
 
     def gone(
         self, _client: Client, _data: object, _flags: DisconnectFlags, code: ReasonCode, _said: Properties | None

@@ -19,6 +19,7 @@ from hashlib import sha256
 
 from city.levels import Level
 from rules.notify.letter import Answer, GiveUp, Sent
+from rules.reasons import because
 
 FIRST_DELAY_S = 1.0
 LONGEST_DELAY_S = 300.0
@@ -66,7 +67,7 @@ def after(answer: Answer, key: str, level: Level, created_at: datetime, attempt:
         return Next("failed", now, hand_on=True, answer=answer.reason)
     age_s = (now - created_at).total_seconds()
     if level is not Level.RED and age_s >= GIVE_UP_AFTER_S:
-        return Next("failed", now, hand_on=True, answer=f"not delivered within 4 h; last: {answer.reason}")
+        return Next("failed", now, hand_on=True, answer=because("too_old", why=answer.reason))
     again = now + timedelta(seconds=delay_s(key, attempt, answer.after_s))
     hand_on = level is Level.RED and age_s >= RED_FALLBACK_AFTER_S
     return Next("queued", again, hand_on=hand_on, answer=answer.reason)

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from city.levels import Level
 from rules.notify.access import MissingSecret, secret
 from rules.notify.letter import Answer, GiveUp, Letter, NoAddress, Retry, Sent, Tools, fill
+from rules.reasons import because
 
 if TYPE_CHECKING:
     from apprise import NotifyBase
@@ -60,7 +61,7 @@ def _say(service: NotifyBase, letter: Letter) -> Answer:
         notify_type=kind.get(letter.level, NotifyType.WARNING),
         body_format=NotifyFormat.TEXT,
     )
-    return Sent("taken by the service") if done else Retry("the service did not take it")
+    return Sent(because("service_took")) if done else Retry(because("service_did_not"))
 
 
 def _shortened(letter: Letter, service: NotifyBase) -> str:

@@ -27,6 +27,7 @@ import httpx
 from rules.notify.access import MissingSecret, distrusted, secret, trust
 from rules.notify.letter import Answer, GiveUp, Letter, NoAddress, Retry, Sent, Tools
 from rules.notify.weblines import web_client
+from rules.reasons import because
 
 SIGNATURE = "Lifeline-Signature"
 _SHORT_BODY = 64 * 1024
@@ -88,12 +89,12 @@ def signature(key: bytes, unix_s: int, body: bytes) -> str:
 def judge(status: int, headers: Mapping[str, str], now: datetime) -> Answer:
     """Our answer to an HTTP status; `now` turns a `Retry-After` date into seconds."""
     if 200 <= status < 300:
-        return Sent(f"HTTP {status}")
+        return Sent(because("http", status=status))
     if status in (408, 429) or status >= 500 or status < 200:
-        return Retry(f"HTTP {status}", retry_after_s(headers.get("retry-after", ""), now))
+        return Retry(because("http", status=status), retry_after_s(headers.get("retry-after", ""), now))
     if status < 400:
-        return GiveUp(f"HTTP {status}: it sends us to {headers.get('location', 'nowhere')}, write the final address")
-    return GiveUp(f"HTTP {status}", broken=status in (401, 403))
+        return GiveUp(because("http_moved", status=status, address=headers.get("location", "nowhere")))
+    return GiveUp(because("http", status=status), broken=status in (401, 403))
 
 
 def retry_after_s(text: str, now: datetime) -> float | None:
