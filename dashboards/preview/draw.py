@@ -16,6 +16,7 @@ from dashboards.proof import Range, Values
 HEADER = 32.0
 ROW = 36.0
 SMALL = 14.0
+LEAST_COLUMN = 150.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,7 @@ def table(sheet: Sheet, panel: Json, area: Area, made: list[Data]) -> None:
     columns = [column(panel, name, kind, data.ref_id) for name, kind in data.frame.kinds.items()]
     shown = [one for one in columns if not one.hidden]
     edges = _edges(shown, area)
+    beyond, shown = len(shown) - len(edges), shown[: len(edges)]
     for one, (x, w) in zip(shown, edges, strict=True):
         _cell(sheet, Area(x, area.y, w, ROW), one.shown, sheet.colours.link, one, bold=True)
     rows = list(data.frame.dicts())
@@ -160,18 +162,26 @@ def table(sheet: Sheet, panel: Json, area: Area, made: list[Data]) -> None:
         sheet.canvas.add(Box(Area(area.x, y, area.w, 1), sheet.colours.border))
         for one, (x, w) in zip(shown, edges, strict=True):
             _value(sheet, Area(x, y, w, ROW), one, row)
-    if len(rows) > room:
-        more = f"… {len(rows) - room} more rows below (scroll)"
+    hidden = [f"{len(rows) - room} more rows below"] if len(rows) > room else []
+    hidden += [f"{beyond} more columns to the right"] if beyond else []
+    if hidden:
+        more = f"… {', '.join(hidden)} (scroll)"
         sheet.canvas.words(area.x + area.w, area.y + area.h + 4, more, 11, sheet.colours.faint, anchor="end")
 
 
 def _edges(shown: list[Column], area: Area) -> list[tuple[float, float]]:
-    """Where each column begins and how wide it is: those without a width of their own share what is left."""
+    """Where each column begins and how wide it is, as far as there is room: the rest is reached by scrolling.
+
+    Columns without a width of their own share what is left, but none is narrower than Grafana's least.
+    """
     own = [float(one.custom("width") or 0) for one in shown]
     free = max(0.0, area.w - sum(own)) / max(1, own.count(0.0))
-    widths = [width or max(free, 60.0) for width in own]
+    widths = [
+        width or max(free, float(one.custom("minWidth") or LEAST_COLUMN)) for one, width in zip(shown, own, strict=True)
+    ]
     begins = [area.x + sum(widths[:place]) for place in range(len(widths))]
-    return [(x, min(w, max(0.0, area.x + area.w - x))) for x, w in zip(begins, widths, strict=True)]
+    right = area.x + area.w
+    return [(x, min(w, right - x)) for x, w in zip(begins, widths, strict=True) if x < right - 8]
 
 
 def _value(sheet: Sheet, area: Area, one: Column, row: Mapping[str, Any]) -> None:

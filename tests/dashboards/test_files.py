@@ -6,15 +6,20 @@ import json
 from pathlib import Path
 
 import pytest
+from psycopg import conninfo
 from ruamel.yaml import YAML
 
 from city.errors import InputError
-from dashboards.files import DataSource, build, export, write
+from dashboards.files import DataSource, build, export, tier_of, write
+from dashboards.pages import PAGES
+from store.connection import connect
 
 
 def test_write_puts_every_dashboard_in_every_language(tmp_path: Path) -> None:
     written = write(tmp_path, "https://lifeline.example.org")
-    assert sorted(path.name for path in written) == ["lifeline-wall-zh.json", "lifeline-wall.json"]
+    assert sorted(path.name for path in written) == sorted(
+        f"{uid}{ending}.json" for uid in PAGES for ending in ("", "-zh")
+    )
     assert (
         json.loads((tmp_path / "lifeline-wall.json").read_text())
         == build("en", "https://lifeline.example.org")["lifeline-wall"]
@@ -55,3 +60,15 @@ def test_what_is_no_database_address_is_refused_without_repeating_it(dsn: str) -
     with pytest.raises(InputError, match="try postgresql://") as caught:
         DataSource.of(dsn)
     assert dsn not in str(caught.value)
+
+
+def test_a_data_source_takes_its_tier_from_the_database_and_no_role_that_sees_too_much(
+    seeded_city: str, timescale_dsn: str
+) -> None:
+    with pytest.raises(InputError, match="role lifeline may see more than the public views"):
+        tier_of(seeded_city)
+    reader = conninfo.make_conninfo(seeded_city, options="-c role=wall_reader")
+    assert not tier_of(reader)
+    with connect(timescale_dsn, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+    assert tier_of(timescale_dsn)  # and not migrated yet: nothing to see there
