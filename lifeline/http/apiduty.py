@@ -52,19 +52,21 @@ def router(data: Data, clock: Clock) -> APIRouter:
 
     @routes.get("/statistics", tags=["statistics"])
     def statistics(since: When = None, until: When = None, district: Word = None, desk: Word = None) -> Statistics:
-        """Figures of ISA-18.2 and EEMUA 191: what alarms asked of a desk, or of all; of seven days unless told."""
+        """Figures of ISA-18.2 and EEMUA 191, as the console shows them; of seven days unless told."""
         begin, end = span(since, until, clock.now(), USUAL)
         if not begin < end <= begin + LONGEST:
             raise HTTPException(422, "since: a span has its beginning before its end, and at most 366 days")
-        rows = data.rows("api_raises", since=begin, until=end, district=district, limit=MOST_RAISES + 1)
-        plan = escalation()
+        first = data.row("first_known")
+        if first is not None and first["at"] is not None and begin < first["at"] < end:
+            begin = first["at"]  # before that there was nothing to count
+        limit = MOST_RAISES + 1
+        rows = data.rows("raises", since=begin, until=end, desk=desk, district=district, limit=limit)
         raises = [
             figures.Raise(
                 row["key"], Level.of(row["level"]), to_us(row["at"]),
                 to_us(row["cleared_at"]) if row["cleared_at"] else None,
             )
             for row in rows[:MOST_RAISES]
-            if desk is None or plan.desk(row["district"], row["domain"], row["chain"]).id == desk
         ]  # fmt: skip
         found = figures.load(raises, to_us(begin), to_us(end))
         return Statistics(

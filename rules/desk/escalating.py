@@ -212,8 +212,9 @@ class Escalating:
         told = {name for name, channel in calling.told if calling.overdue or channel == channels[0]}
         new = [person for person in people if person.id not in told]
         for person in new:
+            if all(name != person.id for name, _ in calling.told):  # updates go by the first of several channels
+                incident.told[person.id] = (person.name.get("en", person.id), channels[0], via)
             calling.told.add((person.id, channels[0]))
-            incident.told[person.id] = (person.name.get("en", person.id), channels[0], via)
             incident.told_us[person.id] = stamp.now_us
             incident.owes_clear = True
         return [e for p in new for e in self.telling.tell(incident, p, channels, via, kind, due, stamp)]

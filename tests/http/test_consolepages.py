@@ -238,6 +238,9 @@ def test_figures_are_those_counted_by_hand(client: httpx.Client, world: World) -
         r"Of 12 alarms in all",
     ):
         assert re.search(part, said), part
+    same = client.get("/api/v1/statistics", params={"since": world.ago(24 * 60).isoformat()}).json()
+    assert (same["raises"], round(same["per_hour"], 3), same["peak"], len(same["floods"])) == (12, 0.5, 12, 1)
+    assert client.get("/api/v1/statistics", params={"desk": "other"}).json()["raises"] == 0
 
 
 def test_who_may_only_look_sees_no_buttons_and_who_may_signs_with_the_account(

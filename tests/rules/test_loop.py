@@ -227,6 +227,8 @@ def test_steps_due_together_tell_a_person_by_each_channel_and_after_downtime_onc
     desk, _ = red_desk(both)
     first = [(e.target, e.channel) for e in desk.effects if isinstance(e, NoticeQueued)]
     assert first == [("li", "webhook"), ("bo", "mail"), ("bo", "webhook")]
+    facts = next(e for e in desk.effects if isinstance(e, NoticeQueued) and e.channel == "mail").content["facts"]
+    assert [(one["name"], one["by"]) for one in facts["told"]] == [("Li Na", "webhook")]
     desk.tick(HOUR)
     late = [e.target for e in desk.effects if isinstance(e, NoticeQueued)][len(first) :]
     assert sorted(late) == ["bo", "wu"]

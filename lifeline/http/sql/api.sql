@@ -156,16 +156,6 @@ WHERE flood = %(flood)s
 -- Whether there is such a flood.
 SELECT flood FROM city.floods WHERE flood = %(flood)s
 
--- name: api_raises
--- What was annunciated in a span: raised, or raised again by a higher level or at the end of a hold; not held at that
--- moment, not what Lifeline says of itself, not a drill.
-SELECT a.rule || '/' || a.scope AS key, e.to_level AS level, e.time AS at, a.cleared_at, a.district, a.domain,
-       coalesce(i.chain, '') AS chain
-FROM city.alarm_events e JOIN city.alarms a USING (alarm) LEFT JOIN city.incidents i ON i.incident = a.incident
-WHERE e.kind IN ('raised', 'rose', 'lost_after', 'released') AND e.to_hold = '' AND e.to_level <> 'none'
-  AND a.domain <> 'platform' AND a.drill = '' AND (%(district)s::text IS NULL OR a.district = %(district)s)
-  AND e.time >= %(since)s AND e.time < %(until)s ORDER BY e.time LIMIT %(limit)s
-
 -- name: api_health
 -- How Lifeline itself is, faults first.
 SELECT *, jsonb_build_array(array_position(ARRAY['fault', 'warning', 'ok'], state), name) AS page_key FROM city.health
