@@ -68,6 +68,11 @@ def incident(language: str, console_url: str, tiles: str = "", theme: Theme = "d
     )
 
 
+def _moment(column: str, title: str, **more: object) -> Override:
+    """A column of moments, wide enough for a whole one; one that has not come is a dash, not the panel's message."""
+    return Override(column, {"displayName": title, "noValue": "–", "custom.width": 165} | more)
+
+
 def _header(words: Words) -> Panel:
     act = to_console(words("open_incident"), f"incidents/{field('incident')}", words).json()
     seen = {"0": words("acknowledged_no"), "1": words("acknowledged_yes")}
@@ -85,8 +90,8 @@ def _header(words: Words) -> Panel:
             Override("acknowledged", {"displayName": words("acknowledged")} | parts.filled(seen, unseen, 110)),
             Override("site", {"displayName": words("site"), "links": [act]}),
             Override("district", {"displayName": words("district")}),
-            Override("opened_at", {"displayName": words("opened_at")}),
-            Override("closed_at", {"displayName": words("closed_at")}),
+            _moment("opened_at", words("opened_at")),
+            _moment("closed_at", words("closed_at")),
             Override("age", parts.age_column(words("age"))),
             Override("first_out", {"displayName": words("first_out")}),
             *hidden("incident"),
@@ -110,20 +115,21 @@ def _clocks(words: Words) -> Panel:
         Field(no_value="–", steps=Steps(base=QUIET), custom=_PLAIN),
         [
             Override(
-                "clock", {"displayName": words("clock"), "mappings": words_mapping(clocks), "links": [act]}
+                "clock",
+                {"displayName": words("clock"), "mappings": words_mapping(clocks), "links": [act], "custom.width": 100},
             ),
             Override(
                 "state",
                 {"displayName": words("clock_state"), "mappings": [{"type": "value", "options": options}],
-                 "custom.cellOptions": cell, "custom.width": 90},
+                 "custom.cellOptions": cell, "custom.width": 105},
             ),
             Override(
                 "left",
                 {"displayName": words("clock_left"), "unit": "dtdurations", "decimals": 0, "thresholds": late.json(),
-                 "custom.cellOptions": {"type": "color-text"}},
+                 "custom.cellOptions": {"type": "color-text"}, "custom.width": 95, **parts.NOT_KNOWN},
             ),
-            Override("due_at", {"displayName": words("due_at")}),
-            Override("settled_at", {"displayName": words("settled_at")}),
+            _moment("due_at", words("due_at")),
+            _moment("settled_at", words("settled_at")),
             *hidden("incident"),
         ],
     )  # fmt: skip
@@ -165,7 +171,7 @@ def _events(words: Words) -> Panel:
         Query(queries.EVENTS_SQL),
         Field(no_value=words("choose_incident"), steps=Steps(base=QUIET), custom=_PLAIN),
         [
-            Override("time", {"displayName": words("when"), "custom.width": 160, "links": [act]}),
+            _moment("time", words("when"), links=[act]),
             Override("what", {"displayName": words("what"), "mappings": words_mapping(told), "custom.width": 150}),
             Override("who", {"displayName": words("who"), "mappings": words_mapping(clocks), "custom.width": 110}),
             Override("note", {"displayName": words("note")}),
@@ -190,8 +196,8 @@ def _alarms(words: Words) -> Panel:
             Override("title", {"displayName": words("alarm"), "links": [look, act]}),
             Override("scope", {"displayName": words("sensor"), "links": [look, act]}),
             Override("state", {"displayName": words("alarm_state"), "mappings": words_mapping(alarm_states(words))}),
-            Override("raised_at", {"displayName": words("raised_at")}),
-            Override("cleared_at", {"displayName": words("cleared_at")}),
+            _moment("raised_at", words("raised_at")),
+            _moment("cleared_at", words("cleared_at")),
             Override("late", {"displayName": words("told_late"), "mappings": yes_or_no(words), "custom.width": 70}),
             *hidden("sensor", "incident"),
         ],
@@ -214,21 +220,22 @@ def _notices(words: Words) -> Panel:
         Query(queries.NOTICES),
         Field(no_value=words("no_notices"), steps=Steps(base=QUIET), custom=_PLAIN),
         [
-            Override("created_at", {"displayName": words("when"), "links": [act]}),
-            Override("kind", {"displayName": words("what"), "mappings": words_mapping(kinds)}),
-            Override("target", {"displayName": words("to_whom")}),
-            Override("channel", {"displayName": words("channel")}),
+            _moment("created_at", words("when"), links=[act]),
+            Override("kind", {"displayName": words("what"), "mappings": words_mapping(kinds), "custom.width": 110}),
+            Override("target", {"displayName": words("to_whom"), "custom.width": 110}),
+            Override("channel", {"displayName": words("channel"), "custom.width": 90}),
             Override(
                 "state",
                 {
                     "displayName": words("notice_state"),
                     "mappings": [{"type": "value", "options": options}],
                     "custom.cellOptions": {"type": "color-background", "mode": "basic", "applyToRow": False},
+                    "custom.width": 110,
                 },
             ),
             Override("attempts", {"displayName": words("attempts"), "custom.width": 80}),
-            Override("sent_at", {"displayName": words("sent_at")}),
-            Override("delivered_at", {"displayName": words("delivered_at")}),
+            _moment("sent_at", words("sent_at")),
+            _moment("delivered_at", words("delivered_at")),
             Override("answer", {"displayName": words("answer")}),
             *hidden("incident"),
         ],
@@ -250,7 +257,7 @@ def _listed(words: Words) -> Panel:
             Override("title", {"displayName": words("incident"), "links": [look, act]}),
             Override("site", {"displayName": words("site")}),
             Override("stage", {"displayName": words("stage"), "mappings": words_mapping(words.stages())}),
-            Override("opened_at", {"displayName": words("opened_at")}),
+            _moment("opened_at", words("opened_at")),
             *hidden("incident", "district", "age"),
         ],
     )
