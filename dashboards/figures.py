@@ -75,7 +75,13 @@ class Frame:
         return Stat(self.words(name), self.words(f"{name}_help"), grid, self.table(name), plain, tiles, links)
 
     def tile(
-        self, column: str, key: str = "", unit: str = "short", decimals: int | None = 0, steps: Steps | None = None
+        self,
+        column: str,
+        key: str = "",
+        unit: str = "short",
+        decimals: int | None = 0,
+        steps: Steps | None = None,
+        unknown: str = "",
     ) -> Override:
         """One tile: its name, with its target in words, and from which value on it is amber or red."""
         properties: dict[str, Any] = {"displayName": self.words(key or column), "unit": unit}
@@ -83,6 +89,8 @@ class Frame:
             properties["decimals"] = decimals
         if steps is not None:
             properties["thresholds"] = steps.json()
+        if unknown:
+            properties["noValue"] = self.words(unknown)
         return Override(column, properties)
 
     def column(
@@ -98,8 +106,8 @@ class Frame:
         link: Link | None = None,
         **more: Any,  # noqa: ANN401 - values of Grafana's own properties
     ) -> Override:
-        """One column of a table; with `steps` its cells are filled."""
-        properties: dict[str, Any] = {"displayName": self.words(key or column)}
+        """One column of a table; with `steps` its cells are filled. A cell of which nothing is known is a dash."""
+        properties: dict[str, Any] = {"displayName": self.words(key or column), "noValue": "–"}
         if unit:
             properties["unit"] = unit
         if decimals is not None:
@@ -156,6 +164,16 @@ def limits(good: float, fair: float | None = None, *, below: bool = False) -> St
     if fair is None:
         return Steps(base=QUIET, above=((first, RED),))
     return Steps(base=QUIET, above=((first, AMBER), (fair + LEAST, RED)))
+
+
+def least(good: float, fair: float) -> Steps:
+    """Grey from `good` on, amber from `fair` on, red below; grey too of nothing known, for that takes the first."""
+    return Steps(base=QUIET, above=((-1e12, RED), (fair, AMBER), (good, QUIET)))
+
+
+def within(most: float) -> Steps:
+    """Grey while no further than `most` from 0; grey too of nothing known."""
+    return Steps(base=QUIET, above=((-1e12, RED), (-most, QUIET), (most + LEAST, RED)))
 
 
 def none_at_all(colour: str = RED) -> Steps:

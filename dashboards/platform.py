@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards.builder import Dashboard, Field, Grid, Override, Panel, Steps, Table, TimeSeries
 from dashboards.builder.fields import fixed
-from dashboards.figures import AMBER, Frame, limits, none_at_all
+from dashboards.figures import AMBER, Frame, least, limits, none_at_all
 from dashboards.palette import LINE, QUIET, RED, Theme
 
 BEAT_S = 30.0  # a role that is silent for longer is at fault
@@ -28,7 +28,7 @@ def _tiles(frame: Frame) -> list[Panel]:
     room = [
         frame.tile("size", unit="decbytes", decimals=1),
         frame.tile("growth", unit="decbytes", decimals=1),
-        frame.tile("days_left", steps=Steps(base=RED, above=((7, AMBER), (30, QUIET)))),
+        frame.tile("days_left", steps=least(30, 7)),
         frame.tile("job_errors", steps=none_at_all(AMBER)),
     ]
     return [
@@ -47,7 +47,7 @@ def _tiles(frame: Frame) -> list[Panel]:
             "watchdog",
             Grid(0, 4, 10, 4),
             [
-                frame.tile("heartbeat", unit="s", decimals=1, steps=limits(300, 900)),
+                frame.tile("heartbeat", unit="s", decimals=1, steps=limits(300, 900), unknown="no_heartbeat"),
                 frame.tile("silent", "heartbeat_silent", steps=none_at_all()),
                 frame.tile("bundle", unit="s", decimals=1),
             ],
@@ -96,10 +96,10 @@ def _tables(frame: Frame) -> list[Panel]:
             [
                 frame.column("channel"),
                 frame.column("waiting", width=100),
-                frame.column("oldest", unit="s", decimals=1, width=110, steps=limits(60, 300), noValue="–"),
+                frame.column("oldest", unit="s", decimals=1, width=110, steps=limits(60, 300)),
                 frame.column("sent", width=110),
                 frame.column("delivered", width=100),
-                frame.column("failed", width=100, steps=none_at_all()),
+                frame.column("failed", "failed_n", width=100, steps=none_at_all()),
             ],
         ),
     ]

@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dashboards.builder import SOURCE, SOURCE_UID, Dashboard, Field, Grid, Json, Panel, Stat, Table, level_steps
+from dashboards.builder import SOURCE, SOURCE_UID, Dashboard, Field, Grid, Json, Panel, Stat, Steps, Table, level_steps
 from dashboards.figures import Frame, limits
 from dashboards.links import uid
-from dashboards.palette import Theme
+from dashboards.palette import QUIET, UNKNOWN, Theme
 
 DOMAINS = ("gas", "waterlogging", "bridge", "settlement")
 OLD_S = (900, 3600)
+STATES = Steps(base=QUIET, above=((-1, UNKNOWN), *level_steps().above))  # the first also of what nobody watches
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def _panels(frame: Frame) -> list[Panel]:
             words("city_help"),
             Grid(0, 0, 19, 6),
             frame.table("city"),
-            Field(steps=level_steps(), words=said, no_value=words("no_sensor")),
+            Field(steps=STATES, words=said, no_value=words("no_sensor")),
             [frame.tile(domain, unit="none") for domain in DOMAINS],
         ),
         Stat(
@@ -72,10 +73,7 @@ def _panels(frame: Frame) -> list[Panel]:
             Field(no_value=words("no_district"), custom={"align": "auto", "filterable": False}),
             [
                 frame.column("district"),
-                *(
-                    frame.column(domain, words=said, steps=level_steps(), noValue=words("no_sensor"))
-                    for domain in DOMAINS
-                ),
+                *(frame.column(domain, words=said, steps=STATES, noValue=words("no_sensor")) for domain in DOMAINS),
             ],
         ),
     ]

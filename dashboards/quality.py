@@ -22,7 +22,7 @@ from dashboards.builder import (
     hidden,
 )
 from dashboards.builder.fields import fixed
-from dashboards.figures import AMBER, Frame, limits, none_at_all
+from dashboards.figures import AMBER, Frame, limits, none_at_all, within
 from dashboards.links import field
 from dashboards.palette import FAINT, LINE, QUIET, RED, UNKNOWN, Theme
 
@@ -135,7 +135,7 @@ def _sensors(frame: Frame) -> list[Panel]:
                 frame.column("domain", width=110, words={d: say(f"domains.{d}", frame.language) for d in DOMAINS}),
                 frame.column("age", unit="s", decimals=1, width=110, noValue=words("never")),
                 frame.column("interval_s", "interval", unit="s", width=120),
-                frame.column("blind", width=130, words=blind, steps=Steps(base=QUIET, above=((1, UNKNOWN),))),
+                frame.column("blind", width=150, words=blind, steps=Steps(base=QUIET, above=((1, UNKNOWN),))),
             ],
         ),
         Table(
@@ -200,11 +200,11 @@ def _gateways(frame: Frame) -> Table:
         [
             frame.column("gateway", link=frame.link("open_gateway", f"gateways/{field('gateway')}")),
             frame.column("district"),
-            frame.column("skew", unit="s", decimals=1, width=120, steps=Steps(RED, ((-SKEW_S, QUIET), (SKEW_S, RED)))),
+            frame.column("skew", unit="s", decimals=1, width=120, steps=within(SKEW_S)),
             frame.column("age", "last_seen", unit="s", decimals=1, width=120, noValue=words("never_seen")),
             frame.column("silent", width=100, words=silent, steps=Steps(base=QUIET, above=((1, UNKNOWN),))),
             *(frame.column(count, width=110) for count in ("published", "stored", "repeated", "rejected")),
-            frame.column("lost", width=100, steps=Steps(RED, ((0, QUIET), (1, RED)))),
+            frame.column("lost", width=100, steps=within(0)),
             frame.column("missing", width=140, steps=none_at_all(AMBER)),
         ],
     )

@@ -186,7 +186,7 @@ def _standing(frame: Frame) -> Table:
             frame.column("level", width=110, words=words.levels(), steps=level_steps()),
             frame.column("title", "alarm", link=frame.link("open_incident", f"incidents/{field('incident')}")),
             frame.column("site"),
-            frame.column("age", unit="s", decimals=1, width=110, steps=limits(86400)),
+            frame.column("age", unit="s", decimals=1, width=110),
             frame.column("state", width=120, words={state: words(key) for state, key in STATES.items()}),
             frame.column("sensor", width=150, link=frame.link("open_sensor", f"sensors/{field('sensor')}")),
             *hidden("incident"),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from dashboards.builder import Json
+from dashboards.builder.fields import LOWEST
 from dashboards.lint.known import FREE_UNITS, TRANSFORMATIONS, UNITS
 from dashboards.lint.page import Page, leads, walk
 
@@ -80,12 +81,14 @@ def _transparent(panel: Json, page: Page) -> Iterator[str]:
 
 
 def _thresholds(panel: Json, page: Page) -> Iterator[str]:
-    given = [_defaults(panel).get("thresholds"), *(value for key, value in _overrides(panel) if key == "thresholds")]
-    for steps in (one["steps"] for one in given if one):
-        values = [step["value"] for step in steps]
+    of_columns = [value for key, value in _overrides(panel) if key == "thresholds"]
+    for given in (_defaults(panel).get("thresholds"), *of_columns):
+        values = [step["value"] for step in given["steps"]] if given else [None]
         rest = values[1:]
-        if not values or values[0] is not None or None in rest or rest != sorted(set(rest)):
+        if not values or values[0] not in (None, LOWEST) or None in rest or rest != sorted(set(rest)):
             yield f"thresholds begin with null and ascend, got {values}"
+        elif given in of_columns and values[0] is None and any(value < 0 for value in rest):
+            yield f"Grafana takes a column's null for 0, and {min(rest)} is below that: begin with {LOWEST:g}"
 
 
 def _mappings(panel: Json, page: Page) -> Iterator[str]:

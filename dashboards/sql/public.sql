@@ -41,4 +41,4 @@ FROM worst
 
 -- name: updated
 -- How long ago the newest measurement of the city was made: nothing here is newer.
-SELECT greatest(0, extract(epoch FROM city.now() - max(time)))::float8 AS age FROM city.latest
+SELECT CASE WHEN max(time) > city.now() THEN 0 ELSE date_part('epoch', city.now() - max(time)) END AS age FROM city.latest

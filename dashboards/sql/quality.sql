@@ -69,7 +69,7 @@ ORDER BY 1, r.shares, 2
 
 -- name: stale
 -- Sensors in service that are silent, longest first; never heard before all others.
-SELECT s.sensor, coalesce({t.name}, s.site) AS site, s.gateway, s.domain, greatest(0, l.age_s)::float8 AS age,
+SELECT s.sensor, coalesce({t.name}, s.site) AS site, s.gateway, s.domain, CASE WHEN l.age_s < 0 THEN 0 ELSE l.age_s END AS age,
        s.interval_s, CASE WHEN EXISTS (SELECT FROM city.blind b WHERE b.sensor = s.sensor) THEN 1 ELSE 0 END AS blind
 FROM city.latest l JOIN city.sensors s USING (sensor) LEFT JOIN city.sites t USING (site)
 WHERE l.stale AND s.district = ANY(ARRAY[${district:sqlstring}]::text[])

@@ -174,7 +174,10 @@ BROKEN: dict[str, list[Spoil]] = {
     "display-name": [many(defaults(displayName="x"), first(options={"reduceOptions": {"fields": "/x/"}}))],
     "state-colours": [state_timeline("fixed"), state_timeline(spanNulls=True)],
     "transparent": [first(options={"layers": [{"config": {"style": {"color": {"fixed": "transparent"}}}}]})],
-    "thresholds": [defaults(thresholds=FALLING), override("thresholds", {"steps": [{"color": "#3A3D44", "value": 0}]})],
+    "thresholds": [
+        override("thresholds", {"steps": [{"color": "#3A3D44", "value": None}, {"color": "#3A3D44", "value": -1}]}),
+        defaults(thresholds=FALLING), override("thresholds", {"steps": [{"color": "#3A3D44", "value": 0}]}),
+    ],
     "mappings": [
         defaults(mappings=[{"type": "value", "options": {"1": {"color": "#E02F44", "index": 0}}}]),
         override("mappings", [{"type": "value", "options": {"1": {"text": " "}}}]),
