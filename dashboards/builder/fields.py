@@ -8,6 +8,7 @@ from typing import Any
 
 from dashboards.palette import LEVEL_COLOURS, QUIET, UNKNOWN
 
+LOWEST = -1e30  # a number that no value is below
 Json = dict[str, Any]  # JSON of Grafana's own schema, checked by tests/dashboards
 
 FILLED: Json = {"custom.cellOptions": {"type": "color-background", "mode": "basic", "applyToRow": False}}
@@ -35,7 +36,9 @@ class Steps:
 
     def json(self) -> Json:
         """The thresholds as Grafana stores them."""
-        steps: list[Json] = [{"color": self.base, "value": None}]
+        # Below zero an override's null is no "from minus infinity": Grafana compares with it as if it were 0.
+        base = LOWEST if self.above and self.above[0][0] < 0 else None
+        steps: list[Json] = [{"color": self.base, "value": base}]
         return {"mode": "absolute", "steps": steps + [{"color": c, "value": v} for v, c in self.above]}
 
 

@@ -82,7 +82,7 @@ INSERT INTO lifeline.alarms (alarm, rule, rule_version, scope, sensor, gateway, 
 INSERT INTO lifeline.alarm_events (event, time, recorded_at, alarm, kind, from_level, to_level, from_condition, to_condition,
                                    reason, evidence, from_hold, to_hold)
   SELECT 'E-' || n || '-' || k, least(%(now)s, %(now)s - n * n * interval '1 min' - interval '10 s' + k * interval '10 min'), %(now)s,
-         'A-' || n, (ARRAY['raised', 'rose', 'data_lost', 'cleared'])[k + 1], (k * (1 + n %% 4) + 1) / 2 %% 5, (1 + n + k) %% 5,
+         'A-' || n, (ARRAY['raised', 'rose', 'data_lost', 'cleared'])[k + 1], CASE WHEN k > 0 THEN 1 + (n + k - 1) %% 4 ELSE 0 END, CASE WHEN k < 3 THEN 1 + (n + k) %% 4 ELSE 0 END,
          (ARRAY['normal', 'active', 'active', 'unknown'])[k + 1], (ARRAY['active', 'active', 'unknown', 'normal'])[k + 1],
          'it''s because', '[{"sensor": "x1", "value": 3}]', '', CASE WHEN n %% 8 = 6 THEN 'shelved' ELSE '' END
   FROM generate_series(0, 203) n, generate_series(0, CASE WHEN n < 64 THEN n %% 3 ELSE 3 END) k;
@@ -92,7 +92,7 @@ INSERT INTO lifeline.annunciations (annunciation, desk, drill, alarm, incident, 
   FROM generate_series(0, 203) n WHERE n / 4 %% 10 <> 3;
 INSERT INTO lifeline.incident_events (event, time, incident, kind, actor, note, person)
   SELECT 'IE-' || n || '-' || k, %(now)s - n * n * interval '15 min' + k * interval '3 min', 'I-' || n,
-         (ARRAY['opened', 'acknowledged', 'level', 'dispatched', 'clock_missed', 'close'])[k + 1],
+         (ARRAY['opened', 'acknowledge', 'level', 'dispatch', 'clock_missed', 'close'])[k + 1],
          CASE WHEN k IN (1, 3) THEN 'o''neil' ELSE '' END, 'said "it''s on"', ''
   FROM generate_series(0, 50) n, generate_series(0, CASE WHEN n < 16 THEN n %% 5 ELSE 5 END) k;
 INSERT INTO lifeline.incident_clocks (incident, number, clock, level, began_at, due_at, state, settled_at, reason)
