@@ -104,7 +104,7 @@ def _tile(sheet: Sheet, options: Json, area: Area, text: tuple[str, str], paint:
     middle, mode = area.x + area.w / 2, options.get("textMode", "auto")
     name_ink = ink if filled else sheet.colours.text
     if mode != "value":
-        small = max(11.0, min(18.0, area.h * 0.16))
+        small = max(10.0, min(18.0, area.h * 0.16, (area.w - 8) / max(0.5, width_of(text[0], 1.0))))
         sheet.canvas.words(middle, area.y + small + 5, text[0], small, name_ink, area.w - 8, anchor="middle")
     if mode != "name":
         low = area.y + (area.h + size * 0.7) / 2 + (8 if mode != "value" else 0)

@@ -161,7 +161,8 @@ def number(value: float, unit: str, decimals: int | None) -> str:
         return _duration(value, 1 + (decimals or 0))
     if unit == "s" and abs(value) >= 60:
         size, name = next((size, name) for size, name in _PARTS if abs(value) >= size)
-        return f"{_plain(value / size, 1 if decimals is None else decimals)} {'min' if size == _PARTS[-1][0] else name}"
+        text = _plain(value / size, 1 if decimals is None else decimals)
+        return f"{text} {'min' if name == 'minute' else name if float(text) == 1 else name + 's'}"
     if unit == "percentunit":
         return f"{_plain(value * 100, decimals)}%"
     if unit in ("bytes", "decbytes"):

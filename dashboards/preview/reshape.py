@@ -18,6 +18,7 @@ class Data:
     frame: Frame
     wide: Wide | None = None
     thresholds: Mapping[str, float] | None = None  # from a query of limits, by column
+    unit: str = ""  # from a query of its own
 
 
 def reshape(made: list[Data], transformations: list[Json]) -> list[Data]:
@@ -38,11 +39,11 @@ def _config_from_data(made: list[Data], options: Json) -> list[Data]:
     if limits is None or not limits.frame.rows:
         return [one for one in made if one.ref_id != ref_id]
     row = next(limits.frame.dicts())
-    wanted = [
-        m["fieldName"] for m in options.get("mappings", ()) if str(m.get("handlerKey", "")).startswith("threshold")
-    ]
-    found = {name: float(row[name]) for name in wanted if row.get(name) is not None}
-    return [replace(one, thresholds=found) for one in made if one.ref_id != ref_id]
+    handled = {str(one.get("handlerKey", "")): row.get(one["fieldName"]) for one in options.get("mappings", ())}
+    found = {key: float(value) for key, value in handled.items() if key.startswith("threshold") and value is not None}
+    unit = str(handled.get("unit") or "")
+    rest = [one for one in made if one.ref_id != ref_id]
+    return [replace(one, thresholds={**(one.thresholds or {}), **found}, unit=unit or one.unit) for one in rest]
 
 
 def _organize(made: list[Data], options: Json) -> list[Data]:

@@ -68,7 +68,10 @@ def _series(panel: Json, made: list[Data]) -> list[Series]:
             names = [name for name, kind in data.frame.kinds.items() if kind == "number"]
             wide = {name: {row["time"]: row[name] for row in data.frame.dicts()} for name in names}
         for name, points in (wide or {}).items():
-            found.append((column(panel, name, "number", data.ref_id), points))
+            one = column(panel, name, "number", data.ref_id)
+            if data.unit:
+                one.settings["unit"] = data.unit
+            found.append((one, points))
     return found
 
 

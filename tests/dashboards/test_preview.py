@@ -64,6 +64,8 @@ def boxes(made: Sheet) -> list[Box]:
         (0.5, "percentunit", 0, "50%"),
         (2.5, "s", 1, "2.5 s"),
         (90.0, "s", None, "1.5 min"),
+        (3600.0, "s", 0, "1 hour"),
+        (9000.0, "s", 1, "2.5 hours"),
         (2048.0, "bytes", None, "2 KiB"),
         (12.0, "suffix:mm/h", 0, "12 mm/h"),
         (9000.0, "dtdurations", 1, "2 hours, 30 minutes"),
@@ -147,7 +149,7 @@ def test_lines_break_at_gaps_and_limits_come_from_the_database() -> None:
     wide: Wide = {"level": dict(zip(at, (1.0, 2.0, None, 3.0, 4.0), strict=True))}
     frame = Frame({"time": "time", "level": "number"}, [])
     limits = Data("B", Frame({"hi": "number", "hihi": "number"}, [[3.5, None]]))
-    mappings = [{"fieldName": name, "handlerKey": "threshold1"} for name in ("hi", "hihi")]
+    mappings = [{"fieldName": name, "handlerKey": f"threshold{n}"} for n, name in enumerate(("hi", "hihi"), 1)]
     step = {"id": "configFromData", "options": {"configRefId": "B", "mappings": mappings}}
     time_series(made, panel("timeseries"), AREA, reshape([Data("A", frame, wide), limits], [step]))
     lines = [shape for shape in made.canvas.shapes if isinstance(shape, Line) and not shape.fill]
