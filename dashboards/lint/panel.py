@@ -83,7 +83,7 @@ def _transparent(panel: Json, page: Page) -> Iterator[str]:
 def _thresholds(panel: Json, page: Page) -> Iterator[str]:
     of_columns = [value for key, value in _overrides(panel) if key == "thresholds"]
     for given in (_defaults(panel).get("thresholds"), *of_columns):
-        values = [step["value"] for step in given["steps"]] if given else [None]
+        values: list[Any] = [step["value"] for step in given["steps"]] if given else [None]
         rest = values[1:]
         if not values or values[0] not in (None, LOWEST) or None in rest or rest != sorted(set(rest)):
             yield f"thresholds begin with null and ascend, got {values}"
