@@ -16,8 +16,8 @@ import numpy as np
 from bench.storecity import DISTRICTS, NOW, Scale
 from city.clock import stopwatch_s
 from city.errors import OutsideError
-from dashboards import queries
 from dashboards.proof import Range, expand
+from dashboards.queries import wall
 from store.connection import connect
 
 WALLS, EVERY_S = 5, 5.0  # walls that are open while ingest is measured, and how often each asks everything
@@ -57,27 +57,29 @@ JOIN city.sensors USING (sensor) WHERE bucket >= '{first}' AND bucket < '{last}'
 def questions() -> list[Question]:
     """What the wall asks at every refresh, and what pages ask when they are opened."""
     day, month = Range(NOW - timedelta(days=1), NOW), Range(NOW - timedelta(days=30), NOW)
-    wall = {
-        "alarms standing": queries.standing(),
-        "worst state per domain": queries.domains(),
-        "platform": queries.PLATFORM,
-        "map": queries.places("en"),
-        "open incidents": queries.incidents("en", "EXERCISE"),
-        "state timeline, 24 h": queries.timeline("en"),
-        "alarm rate, 24 h": queries.RATE,
-        "gateways": queries.GATEWAYS,
-        "ingest": queries.INGEST,
+    refreshed = {
+        "alarms standing": wall.counts(),
+        "held back": wall.HELD_BACK,
+        "unseen": wall.UNSEEN,
+        "worst state per domain": wall.domains(),
+        "platform": wall.PLATFORM,
+        "map": wall.places("en", blind=False),
+        "blind areas": wall.places("en", blind=True),
+        "open incidents": wall.incidents("en"),
+        "exercises and floods": wall.special("en"),
+        "state timeline, 24 h": wall.timeline("en"),
+        "alarm rate, 24 h": wall.RATE,
     }
     pages = {
         "sensor, 24 h at 5 min": _SENSOR.format(roll="5m", first=day.first, last=day.last),
         "sensor, 30 d at 1 h": _SENSOR.format(roll="1h", first=month.first, last=month.last),
         "hourly maximum by domain, 24 h": _MAX.format(roll="1h", first=day.first, last=day.last),
         "daily maximum by domain, 30 d": _MAX.format(roll="1d", first=month.first, last=month.last),
-        "state timeline, 30 d": expand(queries.timeline("en"), month, _DISTRICTS),
-        "alarm rate, 30 d": expand(queries.RATE, month, _DISTRICTS),
+        "state timeline, 30 d": expand(wall.timeline("en"), month, _DISTRICTS),
+        "alarm rate, 30 d": expand(wall.RATE, month, _DISTRICTS),
     }
     found = [Question("latest of all sensors", "latest", "SELECT * FROM city.latest", 10.0)]
-    found += [Question(name, "wall", expand(sql, day, _DISTRICTS), 50.0) for name, sql in wall.items()]
+    found += [Question(name, "wall", expand(sql, day, _DISTRICTS), 50.0) for name, sql in refreshed.items()]
     return found + [Question(name, "page", sql, 300.0) for name, sql in pages.items()]
 
 
