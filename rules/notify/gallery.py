@@ -124,11 +124,12 @@ class Gallery:
             cursor = conn.cursor(row_factory=class_row(Point))
             points = cursor.execute(_sql["readings" if fine else "rollups"], given).fetchall()[::-1]
             seen = conn.execute(_sql["thresholds"], given).fetchall()
+            limits = {float(value): Level(level) for value, level in conn.execute(_sql["limits"], given)}
         if not points:
             return b""
         title = " · ".join(filter(None, (plain(facts.get(key), language) for key in ("what", "where"))))
         gap = timedelta(seconds=3.5 * max(interval_s, 0 if fine else 300))
-        bounds = thresholds(facts, sensor, [(str(test), Level(level)) for test, level in seen])
+        bounds = limits | thresholds(facts, sensor, [(str(test), Level(level)) for test, level in seen])
         return picture.draw(Scene(title, sensor, unit, points, until, gap, bounds, raised, zone, language))
 
 

@@ -65,6 +65,18 @@ def test_urgent_is_what_is_grave_unanswered_overdue_and_due_soon(client: httpx.C
     assert re.search(r"red 4 not acknowledged: 3", said)  # the exercise is shown and not counted
 
 
+def test_a_clock_that_was_missed_is_overdue_only_until_somebody_has_done_it(client: httpx.Client, world: World) -> None:
+    world.incident(stage="on_site", acknowledged=True)
+    for name in ("acknowledge", "confirm"):
+        clock(world, "I-7", name, -9, "missed")
+    clock(world, "I-7", "report", 30)
+    said = text_of(client.get("/", params={"lang": "en"}))
+    assert "overdue" not in said
+    assert "report within" in said
+    world.run("UPDATE lifeline.incident_clocks SET clock = 'close' WHERE clock = 'confirm'")
+    assert "close: overdue" in text_of(client.get("/", params={"lang": "en"}))
+
+
 def test_filters_are_plain_links_and_say_that_not_all_is_shown(client: httpx.Client, world: World) -> None:
     world.incident("I-1")
     world.incident("I-2", level=2, title=Jsonb({"en": "Gas at O'Hara's", "zh": "燃气"}))

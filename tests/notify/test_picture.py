@@ -173,6 +173,14 @@ def test_a_sensor_that_speaks_often_is_drawn_from_five_minutes_at_a_time(
 
     monkeypatch.setattr(picture, "draw", keep)
     outbox.notice("n", created_at=UNTIL, content={"facts": {"sensor": "st-1", "what": "Strain", "value": 1.0}})
+    outbox.conn.execute(
+        "INSERT INTO lifeline.alarms (alarm, rule, rule_version, scope, sensor, site, district, domain, level,"
+        " peak_level, condition, raised_at, incident, title) VALUES ('A-1', 'strain', '1', 'st-1', 'st-1', 'up-01',"
+        " 'd1', 'bridge', 2, 2, 'active', %s, 'I-1', '{}')",
+        (UNTIL,),
+    )
+    limits = "INSERT INTO lifeline.limits VALUES ('st-1', 'strain', 2, 'high', 15), ('st-1', 'strain', 4, 'high', 40),"
+    outbox.conn.execute(f"{limits} ('st-1', 'another', 3, 'high', 99)")
     from rules.notify import outbox as box
     from rules.notify.lanes import Room
 
@@ -183,6 +191,7 @@ def test_a_sensor_that_speaks_often_is_drawn_from_five_minutes_at_a_time(
     with pool(database, 2) as connections, Gallery(connections) as gallery:
         assert gallery.picture(row, ZoneInfo("UTC")) == b"x"
     [seen] = scenes
+    assert seen.thresholds == {15.0: Level.YELLOW, 40.0: Level.RED}  # also those that it has not reached
     assert len(seen.points) == 24
     assert {(point.low, point.value, point.high) for point in seen.points} == {(0.0, 20.0, 40.0)}
     assert [point.time for point in seen.points] == sorted(point.time for point in seen.points)

@@ -49,11 +49,18 @@ LEFT JOIN LATERAL (
 ORDER BY p.place
 
 -- name: clocks_of
--- The clocks of the newest beginning of these incidents that run or were missed, the missed ones first.
+-- The clocks of the newest beginning of these incidents that run, or were missed and still ask for something; the
+-- missed ones first.
 SELECT incident, clock, level, due_at, state, settled_at FROM (
-    SELECT *, max(number) OVER (PARTITION BY incident) AS newest FROM city.incident_clocks
+    SELECT c.*, max(number) OVER (PARTITION BY incident) AS newest,
+           CASE clock WHEN 'acknowledge' THEN i.acknowledged OR i.stage <> 'raised'
+           ELSE i.stage = 'false_alarm' OR array_position(k.stages, i.stage) >= array_position(k.clocks, clock) END AS done
+    FROM city.incident_clocks c JOIN city.incidents i USING (incident), (VALUES (
+        ARRAY['raised', 'confirmed', 'analysed', 'dispatched', 'on_site', 'reported', 'closed'],
+        ARRAY['', 'confirm', '', 'dispatch', 'on_site', 'report', 'close'])) AS k (stages, clocks)
     WHERE incident = ANY (%(incidents)s)) AS c
-WHERE number = newest AND state IN ('running', 'missed') ORDER BY incident, (state <> 'missed'), due_at, clock
+WHERE number = newest AND (state = 'running' OR state = 'missed' AND NOT done)
+ORDER BY incident, (state <> 'missed'), due_at, clock
 
 -- name: all_clocks
 -- All clocks of an incident, newest beginning first.

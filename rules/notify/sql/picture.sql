@@ -23,3 +23,9 @@ ORDER BY bucket DESC LIMIT 3000
 SELECT DISTINCT seen ->> 'test', e.to_level
 FROM lifeline.alarms a JOIN lifeline.alarm_events e USING (alarm), jsonb_array_elements(e.evidence) AS seen
 WHERE a.incident = %(incident)s AND e.to_level > e.from_level AND seen ->> 'sensor' = %(sensor)s
+
+-- name: limits
+-- The limits in force of the rules that raised the sensor's alarms in an incident.
+SELECT DISTINCT l.value, l.level
+FROM lifeline.alarms a JOIN lifeline.limits l USING (rule, sensor)
+WHERE a.incident = %(incident)s AND a.sensor = %(sensor)s
