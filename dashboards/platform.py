@@ -99,7 +99,8 @@ def _tables(frame: Frame) -> list[Panel]:
                 frame.column("oldest", unit="s", decimals=1, width=110, steps=limits(60, 300)),
                 frame.column("sent", width=110),
                 frame.column("delivered", width=100),
-                frame.column("failed", "failed_n", width=100, steps=none_at_all()),
+                frame.column("failed", "failed_n", width=100, steps=none_at_all(AMBER)),
+                frame.column("lost", width=110, steps=none_at_all()),
             ],
         ),
     ]

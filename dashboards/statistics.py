@@ -134,6 +134,7 @@ def _people(frame: Frame) -> list[Panel]:
         frame.tile("incidents"),
         frame.tile("mean_response", unit="s", decimals=1, steps=limits(RESPONSE_S)),
         *(frame.tile(share, unit="percentunit", decimals=1) for share in ("idle", "escalated", "false_share")),
+        frame.tile("lead", unit="s", decimals=1),
         frame.tile("late_detected"),
     ]
     return [

@@ -69,13 +69,16 @@ SELECT date_bin(width, hour, '2000-01-01 00:00:00+00') AS time, max(bytes)::floa
 WHERE hour >= $__timeFrom()::timestamptz AND hour <= $__timeTo()::timestamptz GROUP BY 1 ORDER BY 1
 
 -- name: outbox
--- Notices of the last day by channel: waiting, accepted, arrived, failed, and the oldest that waits. Exercises too: they
--- go the same way.
+-- Notices of the last day by channel: waiting, accepted, arrived, failed, the oldest that waits, and those lost: failed on
+-- every channel, or waiting for more than four hours. Exercises too: they go the same way.
 SELECT channel, count(*) FILTER (WHERE state IN ('queued', 'sending')) AS waiting,
        extract(epoch FROM city.now() - min(created_at) FILTER (WHERE state IN ('queued', 'sending')))::float8 AS oldest,
        count(*) FILTER (WHERE state = 'sent') AS sent, count(*) FILTER (WHERE state = 'delivered') AS delivered,
-       count(*) FILTER (WHERE state = 'failed') AS failed
-FROM city.notices
+       count(*) FILTER (WHERE state = 'failed') AS failed,
+       count(*) FILTER (WHERE state = 'failed' AND NOT EXISTS (
+               SELECT FROM city.notices o WHERE o.root = n.root AND o.state IN ('sent', 'delivered', 'queued', 'sending'))
+           OR state IN ('queued', 'sending') AND created_at < city.now() - interval '4 hours') AS lost
+FROM city.notices n
 WHERE created_at > city.now() - interval '1 day' OR state IN ('queued', 'sending')
 GROUP BY channel ORDER BY waiting DESC, channel
 

@@ -190,7 +190,8 @@ answered AS (
 )
 
 -- name: people
--- How people did: their mean response, acknowledged without anything done, escalated past the first step, false alarms.
+-- How people did: their mean response, acknowledged without anything done, escalated past the first step, false alarms;
+-- how long before the incident a detector had seen signs (half of them), and what was only found in late data.
 WITH {range}, {answered}
 SELECT count(*) AS incidents, avg(acted) AS mean_response,
        (count(*) FILTER (WHERE acknowledge IS NOT NULL AND acted IS NULL))::float8
@@ -199,6 +200,10 @@ SELECT count(*) AS incidents, avg(acted) AS mean_response,
            AND e.state = 'fired' AND (e.step > 0 OR e.repeat > 0))))::float8 / nullif(count(*), 0) AS escalated,
        (count(*) FILTER (WHERE false_alarm))::float8
            / nullif(count(*) FILTER (WHERE false_alarm OR confirmed), 0) AS false_share,
+       percentile_disc(0.5) WITHIN GROUP (ORDER BY (
+           SELECT extract(epoch FROM w.opened_at - min(f.time))::float8 FROM city.findings f
+           WHERE f.sensor = w.sensor AND f.verdict = 'abnormal' AND f.channel <> 'late_detected'
+             AND f.time <= w.opened_at AND f.time > w.opened_at - interval '24 hours')) AS lead,
        (SELECT count(*) FROM span s, city.findings f JOIN city.sensors n USING (sensor)
         WHERE f.channel = 'late_detected' AND f.time >= s.first AND f.time < s.last
           AND n.district = ANY(ARRAY[${district:sqlstring}]::text[])) AS late_detected

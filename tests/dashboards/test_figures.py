@@ -242,7 +242,7 @@ def test_the_rate_of_readings_in_short_and_long_ranges(small: str, hours: int, s
 
 def test_the_outbox_by_channel_and_the_size_over_time(small: str) -> None:
     sms, email = rows(small, "platform", "outbox")
-    assert sms == {"channel": "sms", "waiting": 1, "oldest": 90, "sent": 0, "delivered": 0, "failed": 1}
+    assert sms == {"channel": "sms", "waiting": 1, "oldest": 90, "sent": 0, "delivered": 0, "failed": 1, "lost": 1}
     assert (email["waiting"], email["oldest"], email["delivered"], email["sent"]) == (0, None, 1, 0)
     assert [row["size"] for row in rows(small, "platform", "sizes")] == [1000, 3000]
     notices = rows(small, "platform", "delivery")

@@ -171,8 +171,21 @@ def answered_city(postgres_dsn: str) -> Iterator[str]:
         conn.execute("INSERT INTO lifeline.clock (origin, wall, speed) VALUES (%s, now(), 1e-9)", (LAST,))
         for number in range(10):
             answer(conn, number)
+        for statement in SEEN.split(";\n"):
+            conn.execute(statement.encode(), {"first": FIRST})
     yield dsn
     drop_database(dsn)
+
+
+# A sign half an hour before the first incident, one that only late data showed, and one long before.
+SEEN = """
+INSERT INTO lifeline.sites (site, kind, name, district, lon, lat) VALUES ('u', 'x', '{}', 'd1', 1, 2);
+INSERT INTO lifeline.sensors (sensor, gateway, site, quantity, domain, unit, interval_s, lon, lat)
+VALUES ('s', 'g', 'u', 'water_depth', 'waterlogging', 'cm', 60, 1, 2);
+INSERT INTO lifeline.findings (time, sensor, detector, channel, verdict, score) VALUES
+  (%(first)s + interval '30 min', 's', 'd', 'level', 'abnormal', 2),
+  (%(first)s + interval '10 min', 's', 'd', 'late_detected', 'abnormal', 2),
+  (%(first)s - interval '3 d', 's', 'd', 'level', 'abnormal', 2)"""
 
 
 def answer(conn: Connection, number: int) -> None:
@@ -246,7 +259,8 @@ def test_figures_of_people_are_those_counted_by_hand(answered_city: str) -> None
         "idle": pytest.approx(1 / 8),
         "escalated": pytest.approx(2 / 9),
         "false_share": pytest.approx(1 / 7),
-        "late_detected": 0,
+        "lead": 4.5 * 3600,  # nine incidents, half an hour to eight and a half after the sign
+        "late_detected": 1,
     }
 
 
@@ -264,9 +278,6 @@ def test_holds_are_counted_with_those_that_are_too_long_or_unsigned(answered_cit
         """INSERT INTO lifeline.shelves VALUES (%s, %s, %s, 'r', 'w1', %s, false, %s, %s, %s, 'why', 'web', %s, '')"""
     )
     with connect(answered_city) as conn:
-        conn.execute(
-            """INSERT INTO lifeline.sites (site, kind, name, district, lon, lat) VALUES ('u', 'x', '{}', 'd1', 1, 2)"""
-        )
         conn.execute(
             """INSERT INTO lifeline.sensors (sensor, gateway, site, quantity, domain, unit, interval_s, lon, lat)
                VALUES ('w1', 'g', 'u', 'water_depth', 'waterlogging', 'cm', 60, 1, 2)"""
