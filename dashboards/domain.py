@@ -136,7 +136,7 @@ def _ranking(domain: str, words: Words) -> Panel:
         Query(queries.ranking(domain, words.language)),
         Field(no_value="–", steps=Steps(base=QUIET), custom={"align": "auto", "filterable": True}),
         [
-            Override("level", {"displayName": words("level")} | parts.filled(words.levels(), parts.level_steps(), 100)),
+            Override("level", {"displayName": words("level")} | parts.filled(words.levels(), parts.level_steps(), 120)),
             Override("sensor", {"displayName": words("sensor"), "links": [look.json(), act.json()]}),
             Override("site", {"displayName": words("site"), "links": [look.json(), act.json()]}),
             Override("district", {"displayName": words("district"), "custom.width": 90}),

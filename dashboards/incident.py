@@ -25,7 +25,7 @@ from dashboards.builder import (
     words_mapping,
 )
 from dashboards.links import field, to_console, to_page, top, uid
-from dashboards.palette import HELD, ORANGE, QUIET, RED, UNKNOWN, Theme
+from dashboards.palette import HELD, LINE, QUIET, UNKNOWN, Theme
 from dashboards.queries import incident as queries
 from dashboards.sensor import alarm_states, level_and_peak, yes_or_no
 from dashboards.trend import trend
@@ -64,19 +64,18 @@ def incident(language: str, console_url: str, tiles: str = "", theme: Theme = "d
         ],
         theme=theme,
         links=top(words, console, ("wall", words("wall_title"))),
-        annotations=[Annotation(words("alarms_of_it"), ORANGE, queries.RAISED)],
+        annotations=[Annotation(words("alarms_of_it"), LINE, queries.RAISED)],
     )
 
 
 def _moment(column: str, title: str, **more: object) -> Override:
-    """A column of moments, wide enough for a whole one; one that has not come is a dash, not the panel's message."""
-    return Override(column, {"displayName": title, "noValue": "–", "custom.width": 165} | more)
+    return Override(column, parts.moment_column(title) | more)
 
 
 def _header(words: Words) -> Panel:
     act = to_console(words("open_incident"), f"incidents/{field('incident')}", words).json()
     seen = {"0": words("acknowledged_no"), "1": words("acknowledged_yes")}
-    unseen = Steps(base=ORANGE, above=((1, QUIET),))
+    unseen = Steps(base=LINE, above=((1, QUIET),))
     return Table(
         words("incident_now"),
         words("incident_now_help"),
@@ -102,11 +101,10 @@ def _header(words: Words) -> Panel:
 def _clocks(words: Words) -> Panel:
     act = to_console(words("open_incident"), f"incidents/{field('incident')}", words).json()
     states = {state: words(f"clock_{state}") for state in ("running", "met", "missed", "cancelled")}
-    colours = {"running": QUIET, "met": QUIET, "missed": RED, "cancelled": QUIET}
+    colours = {"running": QUIET, "met": QUIET, "missed": LINE, "cancelled": QUIET}
     options = {state: {"text": states[state], "color": colours[state], "index": n} for n, state in enumerate(states)}
     cell = {"type": "color-background", "mode": "basic", "applyToRow": False}
     clocks = {clock: words(f"clock_{clock}") for clock in CLOCKS}
-    late = Steps(base=RED, above=((0, ORANGE), (300, QUIET)))
     return Table(
         words("clocks"),
         words("clocks_help"),
@@ -125,8 +123,7 @@ def _clocks(words: Words) -> Panel:
             ),
             Override(
                 "left",
-                {"displayName": words("clock_left"), "unit": "dtdurations", "decimals": 0, "thresholds": late.json(),
-                 "custom.cellOptions": {"type": "color-text"}, "custom.width": 95, **parts.NOT_KNOWN},
+                {"displayName": words("clock_left"), "unit": "dtdurations", "decimals": 0, "custom.width": 95},
             ),
             _moment("due_at", words("due_at")),
             _moment("settled_at", words("settled_at")),
@@ -148,7 +145,7 @@ def _map(words: Words, console: str, tiles: str) -> Panel:
             Override("level", {"displayName": words("level"), "mappings": words_mapping(words.levels())}),
             Override("sensor", {"displayName": words("sensor"), "links": [act.json(), look.json()]}),
             Override("mark", {"displayName": words("first_out")}),
-            Override("since", {"displayName": words("raised_at")}),
+            Override("since", parts.moment_column(words("raised_at"))),
         ],
         tiles=tiles,
         outlines=f"{console}/{OUTLINES}",
@@ -245,7 +242,7 @@ def _notices(words: Words) -> Panel:
 def _listed(words: Words) -> Panel:
     look = to_page(words("look_at_incident"), "incident", words.language, "incident", keep=False).json()
     act = to_console(words("open_incident"), f"incidents/{field('incident')}", words).json()
-    level = parts.filled(words.levels_or_exercise(), parts.level_steps(), 120)
+    level = parts.filled(words.levels_or_exercise(), parts.level_steps(), 160)
     return Table(
         words("incidents_listed"),
         words("incidents_listed_help"),

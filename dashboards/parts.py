@@ -9,15 +9,10 @@ from dashboards.builder import FILLED, Field, Grid, Json, Override, Query, State
 from dashboards.builder import level_steps as plain_steps
 from dashboards.builder import words_mapping as mappings
 from dashboards.links import field, to_console, to_page
-from dashboards.palette import DRILL, HELD, LEVEL_COLOURS, ORANGE, QUIET, UNKNOWN
+from dashboards.palette import DRILL, HELD, LEVEL_COLOURS, LINE, QUIET, UNKNOWN
 from dashboards.queries import common
 from dashboards.queries import wall as queries
 from dashboards.words import Words
-
-# A number nobody knows yet has the colour of the lowest step, as Grafana paints it: quiet where that step is loud.
-NOT_KNOWN: Json = {
-    "mappings": [{"type": "special", "options": {"match": "null", "result": {"text": "–", "color": QUIET}}}]
-}
 
 
 def level_steps() -> Steps:
@@ -44,12 +39,12 @@ def age_column(title: str, width: int = 130) -> Json:
 
 def incidents(words: Words, grid: Grid, domain: str = "") -> Table:
     """Open incidents: worst first, exercises last and marked."""
-    unseen = Steps(base=ORANGE, above=((1, QUIET),))
+    unseen = Steps(base=LINE, above=((1, QUIET),))  # no level: a word on brighter grey
     seen = {"0": words("acknowledged_no"), "1": words("acknowledged_yes")}
     act = to_console(words("open_incident"), f"incidents/{field('incident')}", words)
     look = to_page(words("look_at_incident"), "incident", words.language, "incident")
     columns = [
-        Override("level", {"displayName": words("level")} | filled(words.levels_or_exercise(), level_steps(), 130)),
+        Override("level", {"displayName": words("level")} | filled(words.levels_or_exercise(), level_steps(), 160)),
         Override("title", {"displayName": words("incident"), "links": [act.json(), look.json()]}),
         Override("site", {"displayName": words("site"), "links": [act.json(), look.json()]}),
         Override("district", {"displayName": words("district"), "custom.width": 100}),
@@ -66,6 +61,11 @@ def incidents(words: Words, grid: Grid, domain: str = "") -> Table:
         Field(no_value=words("no_incident"), custom={"align": "auto", "filterable": False}),
         [*columns, *hidden("incident")],
     )
+
+
+def moment_column(title: str) -> Json:
+    """A column of moments."""
+    return {"displayName": title, "custom.width": 170}
 
 
 def timeline(words: Words, grid: Grid, domain: str = "") -> StateTimeline:

@@ -27,7 +27,7 @@ from dashboards.builder import (
     words_mapping,
 )
 from dashboards.links import field, to_console, to_page, top, uid
-from dashboards.palette import HELD, LINE, ORANGE, QUIET, UNKNOWN, Theme
+from dashboards.palette import HELD, LINE, QUIET, UNKNOWN, Theme
 from dashboards.queries import common
 from dashboards.queries import sensor as queries
 from dashboards.queries import trend as trends
@@ -62,7 +62,7 @@ def sensor(language: str, console_url: str, tiles: str = "", theme: Theme = "dar
         ],
         theme=theme,
         links=top(words, console, ("wall", words("wall_title"))),
-        annotations=[Annotation(words("alarms_of_it"), ORANGE, queries.raised(language))],
+        annotations=[Annotation(words("alarms_of_it"), LINE, queries.raised(language))],
     )
 
 
@@ -83,7 +83,8 @@ def flag_cell(words: Words) -> Json:
 def _now(words: Words) -> Panel:
     act = to_console(words("open_sensor_page"), f"sensors/{field('sensor')}", words).json()
     gateway = to_console(words("open_gateway"), f"gateways/{field('gateway')}", words).json()
-    named = {key: {"displayName": words(key)} for key in ("unit", "limits", "range_min", "range_max", "quantity")}
+    named = {key: {"displayName": words(key)} for key in ("limits", "quantity")}
+    named |= {key: {"displayName": words(key), "custom.width": 100} for key in ("unit", "range_min", "range_max")}
     return Table(
         words("sensor_now"),
         words("sensor_now_help"),
@@ -93,14 +94,14 @@ def _now(words: Words) -> Panel:
         [
             Override("level", {"displayName": words("level")} | parts.filled(words.levels(), parts.level_steps(), 120)),
             Override("sensor", {"displayName": words("sensor"), "links": [act]}),
-            Override("value", {"displayName": words("value"), "decimals": 2}),
+            Override("value", {"displayName": words("value"), "decimals": 2, "custom.width": 100}),
             Override("age", parts.age_column(words("value_age"))),
             Override("flag", {"displayName": words("flag")} | flag_cell(words)),
             *(Override(key, properties) for key, properties in named.items()),
             Override("site", {"displayName": words("site"), "links": [act]}),
-            Override("district", {"displayName": words("district")}),
-            Override("gateway", {"displayName": words("gateway"), "links": [gateway]}),
-            Override("every", {"displayName": words("every"), "unit": "s", "decimals": 0}),
+            Override("district", {"displayName": words("district"), "custom.width": 100}),
+            Override("gateway", {"displayName": words("gateway"), "links": [gateway], "custom.width": 110}),
+            Override("every", {"displayName": words("every"), "unit": "s", "decimals": 0, "custom.width": 110}),
         ],
     )
 
@@ -113,7 +114,7 @@ def _flags(words: Words) -> Panel:
         Grid(0, 14, 24, 4),
         Query(queries.FLAGS, "time_series"),
         Field(
-            steps=Steps(above=((3, HELD), (4, ORANGE), (9, UNKNOWN), (10, QUIET), (11, HELD))),
+            steps=Steps(above=((3, HELD), (4, UNKNOWN), (9, UNKNOWN), (10, QUIET), (11, HELD))),
             words=spoken,
             no_value=words("no_readings"),
             custom={"fillOpacity": 80, "lineWidth": 0, "spanNulls": False, "insertNulls": False},
@@ -156,17 +157,17 @@ def _alarms(words: Words) -> Panel:
     return Table(
         words("alarms_of_it"),
         words("alarms_of_it_help"),
-        Grid(12, 18, 12, 8),
+        Grid(0, 26, 24, 7),
         Query(queries.alarms(words.language)),
         Field(no_value=words("no_alarm"), steps=Steps(base=QUIET), custom={"align": "auto", "filterable": False}),
         [
             *level_and_peak(words),
             Override("title", {"displayName": words("alarm"), "links": [there, act, look]}),
             Override("state", {"displayName": words("alarm_state"), "mappings": words_mapping(alarm_states(words))}),
-            Override("raised_at", {"displayName": words("raised_at")}),
-            Override("cleared_at", {"displayName": words("cleared_at")}),
+            Override("raised_at", parts.moment_column(words("raised_at"))),
+            Override("cleared_at", parts.moment_column(words("cleared_at"))),
             Override("late", {"displayName": words("told_late"), "mappings": yes_or_no(words), "custom.width": 70}),
-            Override("incident", {"displayName": words("incident"), "links": [act, look]}),
+            Override("incident", {"displayName": words("incident"), "links": [act, look], "custom.width": 100}),
             *hidden("rule", "sensor"),
         ],
     )
@@ -174,8 +175,8 @@ def _alarms(words: Words) -> Panel:
 
 def level_and_peak(words: Words) -> list[Override]:
     """What an alarm is now, filled; and what it was at its worst, in words."""
-    now = parts.filled(words.levels_or_exercise(), parts.level_steps(), 120)
-    peak = {"displayName": words("peak"), "mappings": words_mapping(words.levels()), "custom.width": 90}
+    now = parts.filled(words.levels_or_exercise(), parts.level_steps(), 160)
+    peak = {"displayName": words("peak"), "mappings": words_mapping(words.levels_or_exercise()), "custom.width": 140}
     return [Override("level", {"displayName": words("level")} | now), Override("peak", peak)]
 
 
@@ -196,7 +197,7 @@ def _neighbours(words: Words) -> Panel:
     return Table(
         words("neighbours"),
         words("neighbours_help"),
-        Grid(0, 26, 12, 8),
+        Grid(12, 18, 12, 8),
         Query(queries.neighbours(words.language)),
         Field(no_value=words("no_neighbours"), steps=Steps(base=QUIET), custom={"align": "auto", "filterable": False}),
         [
@@ -207,7 +208,7 @@ def _neighbours(words: Words) -> Panel:
             Override("value", {"displayName": words("value"), "decimals": 2}),
             Override("unit", {"displayName": words("unit"), "custom.width": 70}),
             Override("age", parts.age_column(words("value_age"))),
-            Override("away", {"displayName": words("away"), "unit": "lengthm", "decimals": 0, "custom.width": 90}),
+            Override("away", {"displayName": words("away"), "unit": "lengthm", "decimals": 0, "custom.width": 100}),
         ],
     )
 
@@ -219,15 +220,15 @@ def _findings(words: Words) -> Panel:
     return Table(
         words("findings"),
         words("findings_help"),
-        Grid(12, 26, 12, 8),
+        Grid(0, 33, 24, 7),
         Query(queries.FINDINGS),
         Field(no_value=words("no_findings"), steps=Steps(base=QUIET), custom={"align": "auto", "filterable": False}),
         [
-            Override("time", {"displayName": words("when"), "links": [act]}),
+            Override("time", parts.moment_column(words("when")) | {"links": [act]}),
             Override("detector", {"displayName": words("detector")}),
             Override("verdict", {"displayName": words("verdict"), "mappings": words_mapping(verdicts)}),
             Override("direction", {"displayName": words("direction"), "custom.width": 80}),
-            *(Override(key, {"displayName": words(key), "decimals": 2, "custom.width": 90}) for key in numbers),
+            *(Override(key, {"displayName": words(key), "decimals": 2, "custom.width": 130}) for key in numbers),
             Override("reason", {"displayName": words("reason")}),
             *hidden("sensor"),
         ],
@@ -240,15 +241,15 @@ def _readings(words: Words) -> Panel:
     return Table(
         words("readings"),
         words("readings_help"),
-        Grid(0, 34, 24, 8),
+        Grid(0, 40, 24, 8),
         Query(queries.READINGS),
         Field(no_value=words("no_readings"), steps=Steps(base=QUIET), custom={"align": "auto", "filterable": False}),
         [
-            Override("time", {"displayName": words("when"), "links": [act]}),
+            Override("time", parts.moment_column(words("when")) | {"links": [act]}),
             Override("value", {"displayName": words("value"), "decimals": 3}),
             Override("flag", {"displayName": words("flag")} | flag_cell(words)),
             Override("late", {"displayName": words("late")} | late),
-            Override("arrived", {"displayName": words("arrived")}),
+            Override("arrived", parts.moment_column(words("arrived"))),
             Override("way", {"displayName": words("way"), "unit": "dtdurations", "decimals": 0}),
             *hidden("sensor"),
         ],

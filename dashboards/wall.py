@@ -27,7 +27,7 @@ from dashboards.builder import (
     words_mapping,
 )
 from dashboards.links import DOMAIN_PAGES, field, to_console, to_page, top
-from dashboards.palette import BLUE, DRILL, HELD, LINE, ORANGE, QUIET, RED, UNKNOWN, YELLOW, Theme
+from dashboards.palette import DRILL, FAINT, HELD, LINE, ORANGE, QUIET, UNKNOWN, Theme
 from dashboards.queries import common
 from dashboards.queries import wall as queries
 from dashboards.words import Words
@@ -84,7 +84,7 @@ def _tiles(words: Words) -> list[Panel]:
     ]
     unseen = [
         Override(key, {"displayName": words(name), "thresholds": parts.alarm_from(1, UNKNOWN)})
-        for key, name in (("stale", "stale"), ("gateways", "silent_gateways"))
+        for key, name in (("stale", "unseen_sensors"), ("gateways", "unseen_gateways"))
     ]
     held = [
         Override(key, {"displayName": words(f"held_{key}"), "thresholds": parts.alarm_from(1, HELD)})
@@ -93,19 +93,19 @@ def _tiles(words: Words) -> list[Panel]:
     count = Field(unit="short", decimals=0)
     return [
         Stat(
-            words("standing"), words("standing_help"), Grid(0, 0, 7, 4), Query(queries.counts()), count,
+            words("standing"), words("standing_help"), Grid(0, 0, 6, 4), Query(queries.counts()), count,
             parts.level_columns(words), [to_console(words("operations"), "", words)],
         ),
         Stat(
-            words("domains"), words("domains_help"), Grid(7, 0, 8, 4), Query(queries.domains()),
+            words("domains"), words("domains_help"), Grid(6, 0, 9, 4), Query(queries.domains()),
             Field(steps=parts.level_steps(), words=words.levels(), no_value="–"), named,
         ),
         Stat(
-            words("unseen"), words("unseen_help"), Grid(15, 0, 4, 4), Query(queries.UNSEEN), count, unseen,
+            words("unseen"), words("unseen_help"), Grid(15, 0, 3, 4), Query(queries.UNSEEN), count, unseen,
             [to_console(words("silent_gateways"), "gateways", words), to_console(words("stale"), "sensors", words)],
         ),
         Stat(
-            words("held"), words("held_help"), Grid(19, 0, 5, 4), Query(queries.HELD_BACK), count, held,
+            words("held"), words("held_help"), Grid(18, 0, 6, 4), Query(queries.HELD_BACK), count, held,
             [to_console(words("held_open"), "shelves", words), to_console(words("maintenance"), "maintenance", words)],
         ),
     ]  # fmt: skip
@@ -138,10 +138,10 @@ def map_of_sites(words: Words, console: str, tiles: str, grid: Grid) -> Geomap:
 
 
 def _trends(words: Words) -> list[Panel]:
-    rate_steps = Steps(base=BLUE, above=((1, YELLOW), (10, RED)))
+    rate_steps = Steps(base=FAINT, above=((1, FAINT), (10, LINE)))  # guidance, no levels
     bars = {"drawStyle": "bars", "fillOpacity": 80, "lineWidth": 0, "barAlignment": 1, "axisSoftMin": 0}
     bars |= {"axisSoftMax": 12, "thresholdsStyle": {"mode": "line"}}
-    age = Steps(above=((120, YELLOW), (300, ORANGE)))
+    age = Steps(above=((120, UNKNOWN),))
     newest = {"displayName": words("newest"), "unit": "s", "decimals": 0, "thresholds": age.json(), "noValue": "–"}
     return [
         parts.timeline(words, Grid(9, 14, 10, 10)),
@@ -176,7 +176,7 @@ def _special(words: Words, grid: Grid) -> Table:
     kinds = {kind: words(f"special_{kind}") for kind in ("flood", "drill", "maintenance")}
     options = {
         kind: {"text": text, "color": colour, "index": index}
-        for index, ((kind, text), colour) in enumerate(zip(kinds.items(), (RED, DRILL, HELD), strict=True))
+        for index, ((kind, text), colour) in enumerate(zip(kinds.items(), (LINE, DRILL, HELD), strict=True))
     }
     act = to_console(words("operations"), field("page"), words)
     return Table(

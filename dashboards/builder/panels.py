@@ -134,9 +134,16 @@ class Stat(Panel):
 
 @dataclass(frozen=True, slots=True)
 class Table(Panel):
-    """Rows as they come."""
+    """Rows as they come; `field.no_value` is said where there is none, an empty cell says only `–`."""
 
     kind: ClassVar[str] = "table"
+
+    def json(self, panel_id: int) -> Json:
+        """The panel as Grafana stores it: Grafana would write the sentence for no rows into every empty cell."""
+        made = Panel.json(self, panel_id)
+        empty = Override("/.*/", {"noValue": "–"}, by="byRegexp").json()
+        made["fieldConfig"]["overrides"].insert(0, empty)
+        return made
 
     def options(self) -> Json:
         """A plain table with a header."""
