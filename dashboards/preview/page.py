@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from city.errors import InputError
+from city.errors import InputError, OutsideError
 from dashboards.builder import Json
 from dashboards.files import DEFAULT_CONSOLE, TIMESCALEDB
 from dashboards.pages import pages
@@ -34,7 +34,7 @@ from dashboards.proof import (
     questions,
     to_wide,
 )
-from store.connection import Connection, connect
+from store.connection import Connection, connect, describe
 
 WIDTH, LEAST_HEIGHT = 1920, 1080
 CELL_W, CELL_H, GAP, TOP = (WIDTH - 8) / 24, 38, 8, 84
@@ -79,20 +79,24 @@ def preview(folder: Path, dsn: str, look: Look) -> list[Path]:
     if unknown := set(look.only) - {board["uid"] for board in boards}:
         raise InputError(f"no page {', '.join(sorted(unknown))}, try {', '.join(board['uid'] for board in boards)}")
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    with connect(dsn, autocommit=True) as connection:
-        connection.execute("SET default_transaction_read_only = on")
-        connection.execute("SET statement_timeout = '30s'")
-        for board in boards:
-            if not look.only or board["uid"] in look.only:
-                canvas = drawn(connection, board, look)
-                path = folder / f"{board['uid']}.html"
-                path.write_text(html(canvas, f"{board['title']} · {MARK}", look.language), encoding="utf-8")
-                written.append(path)
-                if look.png:
-                    written.append(path.with_suffix(".png"))
-                    write_png(canvas, written[-1])
-    return written
+    wanted = [board for board in boards if not look.only or board["uid"] in look.only]
+    try:
+        with connect(dsn, autocommit=True) as connection:
+            connection.execute("SET default_transaction_read_only = on")
+            connection.execute("SET statement_timeout = '30s'")
+            return [path for board in wanted for path in _written(folder, board, drawn(connection, board, look), look)]
+    except psycopg.OperationalError as error:
+        said = " ".join(str(error).split())
+        raise OutsideError(f"database {describe(dsn)} went away: {said}; try again once it runs") from error
+
+
+def _written(folder: Path, board: Json, canvas: Canvas, look: Look) -> Iterator[Path]:
+    path = folder / f"{board['uid']}.html"
+    path.write_text(html(canvas, f"{board['title']} · {MARK}", look.language), encoding="utf-8")
+    yield path
+    if look.png:
+        write_png(canvas, path.with_suffix(".png"))
+        yield path.with_suffix(".png")
 
 
 def drawn(connection: Connection, board: Json, look: Look) -> Canvas:
@@ -175,6 +179,8 @@ def _panel(sheet: Sheet, panel: Json, values: Values, asked: _Asked) -> None:
     try:
         made = asked.of(panel)
     except (ProofError, psycopg.Error) as error:
+        if asked.connection.closed:
+            raise
         log.warning("preview_failed %s: %s", title, error, extra={"action": "preview_failed"})
         own.message(inside, f"error: {str(error).splitlines()[0]}")
         return

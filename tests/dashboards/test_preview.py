@@ -20,12 +20,13 @@ from dashboards.preview.canvas import Path as Line
 from dashboards.preview.draw import THEMES, Sheet, stat, table
 from dashboards.preview.fields import address, colour, column, number, written
 from dashboards.preview.maps import geomap
-from dashboards.preview.page import MARK, laid_out
+from dashboards.preview.page import MARK, drawn, laid_out
 from dashboards.preview.reshape import Data, reshape
 from dashboards.preview.svg import html
 from dashboards.preview.trends import state_timeline, time_series
 from dashboards.proof import Frame, ProofError, Range, Wide
 from lifeline.cli import app
+from store.connection import connect
 
 T0 = datetime(2026, 7, 1, 8, tzinfo=UTC)
 SPAN = Range(T0, T0 + timedelta(hours=1))
@@ -214,6 +215,32 @@ def test_nothing_of_a_name_becomes_markup() -> None:
     assert "<script>" not in made
     assert "</title></title>" not in made
     etree.fromstring(made[made.index("<svg") : made.index("</svg>") + 6])
+
+
+def page_of(*panels: dict[str, Any]) -> dict[str, Any]:
+    made = [
+        one | {"id": n, "gridPos": {"x": 0, "y": 5 * n, "w": 24, "h": 5}, "description": "d"}
+        for n, one in enumerate(panels, 1)
+    ]
+    page = {"uid": "lifeline-x", "title": "X", "time": {"from": "now-1h"}, "panels": made, "links": []}
+    return page | {"templating": {"list": []}, "annotations": {"list": []}}
+
+
+def test_a_question_that_fails_is_told_on_its_own_panel(empty_city: str) -> None:
+    def asking(kind: str, sql: str) -> dict[str, Any]:
+        return panel(kind) | {"targets": [{"refId": "A", "format": "table", "rawSql": sql}]}
+
+    board = page_of(
+        asking("table", "SELECT nothing FROM city.nowhere"),
+        asking("table", "SELECT $__timeFilter(to_timestamp(x))"),
+        asking("piechart", "SELECT 7 AS slices"),
+        panel("text", content="# Head\n- **one** of `${console}`"),
+    )
+    with connect(empty_city, autocommit=True) as connection:
+        said = [shape.text for shape in drawn(connection, board, Look()).shapes if isinstance(shape, Words)]
+    assert 'error: relation "city.nowhere" does not exist' in said
+    assert any(text.startswith("error: ") and "timeFilter" in text for text in said)
+    assert {"slices", "7", "piechart: shown as a table in this preview", "Head"} <= set(said)
 
 
 def drawn_words(path: Path) -> str:
