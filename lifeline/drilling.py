@@ -105,7 +105,7 @@ def preview(plan: DrillPlan, found: Rehearsal, checked: Checked) -> list[Table |
     people = Table(title="Whom it tells, if nobody answers", title_justify="left")
     for head in ("after", "person", "name", "channel"):
         people.add_column(head)
-    for person, (at_us, channel) in sorted(found.told.items(), key=lambda item: item[1]):
+    for (person, channel), at_us in sorted(found.told.items(), key=lambda item: item[1]):
         name = checked.escalation.people[person].name
         people.add_row(span(at_us / 1e6, "en"), person, name.get("en", person), channel)
     made.append(people if found.told else "It tells nobody.")

@@ -28,13 +28,13 @@ class Rehearsal:
     raised
         (instant after the beginning, `rule/scope`, level reached), in order.
     told
-        Person -> (instant after the beginning, channel) of their first notice.
+        Instant (after the beginning) of the first notice to a person by a channel.
     highest
         By `rule/scope`.
     """
 
     raised: list[tuple[int, str, Level]] = field(default_factory=list)
-    told: dict[str, tuple[int, str]] = field(default_factory=dict)
+    told: dict[tuple[str, str], int] = field(default_factory=dict)
     highest: dict[str, Level] = field(default_factory=dict)
     _keys: dict[str, str] = field(default_factory=dict)
 
@@ -44,7 +44,7 @@ class Rehearsal:
         self._keys.update({alarm.id: alarm.key for alarm in sets if alarm.drill})  # the city around it is silent here
         for one in effects:
             if isinstance(one, NoticeQueued) and one.drill and one.kind != "exercise_over":
-                self.told.setdefault(one.target, (at_us, one.channel))
+                self.told.setdefault((one.target, one.channel), at_us)
             elif isinstance(one, AlarmEvent) and one.to_level > one.from_level and one.alarm in self._keys:
                 key = self._keys[one.alarm]
                 self.raised.append((at_us, key, one.to_level))
