@@ -160,7 +160,8 @@ def site_map(data: Data, found: Row, language: str) -> Markup | None:
         )
         for row in sensors
     ]  # fmt: skip
-    return sitemap.draw(window, spots, str(found["site_name"] or found["site"]), language)
+    name = (found["site_name_zh"] if language == "zh" else None) or found["site_name"] or found["site"]
+    return sitemap.draw(window, spots, str(name), language)
 
 
 def _site_spot(row: Row, found: Row, language: str) -> sitemap.Spot:

@@ -154,4 +154,4 @@ class Telling:
 def in_digests(reason: str, effects: Sequence[Effect]) -> str:
     """The reason of an escalation step, with the digests that its notices wait for if they did not go out singly."""
     names = dict.fromkeys(effect.digest for effect in effects if isinstance(effect, NoticeGathered))
-    return because("in_digest", why=reason, ids=", ".join(names)) if names else reason
+    return because("in_digest", told=reason, ids=", ".join(names)) if names else reason

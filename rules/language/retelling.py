@@ -22,12 +22,12 @@ from city.words import catalogue, say
 LONGEST = 4000  # characters; longer texts are nobody's reasons, and stay as they are
 _DEEPEST = 6  # sentences within sentences
 _TOPIC = "reasons."
-_NOT_ALONE = ("both", "also", "comma")  # any text with an "and" or a semicolon would be one
+_NOT_ALONE = ("both", "also", "comma", "target")  # any text with an "and" or a semicolon would be one
 _LEVELS = "|".join((Level.NONE.word, *(colour.word for colour in COLOURS)))
 _NUMBER = r"[-+]?\d[\d.]*(?:e[-+]?\d+)?"
 _ID = r"[^\s,]{1,140}"
 _TARGET = r"(?:roster|person|group)/\S{1,100}|everybody"
-_FREE = ("actor", "by", "until", "why")
+_FREE = ("actor", "by", "told", "until", "why")
 # What can stand in a place, by its name. Each is bounded, or ends where the words after it begin.
 _CAN_BE: Mapping[str, str] = {
     **dict.fromkeys(("level", "was", "now", "cap"), _LEVELS),
@@ -35,7 +35,7 @@ _CAN_BE: Mapping[str, str] = {
         ("seconds", "minutes", "hours", "metres", "n", "most", "sensors", "alarms", "version", "seen", "status"),
         _NUMBER,
     ),
-    **dict.fromkeys(("kind", "stage", "hold", "condition", "clock", "shown", "place", "what"), "[a-z][a-z_ ]{1,30}"),
+    **dict.fromkeys(("kind", "stage", "hold", "condition", "clock", "place", "what"), "[a-z][a-z_ ]{1,30}"),
     **dict.fromkeys(("rule", "target", "desk", "channel", "old", "new"), r"\S{1,200}"),
     **dict.fromkeys(("notify", "via_target"), _TARGET),
     **dict.fromkeys(("person", "address"), r"\S{1,500}"),
@@ -44,6 +44,7 @@ _CAN_BE: Mapping[str, str] = {
     "ids": f"{_ID}(?:, {_ID})*",
     "lacking": "[a-z_ ]{1,100}",
     "note": ".+",
+    "shown": "later data|late data|silence",
     "quoted": "'.*'|\".*\"",
     "time": r"\d{4}-\d\d-\d\dT\S{5,30}",
     "via": r"[^\s()]{1,40}",
@@ -73,7 +74,10 @@ class _Form:
 
 @cache
 def _forms() -> tuple[_Form, ...]:
-    """All templates, what ends with where a person's note came from first, then by how much they say themselves."""
+    """All templates by how much they say themselves; first what ends with where a person's note came from.
+
+    Last what begins with another sentence, which may end with what a person typed.
+    """
     found = []
     for key, sentence in catalogue().items():
         name = key.removeprefix(_TOPIC)
@@ -82,7 +86,8 @@ def _forms() -> tuple[_Form, ...]:
             words = [own for own, _ in parts]
             noted = sentence["en"].endswith(" (by {via})")
             form = _Form(key, re.compile("".join(_pattern(parts)), re.DOTALL), max(words, key=len))
-            found.append((not noted, -sum(map(len, words)), key, form))
+            rank = 0 if noted else 2 if parts[0] == ("", "told") else 1
+            found.append((rank, -sum(map(len, words)), key, form))
     return tuple(form for *_, form in sorted(found, key=lambda one: one[:3]))
 
 
@@ -107,23 +112,21 @@ class _Speaker:
 
     def any(self, text: str, depth: int) -> str:
         """One sentence, or several with semicolons between; from the first unknown one on it is what people typed."""
-        said = self._whole(text, depth)
-        if said is not None:
-            return said
-        parts, told, begin = text.split("; "), [], 0
-        while begin < len(parts):
-            known = self._first(parts, begin, depth)
-            if known is None:
-                break
-            told.append(known[0])
-            begin = known[1]
-        rest = ["; ".join(parts[begin:])] if begin < len(parts) else []
-        if not told:
-            return text
-        *before, last = [*told, *rest]
+        said, rest = self._known(text, depth)
+        *before, last = [*said, "; ".join(rest)] if rest else said
         for one in reversed(before):
             last = say("reasons.also", self.language, one=one, other=last)
         return last
+
+    def _known(self, text: str, depth: int) -> tuple[list[str], list[str]]:
+        """The sentences that a text begins with, and the parts between semicolons that are left of it."""
+        if (said := self._whole(text, depth)) is not None:
+            return [said], []
+        parts, told, begin = text.split("; "), [], 0
+        while begin < len(parts) and (known := self._first(parts, begin, depth)) is not None:
+            told.append(known[0])
+            begin = known[1]
+        return told, parts[begin:]
 
     def _first(self, parts: list[str], begin: int, depth: int) -> tuple[str, int] | None:
         """The sentence that begins with this part, and where the next begins; some have a semicolon themselves."""
@@ -136,11 +139,19 @@ class _Speaker:
         if depth > _DEEPEST:
             return None
         for form in _forms():
-            if form.words in text and (match := form.pattern.fullmatch(text)) is not None:
-                values = {name: self._place(name, own, depth) for name, own in match.groupdict().items()}
-                if None not in values.values():
-                    return say(form.key, self.language, **values)
+            match = form.pattern.fullmatch(text) if form.words in text else None
+            if match is not None and (values := self._values(match, depth)) is not None:
+                return say(form.key, self.language, **values)
         return None
+
+    def _values(self, match: re.Match[str], depth: int) -> dict[str, str] | None:
+        values = {}
+        for name, own in match.groupdict().items():
+            said = self._place(name, own, depth)
+            if said is None:
+                return None
+            values[name] = said
+        return values
 
     def _place(self, name: str, text: str, depth: int) -> str | None:
         """What stands in a place; None when it cannot stand there."""
@@ -153,13 +164,17 @@ class _Speaker:
                 return self._word(text) or (
                     say(f"levels.{text}", self.language) if text in _LEVELS.split("|") else None
                 )
-            case "via" | "notify":
+            case "via":
                 return self._word(text) or text
+            case "notify" | "via_target":
+                return self._target(text)
             case "clocks":
                 comma = say("reasons.comma", self.language)
                 return comma.join(self._word(one) or one for one in text.split(", "))
             case "why" | "until":
                 return self.any(text, depth + 1)
+            case "told":
+                return None if self._known(text, depth + 1)[1] else self.any(text, depth + 1)
             case "by":
                 one, both, other = text.partition(" and ")
                 return say("reasons.both", self.language, one=one, other=other) if both else text
@@ -168,6 +183,12 @@ class _Speaker:
                 return at(when, self.zone) if when is not None and self.zone is not None else text
             case _:
                 return text
+
+    def _target(self, text: str) -> str:
+        """Whom a step tells: `roster/day` and the like, or everybody."""
+        kind, slash, name = text.partition("/")
+        word = self._word(kind) or kind
+        return say("reasons.target", self.language, kind=word, name=name) if slash else word
 
     def _word(self, text: str) -> str | None:
         key = f"{_TOPIC}word_{text.replace(' ', '_')}"
