@@ -44,16 +44,16 @@ SELECT (SELECT extract(epoch FROM city.now() - CASE WHEN state = 'ok' THEN repor
 WITH stored AS (
     SELECT bucket, n, 300 AS width_s FROM city.readings_5m
     WHERE bucket >= $__timeFrom()::timestamptz AND bucket < $__timeTo()::timestamptz
-      AND $__timeTo()::timestamptz - $__timeFrom()::timestamptz <= interval '3 hours'
+      AND $__timeTo()::timestamptz - $__timeFrom()::timestamptz <= interval '1 hour'
     UNION ALL
     SELECT bucket, n, 3600 FROM city.readings_1h
     WHERE bucket >= $__timeFrom()::timestamptz AND bucket < $__timeTo()::timestamptz
-      AND $__timeTo()::timestamptz - $__timeFrom()::timestamptz > interval '3 hours'
-      AND $__timeTo()::timestamptz - $__timeFrom()::timestamptz <= interval '2 days'
+      AND $__timeTo()::timestamptz - $__timeFrom()::timestamptz > interval '1 hour'
+      AND $__timeTo()::timestamptz - $__timeFrom()::timestamptz <= interval '26 hours'
     UNION ALL
     SELECT bucket, n, 86400 FROM city.readings_1d
     WHERE bucket >= $__timeFrom()::timestamptz AND bucket < $__timeTo()::timestamptz
-      AND $__timeTo()::timestamptz - $__timeFrom()::timestamptz > interval '2 days'
+      AND $__timeTo()::timestamptz - $__timeFrom()::timestamptz > interval '26 hours'
 )
 SELECT bucket AS time, sum(n)::float8
        / greatest(1, least(max(width_s), date_part('epoch', city.now() - bucket))) AS rate

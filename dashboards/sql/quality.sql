@@ -1,9 +1,9 @@
 -- name: pieces
--- Readings by sensor in whole hours, or in whole days when the range is longer than two of them; each piece as far as it
+-- Readings by sensor in whole hours, or in whole days when the range is longer than one (and two hours); each piece as far as it
 -- has passed, less a minute for what is still on its way. Sensors that are out of service owe nothing.
 range AS (
     SELECT least($__timeTo()::timestamptz, city.now()) AS last,
-           CASE WHEN $__timeTo()::timestamptz - $__timeFrom()::timestamptz > interval '2 days' THEN 86400 ELSE 3600 END
+           CASE WHEN $__timeTo()::timestamptz - $__timeFrom()::timestamptz > interval '26 hours' THEN 86400 ELSE 3600 END
                AS width_s
 ), ours AS (
     SELECT s.sensor, s.domain, s.interval_s, s.range_min, s.range_max FROM city.sensors s
@@ -17,11 +17,11 @@ range AS (
 ), stored AS (
     SELECT bucket, sensor, n, min, max, worst_flag FROM city.readings_1h
     WHERE bucket > $__timeFrom()::timestamptz - interval '1 hour' AND bucket < $__timeTo()::timestamptz
-      AND $__timeTo()::timestamptz - $__timeFrom()::timestamptz <= interval '2 days'
+      AND $__timeTo()::timestamptz - $__timeFrom()::timestamptz <= interval '26 hours'
     UNION ALL
     SELECT bucket, sensor, n, min, max, worst_flag FROM city.readings_1d
     WHERE bucket > $__timeFrom()::timestamptz - interval '1 day' AND bucket < $__timeTo()::timestamptz
-      AND $__timeTo()::timestamptz - $__timeFrom()::timestamptz > interval '2 days'
+      AND $__timeTo()::timestamptz - $__timeFrom()::timestamptz > interval '26 hours'
 )
 
 -- name: districts
@@ -56,12 +56,14 @@ ORDER BY 1, 2
 
 -- name: least_complete
 -- The twenty sensors that miss the most, by piece.
-WITH {pieces}, come AS (
+WITH {pieces}, come AS MATERIALIZED (
     SELECT t.sensor, t.bucket, t.n / (p.passed_s / o.interval_s) AS share
     FROM stored t JOIN piece p USING (bucket) JOIN ours o USING (sensor)
+), summed AS (
+    SELECT sensor, sum(least(share, 1)) AS shares FROM come GROUP BY sensor
 ), ranked AS (
-    SELECT o.sensor, coalesce(sum(least(c.share, 1)), 0) AS shares FROM ours o LEFT JOIN come c USING (sensor)
-    GROUP BY o.sensor ORDER BY shares, o.sensor LIMIT 20
+    SELECT o.sensor, coalesce(c.shares, 0) AS shares FROM ours o LEFT JOIN summed c USING (sensor)
+    ORDER BY shares, o.sensor LIMIT 20
 )
 SELECT p.bucket AS time, r.sensor AS metric, round(least(coalesce(c.share, 0), 1)::numeric * 100)::float8 AS complete
 FROM piece p CROSS JOIN ranked r LEFT JOIN come c ON c.sensor = r.sensor AND c.bucket = p.bucket
@@ -118,10 +120,12 @@ ORDER BY 1, 2
 -- name: flags
 -- Of the pieces (a sensor's hour or day) in which anything came, the share with a doubtful and with a bad reading in it.
 WITH {pieces}
-SELECT p.bucket AS time, (count(t.n) FILTER (WHERE t.worst_flag = 3))::float8 / nullif(count(t.n), 0) AS suspect,
-       (count(t.n) FILTER (WHERE t.worst_flag >= 4))::float8 / nullif(count(t.n), 0) AS failed
-FROM piece p LEFT JOIN (SELECT t.* FROM stored t JOIN ours USING (sensor)) t USING (bucket)
-GROUP BY 1 ORDER BY 1
+SELECT p.bucket AS time, t.suspect, t.failed
+FROM piece p LEFT JOIN (
+    SELECT bucket, (count(*) FILTER (WHERE worst_flag = 3))::float8 / count(*) AS suspect,
+           (count(*) FILTER (WHERE worst_flag >= 4))::float8 / count(*) AS failed
+    FROM stored JOIN ours USING (sensor) GROUP BY bucket) t USING (bucket)
+ORDER BY 1
 
 -- name: suspicious
 -- Sensors that said the same number to the last digit through the whole range (a dry zero is none), or one outside what
