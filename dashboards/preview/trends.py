@@ -45,10 +45,13 @@ def time_series(sheet: Sheet, panel: Json, area: Area, made: list[Data]) -> None
         sheet.message(area, str(panel["fieldConfig"]["defaults"].get("noValue") or "No data"))
         return
     legend = bool(panel["options"].get("legend", {}).get("showLegend"))
-    plot = area.inside(52, 6, 10, 22 + (20 if legend else 0))
     limits = _limits(panel, made, drawn)
-    scale = Scale(plot, sheet.span.first, sheet.span.last, *_bounds(drawn, limits))
-    _axes(sheet, scale, drawn[0][0])
+    low, high = _bounds(drawn, limits)
+    ticks = _ticks(low, high, area.h, str(drawn[0][0].settings.get("unit", "")))
+    room = min(area.w * 0.25, max(52.0, *(width_of(text, AXIS) + 12 for _, text in ticks)))
+    plot = area.inside(room, 6, 10, 22 + (20 if legend else 0))
+    scale = Scale(plot, sheet.span.first, sheet.span.last, low, high)
+    _axes(sheet, scale, ticks, room)
     _bands(sheet, scale, drawn)
     _annotations(sheet, scale)
     for order, (one, points) in enumerate(drawn):
@@ -108,16 +111,20 @@ def _bounds(drawn: Sequence[Series], limits: Sequence[tuple[float, str]]) -> tup
     return (low if low == 0 else low - room), high + room
 
 
-def _axes(sheet: Sheet, scale: Scale, one: Column) -> None:
+def _ticks(low: float, high: float, height: float, unit: str) -> list[tuple[float, str]]:
+    """Round values of the axis, each as it is written."""
+    step = _nice((high - low) / max(2, height // 45))
+    first = math.ceil(low / step)
+    values = [round(place * step, 9) for place in range(first, math.floor(high / step) + 1)]
+    return [(value, number(value, unit, None)) for value in values]
+
+
+def _axes(sheet: Sheet, scale: Scale, ticks: Sequence[tuple[float, str]], room: float) -> None:
     plot, ink = scale.area, sheet.colours.faint
-    step = _nice((scale.high - scale.low) / max(2, plot.h // 45))
-    value = math.ceil(scale.low / step) * step
-    while value <= scale.high:
+    for value, text in ticks:
         y = scale.y(value)
         sheet.canvas.add(Path([(plot.x, y), (plot.x + plot.w, y)], sheet.colours.border))
-        text = number(round(value, 9), str(one.settings.get("unit", "")), None)
-        sheet.canvas.words(plot.x - 6, y + 4, text, AXIS, ink, 48, anchor="end")
-        value += step
+        sheet.canvas.words(plot.x - 6, y + 4, text, AXIS, ink, room - 6, anchor="end")
     time_axis(sheet, scale)
 
 
