@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from dashboards.asked import asked
 from dashboards.pages import all_dashboards
 from dashboards.proof import Range, send
 from store.connection import Connection, connect
+from store.grants import dsn_of, grant_reader, revoke
 from store.health import report
 from store.readings import ReadingWriter
 from store.testing import drop_database, fresh_database
@@ -284,3 +286,27 @@ def test_the_page_for_the_public_names_nobody_and_leads_nowhere(small: str, uid:
 def _shown(panel: Mapping[str, Any]) -> str:
     """The columns that a panel's question gives out."""
     return str(panel["targets"][0]["rawSql"]).rpartition("SELECT")[2]
+
+
+def test_a_reader_of_one_district_is_shown_that_one_alone(small: str) -> None:
+    with connect(small, autocommit=True) as conn:
+        for district in ("d1", "d2"):
+            conn.execute(
+                "INSERT INTO lifeline.annunciations VALUES (%s, 'desk', '', 'A1', 'I', %s, 'gas', true, false, %s)",
+                (f"told in {district}", district, LAST),
+            )
+        name = f"figures_{secrets.token_hex(4)}"
+        login = grant_reader(conn, name, ["d1"])
+        try:
+            with connect(dsn_of(small, login)) as reader:
+                told = reader.execute("SELECT annunciation FROM city.annunciations").fetchall()
+                holds = reader.execute("SELECT shelf FROM city.shelf_history").fetchall()
+                districts = reader.execute("SELECT district FROM city.districts").fetchall()
+                sent = send(asked("statistics", "suppression", "en"), Range(FIRST, LAST), {"district": ["d1", "d2"]})
+                held = reader.execute(sent.sql.encode()).fetchone()
+        finally:
+            revoke(conn, name)
+            conn.execute("DELETE FROM lifeline.annunciations")
+    assert (told, holds, districts) == ([("told in d1",)], [], [("d1",)])  # the hold is on a sensor of the other
+    assert held is not None
+    assert held[1] == 0
