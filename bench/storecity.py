@@ -17,7 +17,7 @@ NOW = DAY + timedelta(days=1)
 MINUTE_US = 60_000_000
 DISTRICTS = 8
 _STEPS = 3  # five-minute roll-ups are made for so many days, hours and days for all
-_DOMAINS = ("waterlogging", "gas", "bridge", "ground")
+_DOMAINS = ("waterlogging", "gas", "bridge", "settlement")
 
 _REGISTER = (
     """INSERT INTO lifeline.districts

@@ -97,6 +97,33 @@ def rules(
         markdown_file.write_text(report.markdown(), encoding="utf-8")
 
 
+@app.command("dashboards")
+def dashboards(
+    quick: Annotated[bool, typer.Option("--quick", help="A small city: to see that it works.")] = False,
+    dsn: Annotated[
+        str | None,
+        typer.Option(help="On this server, in a database of its own, instead of a private one.", show_default=False),
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the figures here.", dir_okay=False, show_default=False)
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Measure every question of every page: 10,000 sensors, 30 days, as a reader; exit 2 if one takes over a second."""
+    from rich.console import Console
+    from rich.status import Status
+
+    console = Console()
+    with Status("starting", console=Console(stderr=True)) as status:
+        room = importlib.import_module("bench.dashboards")
+        report = room.run(room.QUICK if quick else room.FULL, dsn=dsn, data=data, progress=status.update)
+    console.print(report.render())
+    if json_file is not None:
+        json_file.write_text(report.json(), encoding="utf-8")
+    if report.slow:
+        raise typer.Exit(2)
+
+
 @app.command("notices")
 def notices(
     seed: Annotated[int, typer.Option(help="Which sensors rise when.", min=0)] = 7,
