@@ -77,6 +77,22 @@ def test_a_clock_that_was_missed_is_overdue_only_until_somebody_has_done_it(clie
     assert "close: overdue" in text_of(client.get("/", params={"lang": "en"}))
 
 
+def test_whom_a_digest_told_is_told_of_each_of_its_incidents(client: httpx.Client, world: World) -> None:
+    for incident in ("I-1", "I-2"):
+        world.incident(incident)
+    world.run("INSERT INTO lifeline.floods VALUES ('F', 'city', '', %s, %s, NULL, 12, 12, 1)", world.now, world.now)
+    world.run(
+        "INSERT INTO lifeline.digest_entries VALUES ('e', 'digest', 'F', 'wang', 'east', 'waterlogging', 'I-1',"
+        " 'raise', 1, 0, 0, '{A-I-1}', '{webhook}', 'person/wang', 4, %s)",
+        world.now,
+    )
+    assert text_of(client.get("/", params={"lang": "en"})).count("no one yet") == 2  # it waits
+    world.notice("digest", incident=None, target="wang", kind="digest")
+    said = text_of(client.get("/", params={"lang": "en"}))
+    assert said.count("no one yet") == 1
+    assert "王伟 → sent" in said
+
+
 def test_filters_are_plain_links_and_say_that_not_all_is_shown(client: httpx.Client, world: World) -> None:
     world.incident("I-1")
     world.incident("I-2", level=2, title=Jsonb({"en": "Gas at O'Hara's", "zh": "燃气"}))

@@ -82,12 +82,16 @@ SELECT identifier, msg_type, status, state, level, made_at, released_at, release
 WHERE incident = %(incident)s ORDER BY made_at DESC LIMIT 20
 
 -- name: told
--- Who was told of these incidents last, and what became of it.
-SELECT DISTINCT ON (n.incident, n.target) n.incident, n.target, n.state, n.kind, n.created_at, n.channel,
-       coalesce(l.content -> 'to' ->> 'name', n.target) AS target_name
-FROM city.notices n JOIN lifeline.notices l USING (notice)
-WHERE n.incident = ANY (%(incidents)s) AND n.state <> 'superseded'
-ORDER BY n.incident, n.target, n.created_at DESC
+-- Who was told of these incidents last, singly or in a digest, and what became of it.
+SELECT DISTINCT ON (t.incident, t.target) t.incident, t.target, n.state, n.kind, n.created_at, n.channel,
+       coalesce(l.content -> 'to' ->> 'name', t.target) AS target_name
+FROM (
+    SELECT incident, target, notice FROM city.notices WHERE incident = ANY (%(incidents)s)
+    UNION
+    SELECT incident, target, digest FROM city.digest_entries WHERE incident = ANY (%(incidents)s)
+) AS t JOIN city.notices n USING (notice) JOIN lifeline.notices l USING (notice)
+WHERE n.state <> 'superseded'
+ORDER BY t.incident, t.target, n.created_at DESC
 
 -- name: districts
 -- Districts for filters.
