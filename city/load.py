@@ -12,6 +12,8 @@ from city.errors import Fault, FaultyInput
 from city.identity import PLAIN_ID, TOPIC_ID, id_problem, read_name
 from city.keys import Key, Kind, optional, required
 from city.model import City, District, Name, Site
+from city.outlines import FILE as OUTLINES
+from city.outlines import check_outlines
 from city.positions import Path, Positions, check_keys, nearest, nearest_or_all, show
 from city.quantity import DOMAINS, QUANTITIES, Quantity
 from city.register import Register
@@ -81,6 +83,8 @@ def load_city_faults(files: Mapping[str, str]) -> tuple[City, list[Fault]]:
         register.read_sensors(files["sensors.csv"], "sensors.csv")
     if "calibrations.csv" in files:
         register.read_calibrations(files["calibrations.csv"], "calibrations.csv")
+    if OUTLINES in files:
+        check_outlines(files[OUTLINES], OUTLINES, head.district_ids, faults)
     sensors = {s.id: s for s in register.sensors.values() if s.gateway in register.gateways and s.site in sites}
     city = City(
         name=head.name, timezone=head.zone.key if head.zone else "UTC", languages=head.languages,

@@ -83,8 +83,10 @@ def flag_cell(words: Words) -> Json:
 def _now(words: Words) -> Panel:
     act = to_console(words("open_sensor_page"), f"sensors/{field('sensor')}", words).json()
     gateway = to_console(words("open_gateway"), f"gateways/{field('gateway')}", words).json()
-    named = {key: {"displayName": words(key)} for key in ("limits", "quantity")}
-    named |= {key: {"displayName": words(key), "custom.width": 100} for key in ("unit", "range_min", "range_max")}
+    named: dict[str, Json] = {key: {"displayName": words(key)} for key in ("limits", "quantity")}
+    narrow: dict[str, Json] = {
+        key: {"displayName": words(key), "custom.width": 100} for key in ("unit", "range_min", "range_max")
+    }
     return Table(
         words("sensor_now"),
         words("sensor_now_help"),
@@ -97,7 +99,7 @@ def _now(words: Words) -> Panel:
             Override("value", {"displayName": words("value"), "decimals": 2, "custom.width": 100}),
             Override("age", parts.age_column(words("value_age"))),
             Override("flag", {"displayName": words("flag")} | flag_cell(words)),
-            *(Override(key, properties) for key, properties in named.items()),
+            *(Override(key, properties) for key, properties in (named | narrow).items()),
             Override("site", {"displayName": words("site"), "links": [act]}),
             Override("district", {"displayName": words("district"), "custom.width": 100}),
             Override("gateway", {"displayName": words("gateway"), "links": [gateway], "custom.width": 110}),

@@ -20,7 +20,7 @@ from starlette.responses import Response
 
 from city.clock import Clock, SystemClock
 from city.errors import InputError, OutsideError
-from lifeline.http import api, apiadmin, apiduty, apilists, cap, crew, drills, holds, login, metrics, pages
+from lifeline.http import api, apiadmin, apiduty, apilists, cap, crew, drills, holds, login, metrics, outlines, pages
 from lifeline.http.capdrafts import Drafts
 from lifeline.http.data import WAIT_S, Data
 from lifeline.http.description import App
@@ -126,6 +126,7 @@ def _parts(
     yield cap.router(data, look, clock, drafts), "", CONSOLE
     yield cap.api_router(data, clock, drafts, settings.base_url), API, CONSOLE
     yield crew.router(data, look, clock, settings.secret), "", OPEN
+    yield outlines.router(data), "", OPEN
     yield _static(), "", OPEN
 
 

@@ -2,7 +2,7 @@
 
 Who asks is found out before anything else (`gate`), kept in `who.current` for the time of the request, and held against
 what the route needs (`needs`). Open to everybody are only the crew pages (their link is the key), the page to sign in,
-styles and the health probes. Without any account this machine alone is served (`check_bind`, `Gate`).
+styles, the health probes and the outlines of districts. Without any account this machine alone is served (`check_bind`, `Gate`).
 
 Changing requests must come from our own pages: browsers say so in `Sec-Fetch-Site` or `Origin`; a request with neither
 does not come from a browser. With a session, and from a browser in any case, they carry the session's secret word too.
@@ -34,7 +34,7 @@ from lifeline.http.needs import READING
 from lifeline.http.photos import LONGEST_UPLOAD
 
 OPEN_PATHS = ("/n/", "/static/", "/api/v1/problems/")
-OPEN_EXACTLY = ("/healthz", "/readyz", "/login")
+OPEN_EXACTLY = ("/healthz", "/readyz", "/login", "/districts.geojson")
 LONGEST_BODY = 64 * 1024
 BODY_S, BODY_BYTES_PER_S = 15.0, 8 * 1024  # a body may take so long, and longer at this pace
 ANSWER_S = 60.0  # for the other side to take a piece of an answer
