@@ -2,7 +2,8 @@
 
 Who asks is found out before anything else (`gate`), kept in `who.current` for the time of the request, and held against
 what the route needs (`needs`). Open to everybody are only the crew pages (their link is the key), the page to sign in,
-styles, the health probes and the outlines of districts. Without any account this machine alone is served (`check_bind`, `Gate`).
+styles, the health probes and the outlines of districts. Without any account this machine alone is served
+(`check_bind`, `Gate`).
 
 Changing requests must come from our own pages: browsers say so in `Sec-Fetch-Site` or `Origin`; a request with neither
 does not come from a browser. With a session, and from a browser in any case, they carry the session's secret word too.

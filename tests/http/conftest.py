@@ -130,7 +130,7 @@ class World:
             },
         )
 
-    def notice(self, key: str = "a1b2c3d4", incident: str = "I-7", target: str = "li", **changes: Any) -> None:  # noqa: ANN401 - any column
+    def notice(self, key: str = "a1b2c3d4", incident: str | None = "I-7", target: str = "li", **changes: Any) -> None:  # noqa: ANN401 - columns
         facts = {
             "what": "下穿通道积水", "where": "人民路下穿通道", "district": "东区", "sensor": "wl-017", "value": 41.5,
             "unit": "cm", "threshold": "above 40 cm", "guidance": "先封闭道路，再抽排。\n禁止涉水通行。",
