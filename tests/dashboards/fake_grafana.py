@@ -28,12 +28,16 @@ GET    /api/v1/provisioning/folder/{uid}/rule-groups/{group}   200 with what it 
 PUT    /api/v1/provisioning/folder/{uid}/rule-groups/{group}   200; 409 when the rules come from files"""
 
 WRITER, VIEWER = "good", "viewer"
+SILENT = -1
 JsonAnswer = tuple[int, Any]
 
 
 @dataclass
 class Mishap:
-    """One answer out of the ordinary; status 0 drops the connection, `done` carries the request out first."""
+    """One answer out of the ordinary; `done` carries the request out first.
+
+    Status 0 drops the connection, `SILENT` says nothing until the fake is released.
+    """
 
     status: int
     message: str = ""
@@ -54,6 +58,7 @@ class FakeGrafana:
         self.headers: list[dict[str, str]] = []
         self.mishaps: dict[tuple[str, str], list[Mishap]] = {}
         self.sub_path, self.url = sub_path, ""
+        self.released = threading.Event()
 
     def mishap(self, method: str, path: str) -> Mishap | None:
         """What goes wrong with this request."""
@@ -179,7 +184,9 @@ class _Handler(BaseHTTPRequestHandler):
         if wrong is None or wrong.done:
             status, answer = self.fake.answer(self.command, self.path, body, token)
         if wrong is not None:
-            if not wrong.status:
+            if wrong.status <= 0:
+                if wrong.status == SILENT:
+                    self.fake.released.wait(10)
                 self.close_connection = True
                 return
             status, answer = wrong.status, {"message": wrong.message}
@@ -211,6 +218,7 @@ def served(sub_path: str = "") -> Iterator[FakeGrafana]:
     try:
         yield fake
     finally:
+        fake.released.set()
         server.shutdown()
         thread.join()
         server.server_close()

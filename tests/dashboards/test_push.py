@@ -21,7 +21,7 @@ from dashboards.files import DataSource
 from dashboards.plan import Entry, Wanted, differences, is_done, plan
 from dashboards.push import Pushed, prune, push
 from lifeline.cli import app
-from tests.dashboards.fake_grafana import CONTRACT, VIEWER, WRITER, FakeGrafana, Mishap, served
+from tests.dashboards.fake_grafana import CONTRACT, SILENT, VIEWER, WRITER, FakeGrafana, Mishap, served
 
 BOARDS = {
     uid: {"uid": uid, "title": title, "tags": ["lifeline"], "panels": [{"id": 1, "type": "stat", "title": title}]}
@@ -203,6 +203,17 @@ def test_a_busy_grafana_is_asked_again(
     send(grafana, clock=clock)
     assert set(grafana.dashboards) == set(BOARDS)
     assert (clock.now() - START).total_seconds() == waited_s
+
+
+def test_a_grafana_that_says_nothing_is_asked_again_and_given_up(
+    grafana: FakeGrafana, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "TIMEOUT_S", 0.2)
+    grafana.mishaps = {("GET", "/api/search"): [Mishap(SILENT)]}
+    assert not is_done(planned(grafana))
+    grafana.mishaps = {("GET", "/api/search"): [Mishap(SILENT) for _ in range(client.TRIES)]}
+    with pytest.raises(OutsideError, match=r"did not answer within 0\.2 s"):
+        planned(grafana)
 
 
 def test_a_busy_grafana_is_not_asked_for_ever(grafana: FakeGrafana) -> None:
