@@ -45,6 +45,12 @@ def seeded_city(postgres_dsn: str) -> Iterator[str]:
     drop_database(dsn)
 
 
+@pytest.fixture(scope="module")
+def now_of_module() -> datetime:
+    """The same, for what is seeded once."""
+    return NOW
+
+
 @pytest.fixture
 def now() -> datetime:
     """When the seeded city was seeded."""
