@@ -330,7 +330,7 @@ def digest(world: World) -> str:
     lines = [{"incident": "I-7"}, {"incident": "I-8"}, {"incident": "I-7"}]  # an incident has one alarm or many
     content = {"subject": "内涝", "language": "zh", "facts": {"lines": lines}, "to": {"name": "李娜"}}
     world.run("ALTER TABLE lifeline.notices ALTER COLUMN incident DROP NOT NULL")  # as a later migration has it
-    world.notice("d1d1", None, kind="digest", content=Jsonb(content))  # type: ignore[arg-type]  # no incident of its own
+    world.notice("d1d1", None, kind="digest", content=Jsonb(content))
     return f"/n/{world.token('d1d1', incident='')}"
 
 
