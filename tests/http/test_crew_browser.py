@@ -78,7 +78,7 @@ def pages(client: httpx.Client, world: World) -> dict[str, str]:
     lines = [{"incident": name} for name in ("I-7", "I-on_site", "I-closed")]
     content = {"subject": "x", "language": "zh", "facts": {"lines": lines}, "to": {"name": "李娜"}}
     world.run("ALTER TABLE lifeline.notices ALTER COLUMN incident DROP NOT NULL")
-    world.notice("dd", None, kind="digest", content=Jsonb(content), drill=True)  # type: ignore[arg-type]  # of none
+    world.notice("dd", None, kind="digest", content=Jsonb(content), drill=True)
     return {
         "raised": f"/n/{world.token()}",
         "on site": f"/n/{world.token('c0', incident='I-on_site')}",
