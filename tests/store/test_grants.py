@@ -26,7 +26,7 @@ NOW = datetime(2026, 7, 1, 8, tzinfo=UTC)
 # Tables behind public views that need no policy: shown only together with a row that has one, or about no district.
 WITHOUT_POLICY = {
     "readings", "kept_readings", "rollup_5m", "rollup_1h", "rollup_1d", "latest", "gateway_ledger", "rejections",
-    "roles", "health", "clock",
+    "roles", "health", "clock", "sizes", "bundles", "current_bundle", "deafness",
 }  # fmt: skip
 
 # What a writer adds to and never rewrites (the rows of some are computed or trimmed by functions of the database).
@@ -65,6 +65,9 @@ def conn(store_database: str, two_districts: City) -> Iterator[Connection]:
             gateways = ("gw-1", "gw-2", "?")
             rejections.add(opened, [rejections.Rejection(NOW, "x", gateway=gateway) for gateway in gateways])
         health.report(opened, "x", "ok")
+        opened.execute("INSERT INTO lifeline.roles VALUES ('keeper', 1, now(), now())")
+        opened.execute("INSERT INTO lifeline.sizes VALUES (now(), 1)")
+        opened.execute("INSERT INTO lifeline.deafness VALUES (now())")
         rollups.finish(opened, NOW - timedelta(minutes=30))
         for n, (sensor, site, gateway) in enumerate((("wl-1", "under", "gw-1"), ("rg-1", "gauge", "gw-2")), 1):
             values = {"n": str(n), "sensor": sensor, "site": site, "district": f"d{n}", "gateway": gateway}
@@ -77,6 +80,8 @@ _OF_EACH_DISTRICT = (
     """INSERT INTO lifeline.incidents VALUES
        ('i' || %(n)s, %(site)s, %(district)s, 4, 4, 'raised', false, now(), NULL, '{}', 'a', 'c', 'v', false)""",
     "INSERT INTO lifeline.incident_events VALUES ('ie' || %(n)s, now(), 'i' || %(n)s, 'opened', '', '')",
+    """INSERT INTO lifeline.incident_clocks VALUES ('i' || %(n)s, 1, 'close', 4, now(), now(), 'running', NULL, '')""",
+    "INSERT INTO lifeline.escalations VALUES ('i' || %(n)s, 1, 0, 0, now(), 'due', '')",
     """INSERT INTO lifeline.alarms (alarm, rule, rule_version, scope, sensor, site, district, domain, level, peak_level,
        condition, raised_at, incident, title) VALUES ('a' || %(n)s, 'r', 'v', %(sensor)s, %(sensor)s, %(site)s,
        %(district)s, 'drainage', 4, 4, 'active', now(), 'i' || %(n)s, '{}')""",
@@ -99,13 +104,13 @@ _OF_EACH_DISTRICT = (
        false, now(), now(), 'li', 'x', 'page')""",
     """INSERT INTO lifeline.annunciations VALUES ('an' || %(n)s, 'k' || %(n)s, '', 'a' || %(n)s, 'i' || %(n)s,
        %(district)s, 'drainage', true, true, now())""",
-    "INSERT INTO lifeline.floods VALUES ('f' || %(n)s, 'k' || %(n)s, '', now(), now(), NULL, 11, 11, 1)",
+    "INSERT INTO lifeline.floods VALUES ('f' || %(n)s, 'k' || %(n)s, '', now() - interval '1 h', now(), NULL, 9, 9, 1)",
     """INSERT INTO lifeline.digest_entries VALUES ('de' || %(n)s, 'dg' || %(n)s, 'f' || %(n)s, 'li', %(district)s,
        'drainage', 'i' || %(n)s, 'raise', 1, 0, 0, '{}', '{}', 'x', 2, now())""",
     """INSERT INTO lifeline.maintenance VALUES ('mw' || %(n)s, 'w' || %(n)s, '{}', '{}', ARRAY[%(district)s], now(),
        now(), 3, '', 'x', 'running')""",
-    """INSERT INTO lifeline.drills VALUES ('dr' || %(n)s, 'ended', 'x', 'y', '{}', 'li', '{}', '{}', ARRAY[%(district)s],
-       '[]', 1, now(), now())""",
+    """INSERT INTO lifeline.drills VALUES ('dr' || %(n)s, 'ended', 'x', 'y', '{}', 'li', '{}', '{}',
+       ARRAY[%(district)s], '[]', 1, now(), now())""",
     "INSERT INTO lifeline.gateway_ledger (gateway, online) VALUES (%(gateway)s, true)",
     """INSERT INTO lifeline.attachments VALUES (repeat('a', 63) || %(n)s, 'i' || %(n)s, 'li', now(), 'c', 'image/jpeg',
        1, 1, 'x')""",
@@ -155,8 +160,8 @@ def test_a_reader_of_one_district_sees_nothing_of_another_in_any_view(
     store_database: str, conn: Connection, name: str
 ) -> None:
     login = grants.grant_reader(conn, name, ["d1"])
-    theirs = ("'d2'", "rg-1", "gauge", "gw-2", "'i2'", "'a2'", "'s2'", "'n2'", "'sh2'", "'?'")
-    about_all = {"health"}
+    theirs = ("'d2'", "rg-1", "gauge", "gw-2", "'i2'", "'a2'", "'s2'", "'n2'", "'sh2'", "'?'", "'k2'")
+    about_all = {"health", "roles", "sizes", "bundles", "deafness"}
     with connect(grants.dsn_of(store_database, login), autocommit=True) as reader:
         for view in _views(conn):
             whole, shown = _shown(conn, view), _shown(reader, view)
