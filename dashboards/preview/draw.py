@@ -48,6 +48,7 @@ class Sheet:
     times: Mapping[str, str]  # how links spell the range
     notes: tuple[Data, ...] = ()
     note_colours: tuple[str, ...] = ()
+    outlines: Json | None = None
 
     def message(self, area: Area, text: str) -> None:
         """A sentence in the middle."""

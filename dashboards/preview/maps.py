@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from dashboards.builder import Json
 from dashboards.preview.canvas import Area, Box, Dot, Path, Point, on
@@ -69,14 +68,14 @@ def _mercator(lon: float, lat: float) -> Point:
 
 
 def _outlines(sheet: Sheet, layer: Json, area: Area, to_page: _fit) -> None:
-    """Outlines that the page itself carries; those at an address are Grafana's to fetch."""
+    """The districts' outlines where they are known; else where Grafana would fetch them."""
     source = str(layer["config"].get("src", ""))
     style = layer["config"].get("style", {}).get("color", {}).get("fixed", sheet.colours.faint)
-    if not source.startswith("data:"):
+    if sheet.outlines is None:
         note = f"outlines: {urlsplit(source).path}"
         sheet.canvas.words(area.x + 8, area.y + area.h - 8, note, 11, sheet.colours.faint, area.w - 16)
         return
-    for ring in _rings(json.loads(unquote(source.partition(",")[2]))):
+    for ring in _rings(sheet.outlines):
         points = [to_page(lon, lat) for lon, lat in ring]
         inside = [(min(max(x, area.x), area.x + area.w), min(max(y, area.y), area.y + area.h)) for x, y in points]
         sheet.canvas.add(Path(inside, style, 1.2))

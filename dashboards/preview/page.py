@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,7 @@ class Look:
     chosen: Mapping[str, Sequence[str]] = field(default_factory=dict)
     console_url: str = DEFAULT_CONSOLE
     png: bool = False
+    outlines: Json | None = None  # the districts', which Grafana takes from the console
 
 
 def preview(folder: Path, dsn: str, look: Look) -> list[Path]:
@@ -113,7 +114,7 @@ def drawn(connection: Connection, board: Json, look: Look) -> Canvas:
     colours = THEMES[look.theme]
     canvas = Canvas(WIDTH, height, colours.page)
     notes, note_colours = _notes(connection, board, span, values, timescaledb=timescaledb)
-    sheet = Sheet(canvas, colours, values, span, _times(first, last, board, values), notes, note_colours)
+    sheet = Sheet(canvas, colours, values, span, _times(first, last, board, values), notes, note_colours, look.outlines)
     _head(sheet, board, first, last)
     for panel, own in panels:
         asked = _Asked(connection, board["uid"], span, own, timescaledb)
@@ -167,7 +168,7 @@ class _Asked:
 def _panel(sheet: Sheet, panel: Json, values: Values, asked: _Asked) -> None:
     g = panel["gridPos"]
     area = Area(GAP + g["x"] * CELL_W, TOP + g["y"] * CELL_H, g["w"] * CELL_W - GAP, g["h"] * CELL_H - GAP)
-    own = Sheet(sheet.canvas, sheet.colours, values, sheet.span, sheet.times, sheet.notes, sheet.note_colours)
+    own = replace(sheet, values=values)
     title = interpolate(str(panel.get("title", "")), values)
     if panel["type"] == "row":
         sheet.canvas.words(area.x + 4, area.y + 22, "▾ " + title, 16, sheet.colours.text, bold=True)

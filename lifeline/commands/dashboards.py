@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from lifeline.commands.options import Data, DatabaseUrl
+from lifeline.commands.options import City, Data, DatabaseUrl
 
 if TYPE_CHECKING:
     from dashboards.client import Grafana
@@ -142,6 +142,7 @@ def prune(
 def preview(
     folder: Out,
     data: Data = None,
+    city: City = None,
     database_url: DatabaseUrl = None,
     lang: Annotated[Literal["en", "zh"], typer.Option(help="Language of the pages.")] = "en",
     theme: Room = "dark",
@@ -158,6 +159,7 @@ def preview(
     from lifeline import custody, settings
     from lifeline.commands.options import moment_us
 
+    found = settings.load(data=data, city=city, database_url=database_url)
     look = Look(
         language=lang,
         theme=theme,
@@ -167,9 +169,25 @@ def preview(
         chosen=_chosen(var or []),
         console_url=_console(console_url),
         png=png,
+        outlines=_outlines(found.city),
     )
-    with custody.database_of(settings.load(data=data, database_url=database_url)) as dsn:
+    with custody.database_of(found) as dsn:
         _written(preview(folder, dsn, look))
+
+
+def _outlines(city: Path | None) -> dict[str, Any] | None:
+    """The districts' outlines of a city folder that has any."""
+    from city.errors import Fault, FaultyInput
+    from city.outlines import FILE, check_outlines, outlines
+
+    if city is None or not (city / FILE).is_file():
+        return None
+    text = (city / FILE).read_text(encoding="utf-8")
+    faults: list[Fault] = []
+    check_outlines(text, FILE, None, faults)
+    if faults:
+        raise FaultyInput(faults)
+    return outlines(text)
 
 
 def _chosen(given: list[str]) -> dict[str, list[str]]:

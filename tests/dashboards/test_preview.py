@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,21 @@ def test_a_map_keeps_its_shape_north_up_and_marks_by_size() -> None:
     assert south.x < north.x
     assert south.y > north.y
     assert (south.y - north.y) / (north.x - south.x) == pytest.approx(1.168, abs=0.01)  # 1 / cos 31.1°
+
+
+def test_districts_are_outlined_under_the_markers() -> None:
+    ring = [[121.0, 31.0], [121.2, 31.0], [121.2, 31.2], [121.0, 31.0]]
+    shape = {"type": "MultiPolygon", "coordinates": [[ring]]}
+    outlined = {"features": [{"geometry": shape}, {"geometry": {"type": "Polygon", "coordinates": [ring]}}]}
+    ground = {"type": "geojson", "config": {"src": f"{CONSOLE}/districts.geojson", "style": {}}}
+    markers = {"type": "markers", "name": "m", "config": {"style": {"color": {}, "size": {"min": 5, "max": 9}}}}
+    data = Data("A", Frame({"latitude": "number", "longitude": "number"}, [[31.0, 121.0], [31.2, 121.2]]))
+    for outlines, lines, said in ((outlined, 2, []), (None, 0, ["outlines: /districts.geojson"])):
+        made = replace(sheet(), outlines=outlines)
+        geomap(made, panel("geomap", layers=[ground, markers]), AREA, [data])
+        assert sum(isinstance(one, Line) for one in made.canvas.shapes) == lines
+        assert words(made) == said
+        assert isinstance(made.canvas.shapes[-1], Dot)
 
 
 def test_a_repeated_panel_stands_once_for_each_value_and_pushes_what_follows() -> None:
