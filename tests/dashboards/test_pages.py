@@ -19,7 +19,8 @@ from dashboards.palette import PALETTES, THEMES, Theme
 GOLDEN = Path(__file__).with_name("golden")
 CONSOLE = "https://lifeline.example.org"
 OURS = ("wall", *DOMAIN_PAGES, "sensor", "incident")
-REVIEWED = (("wall", "en"), ("wall", "zh"), ("gas", "en"), ("sensor", "en"), ("incident", "en"))
+FIGURES = ("statistics", "quality", "platform", "public")
+REVIEWED = (("wall", "zh"), *((page, "en") for page in ("wall", "gas", "sensor", "incident", *FIGURES)))
 BOARDS = {language: build(language, CONSOLE) for language in languages}
 DRAWN = {"table", "geomap"}  # what has rows or markers to click
 
