@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from city.errors import Fault, FaultyInput
+from city.errors import Fault
+from city.geojson import read_features
 from city.jsonfile import parse
 from city.positions import Path, Positions, nearest_or_all, show
 
@@ -24,17 +25,10 @@ def check_outlines(text: str, file: str, districts: Collection[str] | None, faul
     faults
         Takes what is wrong.
     """
-    try:
-        data, positions = parse(text, file)
-    except FaultyInput as error:
-        faults += error.faults
+    found = read_features(text, file, faults)
+    if found is None:
         return
-    features = data.get("features") if isinstance(data, Mapping) and data.get("type") == "FeatureCollection" else None
-    if not isinstance(features, list):
-        faults.append(
-            positions.fault((), "expected a FeatureCollection", show(data), "an export as GeoJSON (RFC 7946)")
-        )
-        return
+    _, features, positions = found
     for index, feature in enumerate(features):
         faults += _of_feature(feature, ("features", index), positions, districts)
 

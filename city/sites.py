@@ -6,10 +6,10 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from city.errors import Fault, FaultyInput
+from city.errors import Fault
 from city.geo import Place
+from city.geojson import read_features
 from city.identity import PLAIN_ID, id_problem, read_name
-from city.jsonfile import parse
 from city.lines import Line
 from city.model import Site
 from city.positions import Path, Positions, check_keys, nearest_or_all, show
@@ -41,18 +41,11 @@ def read_sites(
     faults
         Takes what is wrong.
     """
-    try:
-        data, positions = parse(text, file)
-    except FaultyInput as error:
-        faults += error.faults
+    found = read_features(text, file, faults)
+    if found is None:
         return {}, set()
-    features = data.get("features") if isinstance(data, Mapping) and data.get("type") == "FeatureCollection" else None
-    if not isinstance(features, list):
-        faults.append(
-            positions.fault((), "expected a FeatureCollection", show(data), "an export as GeoJSON (RFC 7946)")
-        )
-        return {}, set()
-    crs = data.get("crs") if isinstance(data, Mapping) else None
+    data, features, positions = found
+    crs = data.get("crs")
     if crs is not None and not any(mark in str(crs) for mark in ("CRS84", "4326")):
         faults.append(positions.key_fault(("crs",), "coordinates must be WGS 84", hint="exporting as EPSG:4326"))
     reader = _Sites(positions, districts, kinds, faults)
