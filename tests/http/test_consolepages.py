@@ -77,6 +77,14 @@ def test_a_clock_that_was_missed_is_overdue_only_until_somebody_has_done_it(clie
     assert "close: overdue" in text_of(client.get("/", params={"lang": "en"}))
 
 
+def test_a_command_in_a_drill_is_found_again_by_its_row(client: httpx.Client, world: World) -> None:
+    world.incident(drill=True, drill_id="D-20260701-0a1b2c3d")
+    world.event("I-7", "acknowledge", "li", event="D-20260701-0a1b2c3d.17.0")
+    waits = "The watcher has not handled it yet"
+    assert waits not in text_of(client.get("/incidents/I-7", params={"lang": "en", "seq": "17"}))
+    assert waits in text_of(client.get("/incidents/I-7", params={"lang": "en", "seq": "7"}))
+
+
 def test_whom_a_digest_told_is_told_of_each_of_its_incidents(client: httpx.Client, world: World) -> None:
     for incident in ("I-1", "I-2"):
         world.incident(incident)

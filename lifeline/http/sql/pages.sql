@@ -44,9 +44,9 @@ SELECT time, kind, actor, note, event FROM city.incident_events WHERE incident =
 ORDER BY time DESC, split_part(event, '.', 1) DESC, event DESC LIMIT 300
 
 -- name: command_outcome
--- What the engine made of the command in a journal row: its events carry the row's number.
+-- What the engine made of the command in a journal row: its events carry the row's number, a drill's behind its name.
 SELECT kind, actor, note FROM city.incident_events
-WHERE incident = %(incident)s AND event LIKE %(seq)s || '.%%' ORDER BY event LIMIT 1
+WHERE incident = %(incident)s AND regexp_replace(event, '^D-[^.]*[.]', '') LIKE %(seq)s || '.%%' ORDER BY event LIMIT 1
 
 -- name: is_closed
 -- A row when an incident is closed.
