@@ -32,7 +32,7 @@ from tests.notify.wires import WebEnd, answering, web
 
 ROOT = Path(__file__).parents[2]
 WALL = SystemClock()
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 PASSWORD, SECRET = "correct horse battery", b"a secret of the phone"
 CITY = {
     "city.yaml": """
