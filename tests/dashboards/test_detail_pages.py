@@ -23,7 +23,7 @@ HERE = {"district": ["north", "so'uth"]}
 def city(seeded_city: str, now_of_module: datetime) -> Iterator[Connection]:
     """The seeded city with two hours of w1: a hole of half an hour, one late and one failed reading; m1 rises."""
     with connect(seeded_city, autocommit=True) as conn:
-        numbers = dict(conn.execute("SELECT sensor, sensor_id FROM lifeline.sensors").fetchall())
+        numbers: dict[str, int] = dict(conn.execute("SELECT sensor, sensor_id FROM lifeline.sensors").fetchall())
         rows = []
         for minute in range(120):
             at = to_us(now_of_module - timedelta(minutes=120 - minute))
