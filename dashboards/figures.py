@@ -28,10 +28,9 @@ from dashboards.builder import (
     words_mapping,
 )
 from dashboards.links import to_console, uid
-from dashboards.palette import QUIET, RED, YELLOW, Theme
+from dashboards.palette import FAIR, POOR, QUIET, Theme
 from dashboards.words import Words
 
-AMBER = YELLOW
 LEAST = 1e-6  # a limit that is still good: Grafana colours from a value on, not above it
 CHOICE = ("district",)
 
@@ -162,20 +161,20 @@ def limits(good: float, fair: float | None = None, *, below: bool = False) -> St
     """Grey up to `good` (`below`: only less than it), amber up to `fair`, then red."""
     first = good if below else good + LEAST
     if fair is None:
-        return Steps(base=QUIET, above=((first, RED),))
-    return Steps(base=QUIET, above=((first, AMBER), (fair + LEAST, RED)))
+        return Steps(base=QUIET, above=((first, POOR),))
+    return Steps(base=QUIET, above=((first, FAIR), (fair + LEAST, POOR)))
 
 
 def least(good: float, fair: float) -> Steps:
     """Grey from `good` on, amber from `fair` on, red below; grey too of nothing known, for that takes the first."""
-    return Steps(base=QUIET, above=((-1e12, RED), (fair, AMBER), (good, QUIET)))
+    return Steps(base=QUIET, above=((-1e12, POOR), (fair, FAIR), (good, QUIET)))
 
 
 def within(most: float) -> Steps:
     """Grey while no further than `most` from 0; grey too of nothing known."""
-    return Steps(base=QUIET, above=((-1e12, RED), (-most, QUIET), (most + LEAST, RED)))
+    return Steps(base=QUIET, above=((-1e12, POOR), (-most, QUIET), (most + LEAST, POOR)))
 
 
-def none_at_all(colour: str = RED) -> Steps:
+def none_at_all(colour: str = POOR) -> Steps:
     """Coloured from one on."""
     return Steps(base=QUIET, above=((1, colour),))

@@ -26,6 +26,7 @@ DRILL = "@drill"  # an exercise
 LINE = "@line"  # a trend
 BAND = "@band"  # the normal band behind a trend
 FAINT = "@faint"  # a second trend, an outline on the map
+FAIR, POOR = "@fair", "@poor"  # ratings of figures: greys, the worse the stronger; colours are for levels alone
 LEVEL_COLOURS: Mapping[int, str] = {1: BLUE, 2: YELLOW, 3: ORANGE, 4: RED}
 
 
@@ -56,6 +57,8 @@ PALETTES: Mapping[Theme, Palette] = MappingProxyType(
                     LINE: "#8E96A3",
                     BAND: "#4A505C",
                     FAINT: "#777D87",
+                    FAIR: "#777D87",
+                    POOR: "#D8D9DA",
                 }
             ),
         ),
@@ -75,6 +78,8 @@ PALETTES: Mapping[Theme, Palette] = MappingProxyType(
                     LINE: "#5F6672",
                     BAND: "#E4E6EA",
                     FAINT: "#8A9099",
+                    FAIR: "#8A9099",
+                    POOR: "#24292E",
                 }
             ),
         ),

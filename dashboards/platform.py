@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dashboards.builder import Dashboard, Field, Grid, Override, Panel, Steps, Table, TimeSeries
 from dashboards.builder.fields import fixed
-from dashboards.figures import AMBER, Frame, least, limits, none_at_all
-from dashboards.palette import LINE, QUIET, RED, Theme
+from dashboards.figures import Frame, least, limits, none_at_all
+from dashboards.palette import FAIR, LINE, POOR, QUIET, Theme
 
 BEAT_S = 30.0  # a role that is silent for longer is at fault
 
@@ -29,7 +29,7 @@ def _tiles(frame: Frame) -> list[Panel]:
         frame.tile("size", unit="decbytes", decimals=1),
         frame.tile("growth", unit="decbytes", decimals=1),
         frame.tile("days_left", steps=least(30, 7)),
-        frame.tile("job_errors", steps=none_at_all(AMBER)),
+        frame.tile("job_errors", steps=none_at_all(FAIR)),
     ]
     return [
         frame.tiles(
@@ -37,7 +37,7 @@ def _tiles(frame: Frame) -> list[Panel]:
             Grid(0, 0, 8, 4),
             [
                 frame.tile("faults", "faults_n", steps=none_at_all()),
-                frame.tile("warnings", "warnings_n", steps=none_at_all(AMBER)),
+                frame.tile("warnings", "warnings_n", steps=none_at_all(FAIR)),
                 frame.tile("checks", "checks_n"),
             ],
             console,
@@ -68,7 +68,7 @@ def _tables(frame: Frame) -> list[Panel]:
             frame.table("health"),
             frame.rows("no_check"),
             [
-                frame.column("state", width=100, words=states, steps=Steps(QUIET, ((1, AMBER), (2, RED)))),
+                frame.column("state", width=100, words=states, steps=Steps(QUIET, ((1, FAIR), (2, POOR)))),
                 frame.column("name", "check", width=180, link=frame.link("open_health", "health")),
                 frame.column("text", "said"),
                 frame.column("advice"),
@@ -99,7 +99,7 @@ def _tables(frame: Frame) -> list[Panel]:
                 frame.column("oldest", unit="s", decimals=1, width=110, steps=limits(60, 300)),
                 frame.column("sent", width=110),
                 frame.column("delivered", width=100),
-                frame.column("failed", "failed_n", width=100, steps=none_at_all(AMBER)),
+                frame.column("failed", "failed_n", width=100, steps=none_at_all(FAIR)),
                 frame.column("lost", width=110, steps=none_at_all()),
             ],
         ),
@@ -137,7 +137,7 @@ def _trends(frame: Frame) -> list[Panel]:
             Field(unit="short", decimals=0, custom=bars),
             [
                 Override("made", {"displayName": words("made"), "color": fixed(LINE)}),
-                Override("failed", {"displayName": words("failed"), "color": fixed(RED)}),
+                Override("failed", {"displayName": words("failed"), "color": fixed(POOR)}),
             ],
             interval="1m",
             legend=True,

@@ -22,9 +22,9 @@ from dashboards.builder import (
     hidden,
 )
 from dashboards.builder.fields import fixed
-from dashboards.figures import AMBER, Frame, limits, none_at_all, within
+from dashboards.figures import Frame, limits, none_at_all, within
 from dashboards.links import field
-from dashboards.palette import FAINT, LINE, QUIET, RED, UNKNOWN, Theme
+from dashboards.palette import FAINT, FAIR, LINE, POOR, QUIET, UNKNOWN, Theme
 
 HALF, MOST = 50, 95  # percent of what was due: less than half is as good as unknown
 SKEW_S = 60.0
@@ -64,7 +64,7 @@ def _sums(frame: Frame) -> list[Panel]:
             Grid(0, 0, 7, 4),
             [
                 frame.tile(
-                    "complete", unit="percentunit", decimals=1, steps=Steps(UNKNOWN, ((0.5, AMBER), (0.95, QUIET)))
+                    "complete", unit="percentunit", decimals=1, steps=Steps(UNKNOWN, ((0.5, FAIR), (0.95, QUIET)))
                 ),
                 frame.tile("stale", "stale_n", steps=unknown),
                 frame.tile("sensors"),
@@ -74,7 +74,7 @@ def _sums(frame: Frame) -> list[Panel]:
             "late",
             Grid(7, 0, 7, 4),
             [
-                frame.tile("late", "late_n", steps=none_at_all(AMBER)),
+                frame.tile("late", "late_n", steps=none_at_all(FAIR)),
                 frame.tile("skew", "skew_usual", unit="s", decimals=1),
                 frame.tile("worst_skew", "skew_worst", unit="s", decimals=1, steps=limits(SKEW_S)),
             ],
@@ -85,8 +85,8 @@ def _sums(frame: Frame) -> list[Panel]:
             [
                 *ledger,
                 frame.tile("lost", steps=none_at_all()),
-                frame.tile("missing", steps=none_at_all(AMBER)),
-                frame.tile("skewed", steps=none_at_all(AMBER)),
+                frame.tile("missing", steps=none_at_all(FAIR)),
+                frame.tile("skewed", steps=none_at_all(FAIR)),
             ],
             [frame.link("open_rejections", "rejections")],
         ),
@@ -148,7 +148,7 @@ def _sensors(frame: Frame) -> list[Panel]:
                 sensor,
                 frame.column("site"),
                 frame.column(
-                    "flat", width=80, words={"1": words("is_flat"), "0": words("not_flat")}, steps=none_at_all(AMBER)
+                    "flat", width=80, words={"1": words("is_flat"), "0": words("not_flat")}, steps=none_at_all(FAIR)
                 ),
                 frame.column("outside", unit="percentunit", decimals=1, width=120),
                 *(frame.column(value, width=90) for value in ("low", "high", "range_min", "range_max")),
@@ -180,7 +180,7 @@ def _trends(frame: Frame) -> list[Panel]:
             Field(unit="percentunit", decimals=1, custom={"lineWidth": 2, "axisSoftMin": 0}),
             [
                 Override("suspect", {"displayName": words("suspect"), "color": fixed(LINE)}),
-                Override("failed", {"displayName": words("failed"), "color": fixed(RED)}),
+                Override("failed", {"displayName": words("failed"), "color": fixed(POOR)}),
             ],
             interval="1h",
             legend=True,
@@ -205,6 +205,6 @@ def _gateways(frame: Frame) -> Table:
             frame.column("silent", width=100, words=silent, steps=Steps(base=QUIET, above=((1, UNKNOWN),))),
             *(frame.column(count, width=110) for count in ("published", "stored", "repeated", "rejected")),
             frame.column("lost", width=100, steps=within(0)),
-            frame.column("missing", width=140, steps=none_at_all(AMBER)),
+            frame.column("missing", width=140, steps=none_at_all(FAIR)),
         ],
     )

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dashboards.builder import Dashboard, Field, Grid, Override, Panel, Steps, Table, TimeSeries, hidden, level_steps
 from dashboards.builder.fields import fixed
-from dashboards.figures import AMBER, Frame, limits, none_at_all
+from dashboards.figures import Frame, limits, none_at_all
 from dashboards.links import field
-from dashboards.palette import LINE, QUIET, RED, Theme
+from dashboards.palette import FAIR, LINE, POOR, QUIET, Theme
 
 RESPONSE_S = 420.0  # the mean response that is the mark
 STEPS_OF_PEOPLE = ("acknowledge", "confirm", "dispatch", "on_site", "close")
@@ -58,7 +58,7 @@ def _load(frame: Frame) -> list[Panel]:
         frame.tile("stale", "stale_n"),
         frame.tile("stale_peak", steps=limits(5, below=True)),
         frame.tile("standing", "standing_n"),
-        frame.tile("standing_stale", steps=none_at_all(AMBER)),
+        frame.tile("standing_stale", steps=none_at_all(FAIR)),
     ]
     return [
         frame.tiles("rate", Grid(0, 0, 13, 4), rate, console),
@@ -80,7 +80,7 @@ def _causes(frame: Frame) -> list[Panel]:
             words("over_time_help"),
             Grid(0, 8, 12, 9),
             frame.trend("rate_over_time"),
-            Field(unit="short", steps=Steps(base=QUIET, above=((1, AMBER), (10, RED))), custom=bars),
+            Field(unit="short", steps=Steps(base=QUIET, above=((1, FAIR), (10, POOR))), custom=bars),
             [Override("rate", {"displayName": words("alarms"), "color": fixed(LINE)})],
             interval="10m",
         ),
@@ -95,7 +95,7 @@ def _causes(frame: Frame) -> list[Panel]:
                 frame.column("sensor", width=170, link=frame.link("open_sensor", f"sensors/{field('sensor')}")),
                 frame.column("n", "number", width=90),
                 frame.column("share", unit="percentunit", decimals=1, width=90),
-                frame.column("chatters", width=110, words=chatters, steps=none_at_all(AMBER)),
+                frame.column("chatters", width=110, words=chatters, steps=none_at_all(FAIR)),
                 *hidden("key"),
             ],
         ),
