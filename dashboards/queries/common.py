@@ -26,6 +26,14 @@ def name(table: str, language: str, column: str = "name") -> str:
     return f"coalesce({table}.{column}_zh, {table}.{column})" if language == "zh" else f"{table}.{column}"
 
 
+def district(table: str, language: str) -> str:
+    """The name of a row's district in the reader's language; its id when it has left the register."""
+    own = name("named", language)
+    return (
+        f"coalesce((SELECT {own} FROM city.districts named WHERE named.district = {table}.district), {table}.district)"  # noqa: S608 - built from constants of this room
+    )
+
+
 def standing(table: str) -> str:
     """The level of a standing alarm as a number; one that is held back counts as that, whatever its level."""
     return f"CASE WHEN {table}.hold <> '' THEN {HELD} ELSE {number(f'{table}.level')} END"

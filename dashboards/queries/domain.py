@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from city.levels import COLOURS
-from dashboards.queries.common import HERE, REAL, name, standing
+from dashboards.queries.common import HERE, REAL, district, name, standing
 
 MULTIPLES = 12  # trends on a page: each asks the database five times
 RANKED = 50
@@ -25,7 +25,8 @@ WITH first_limit AS (
     SELECT a.sensor, max({standing("a")}) AS level
     FROM city.alarms a WHERE {REAL} AND a.level <> 'none' AND a.sensor IS NOT NULL GROUP BY 1
 ), current AS (
-    SELECT s.sensor, s.site, coalesce({name("t", language)}, s.site) AS site_name, s.district, s.unit, s.lat, s.lon,
+    SELECT s.sensor, s.site, coalesce({name("t", language)}, s.site) AS site_name,
+           {district("s", language)} AS district, s.unit, s.lat, s.lon,
            l.value, l.age_s, l.stale, coalesce(a.level, CASE WHEN l.stale THEN -1 ELSE 0 END)::float8 AS level,
            100 * greatest(CASE WHEN f.high > 0 THEN l.value / f.high END,
                           CASE WHEN f.low < 0 THEN l.value / f.low

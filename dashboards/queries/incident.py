@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.queries.common import EXERCISE, age, name, number, standing
+from dashboards.queries.common import EXERCISE, age, district, name, number, standing
 from dashboards.queries.trend import chosen
 
 THIS = chosen("incident")
@@ -18,7 +18,8 @@ def header(language: str) -> str:
     return f"""\
 SELECT {_level("i", "level", "i.drill")} AS level, {_level("i", "peak_level", "i.drill")} AS peak,
        {name("i", language, "title")} AS title, i.stage, CASE WHEN i.acknowledged THEN 1 ELSE 0 END AS acknowledged,
-       coalesce({name("t", language)}, i.site) AS site, i.district, i.opened_at, i.closed_at,
+       coalesce({name("t", language)}, i.site) AS site,
+       {district("i", language)} AS district, i.opened_at, i.closed_at,
        greatest(0, extract(epoch FROM coalesce(i.closed_at, city.now()) - i.opened_at))::float8 AS age,
        f.scope AS first_out, i.incident
 FROM city.incidents i LEFT JOIN city.sites t USING (site) LEFT JOIN city.alarms f ON f.alarm = i.first_alarm
@@ -115,7 +116,8 @@ def listed(language: str) -> str:
     """The incidents to choose from: open ones first, then the newest."""
     return f"""\
 SELECT {_level("i", "level", "i.drill")} AS level, {name("i", language, "title")} AS title,
-       coalesce({name("t", language)}, i.site) AS site, i.district, i.stage, i.opened_at, {age("i.opened_at")} AS age,
+       coalesce({name("t", language)}, i.site) AS site,
+       {district("i", language)} AS district, i.stage, i.opened_at, {age("i.opened_at")} AS age,
        i.incident
 FROM city.incidents i LEFT JOIN city.sites t USING (site)
 ORDER BY i.closed_at IS NOT NULL, i.opened_at DESC, i.incident

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.queries.common import HERE, REAL, name, number, standing
+from dashboards.queries.common import HERE, REAL, district, name, number, standing
 from dashboards.queries.trend import RAW_BELOW_MS, chosen
 
 THIS = chosen("sensor")
@@ -26,7 +26,8 @@ SELECT coalesce((SELECT max({standing("a")}) FROM city.alarms a
        s.sensor, l.value, s.unit, l.age_s AS age, l.flag,
        (SELECT string_agg(DISTINCT CASE k.side WHEN 'high' THEN '≥ ' ELSE '≤ ' END || k.value, ', ')
         FROM city.limits k WHERE k.sensor = s.sensor) AS limits,
-       s.range_min, s.range_max, s.quantity, coalesce({name("t", language)}, s.site) AS site, s.district,
+       s.range_min, s.range_max, s.quantity, coalesce({name("t", language)}, s.site) AS site,
+       {district("s", language)} AS district,
        s.gateway, s.interval_s::float8 AS every
 FROM city.sensors s JOIN city.latest l USING (sensor) LEFT JOIN city.sites t USING (site)
 WHERE s.sensor = {THIS}

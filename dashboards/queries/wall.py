@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from city.levels import COLOURS
 from city.quantity import DOMAINS
-from dashboards.queries.common import EXERCISE, HERE, REAL, age, name, number, standing
+from dashboards.queries.common import EXERCISE, HERE, REAL, age, district, name, number, standing
 
 TIMELINE_ROWS = 16
 INCIDENT_ROWS = 50
@@ -84,7 +84,8 @@ WITH silence AS (
            (array_agg(sensor ORDER BY {standing("a")} DESC, sensor) FILTER (WHERE sensor IS NOT NULL))[1] AS sensor
     FROM city.alarms a WHERE {REAL} AND a.level <> 'none' GROUP BY 1
 )
-SELECT t.lat AS latitude, t.lon AS longitude, {name("t", language)} AS name, t.site, t.kind, t.district,
+SELECT t.lat AS latitude, t.lon AS longitude, {name("t", language)} AS name, t.site, t.kind,
+       {district("t", language)} AS district,
        coalesce(n.sensors, 0) AS sensors, coalesce(a.sensor, n.sensor, '') AS sensor,
        {"-1" if blind else "coalesce(a.level, 0)"}::float8 AS level,
        {"2" if blind else "coalesce(a.level, 0)"}::float8 AS size
@@ -100,7 +101,7 @@ def incidents(language: str, domain: str = "") -> str:
     return f"""\
 SELECT {number("i.level")} + CASE WHEN i.drill THEN {EXERCISE} ELSE 0 END AS level,
        {name("i", language, "title")} AS title,
-       coalesce({name("t", language)}, i.site) AS site, i.district, i.stage,
+       coalesce({name("t", language)}, i.site) AS site, {district("i", language)} AS district, i.stage,
        CASE WHEN i.acknowledged THEN 1 ELSE 0 END AS acknowledged,
        {age("i.opened_at")} AS age, f.scope AS first_out, i.incident
 FROM city.incidents i LEFT JOIN city.sites t USING (site) LEFT JOIN city.alarms f ON f.alarm = i.first_alarm
