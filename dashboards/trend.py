@@ -14,7 +14,6 @@ _LINE = {
     "fillOpacity": 0,
     "showPoints": "never",
     "spanNulls": False,
-    "axisSoftMin": 0,
 }
 _THIN = {"custom.lineWidth": 0, "custom.showPoints": "never"}
 
