@@ -16,6 +16,7 @@ from gateway.town import PlannedSite, Town, degrees_of, plan
 _GATEWAY_COLUMNS = ("gateway", "district", "interval_s", "name", "lon", "lat")
 _SENSOR_COLUMNS = ("sensor", "gateway", "site", "quantity", "unit", "interval_s", "lon", "lat", "tags", "context")
 _DRILLS = ("underpass-flood", "gas-manhole", "bridge-strain")
+_EDGE_M = 250.0  # a district reaches so far beyond its sites
 _RULES = ("waterlogging", "gas", "bridges", "ground", "platform")
 
 
@@ -40,6 +41,7 @@ def city_files(seed: int, crew_url: str) -> dict[str, str]:
     return {
         "city.yaml": _city_yaml(town),
         "sites.geojson": _sites(town),
+        "districts.geojson": _outlines(town),
         "gateways.csv": _table(_GATEWAY_COLUMNS, _gateways(town)),
         "sensors.csv": _table(_SENSOR_COLUMNS, _sensors(town)),
         "escalation.yaml": escalation.replace("@CREW_URL@", crew_url.rstrip("/")),
@@ -87,8 +89,29 @@ def _feature(site: PlannedSite) -> dict[str, object]:
 
 
 def _sites(town: Town) -> str:
-    features = ",\n".join(json.dumps(_feature(site), ensure_ascii=False) for site in town.sites.values())
-    return f'{{"type": "FeatureCollection", "features": [\n{features}\n]}}\n'
+    return _collection(map(_feature, town.sites.values()))
+
+
+def _outlines(town: Town) -> str:
+    """Each district's area: around all its sites, with the corners cut."""
+    return _collection(
+        [_outline(name, [s for s in town.sites.values() if s.district == name]) for name in town.districts]
+    )
+
+
+def _outline(district: str, sites: Sequence[PlannedSite]) -> dict[str, object]:
+    points = [point for site in sites for point in (site.line or (site.at,))]
+    west, east = (edge(x for x, _ in points) for edge in (min, max))
+    south, north = (edge(y for _, y in points) for edge in (min, max))
+    w, e, s, n = west - _EDGE_M, east + _EDGE_M, south - _EDGE_M, north + _EDGE_M
+    ring = [(west, s), (east, s), (e, south), (e, north), (east, n), (west, n), (w, north), (w, south), (west, s)]
+    geometry = {"type": "Polygon", "coordinates": [[degrees_of(corner) for corner in ring]]}
+    return {"type": "Feature", "geometry": geometry, "properties": {"id": district}}
+
+
+def _collection(features: Iterable[Mapping[str, object]]) -> str:
+    lines = ",\n".join(json.dumps(feature, ensure_ascii=False) for feature in features)
+    return f'{{"type": "FeatureCollection", "features": [\n{lines}\n]}}\n'
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
