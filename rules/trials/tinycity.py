@@ -26,7 +26,7 @@ from rules.language.bookfile import load_book
 HEAD_KEYS = ("timezone", "sites")
 SENSOR_KEYS = ("unit", "site", "at", "gateway", "interval", "tags", "along", "district")
 SITE_KEYS = ("at", "along", "district")
-_REGISTER = ("city.yaml", "sites.geojson", "gateways.csv", "sensors.csv", "calibrations.csv")
+_REGISTER = ("city.yaml", "sites.geojson", "districts.geojson", "gateways.csv", "sensors.csv", "calibrations.csv")
 _DISTRICT, _GATEWAY, _PLACE = "district", "gw", [117.0, 31.0]
 _DESK = """
 people: {duty: {name: Duty officer, webhook: "https://crew.example.org/duty"}}
