@@ -136,6 +136,7 @@ def _people(frame: Frame) -> list[Panel]:
         *(frame.tile(share, unit="percentunit", decimals=1) for share in ("idle", "escalated", "false_share")),
         frame.tile("lead", unit="s", decimals=1),
         frame.tile("late_detected"),
+        frame.tile("near_misses"),
     ]
     return [
         frame.tiles("people", Grid(0, 23, 24, 4), people, [frame.link("open_statistics", "statistics")]),

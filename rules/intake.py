@@ -18,6 +18,7 @@ from city.reading import Sample
 from detectors.protocol import Detector, Finding, Verdict
 from rules.alarm.alarm import Moved
 from rules.alarm.fold import Fold
+from rules.alarm.ladder import NearMiss
 from rules.alarm.silence import heard_again
 from rules.alarm.track import Track
 from rules.alarm.tracks import Longs
@@ -95,7 +96,7 @@ class Intake:
         glance.stirred(batch.own[~(calm & batch.whole)])
         passed = calm & batch.whole & glance.idle(batch.own)
         dirty = self._dirty(batch, np.flatnonzero(~passed), np.flatnonzero(seen & ~(harmless & batch.whole)))
-        moves += self._decide(batch, dirty)
+        moves += self._decide(batch, dirty, findings)
         glance.look_again(batch.own[~passed])
         self._place[batch.own] = -1
         return moves, findings
@@ -207,8 +208,11 @@ class Intake:
         place = int(self._place[row])
         return int(batch.before_us[place] if place >= 0 else self._state.tracks.newest_us[row])
 
-    def _decide(self, batch: _Batch, dirty: Mapping[str, int]) -> list[Moved]:
-        """Move the instances on; what happened to their alarms, in the order in which it happened."""
+    def _decide(self, batch: _Batch, dirty: Mapping[str, int], findings: list[Finding]) -> list[Moved]:
+        """Move the instances on; what happened to their alarms, in the order in which it happened.
+
+        `findings` is given the near misses.
+        """
         state, book = self._state, self._book
         told: list[tuple[int, str, list[Moved]]] = []
         touched: dict[str, None] = {}
@@ -218,7 +222,9 @@ class Intake:
             if fold is None:
                 evaluated_us = self._evaluated_us(batch, instance)
                 fold = Fold.resting(evaluated_us - REORDER_US - 1, evaluated_us)
-            moves = fold.advance(instance, state.tracks, from_us, state.now_us)
+            near: list[NearMiss] = []
+            moves = fold.advance(instance, state.tracks, from_us, state.now_us, near)
+            findings += [_near_miss(instance, missed) for missed in near]
             if moves:
                 told.append((moves[0].at_us, key, moves))
             if self._kept(fold, key, instance):
@@ -271,3 +277,11 @@ class Intake:
                     )
                     break
         return found
+
+
+def _near_miss(instance: Instance, missed: NearMiss) -> Finding:
+    """What a rule nearly raised; told again after late data it has the same key, and the first word stays."""
+    seconds = f"{(missed.until_us - missed.since_us) / 1e6:g}"
+    reason = because("near_miss", level=missed.level.word, rule=instance.rule.id, seconds=seconds)
+    name = f"rule:{instance.rule.id}"
+    return Finding(instance.sensor.id, missed.since_us, name, "near_miss", Verdict.NORMAL, 0.0, reason=reason)

@@ -191,7 +191,8 @@ answered AS (
 
 -- name: people
 -- How people did: their mean response, acknowledged without anything done, escalated past the first step, false alarms;
--- how long before the incident a detector had seen signs (half of them), and what was only found in late data.
+-- how long before the incident a detector had seen signs (half of them), what was only found in late data, and what
+-- rules nearly raised.
 WITH {range}, {answered}
 SELECT count(*) AS incidents, avg(acted) AS mean_response,
        (count(*) FILTER (WHERE acknowledge IS NOT NULL AND acted IS NULL))::float8
@@ -206,7 +207,10 @@ SELECT count(*) AS incidents, avg(acted) AS mean_response,
              AND f.time <= w.opened_at AND f.time > w.opened_at - interval '24 hours')) AS lead,
        (SELECT count(*) FROM span s, city.findings f JOIN city.sensors n USING (sensor)
         WHERE f.channel = 'late_detected' AND f.time >= s.first AND f.time < s.last
-          AND n.district = ANY(ARRAY[${district:sqlstring}]::text[])) AS late_detected
+          AND n.district = ANY(ARRAY[${district:sqlstring}]::text[])) AS late_detected,
+       (SELECT count(*) FROM span s, city.findings f JOIN city.sensors n USING (sensor)
+        WHERE f.channel = 'near_miss' AND f.time >= s.first AND f.time < s.last
+          AND n.district = ANY(ARRAY[${district:sqlstring}]::text[])) AS near_misses
 FROM answered w
 
 -- name: responses

@@ -9,7 +9,6 @@ from typing import Any
 
 from city.clock import to_us
 from city.levels import COLOURS, Level
-from city.words import say
 from lifeline.http.data import Data, Row
 from rules.check import Checked
 from rules.notify.display import number, span
@@ -79,7 +78,7 @@ def found(data: Data, checked: Checked | None, asked: Asked) -> Found:
         ("mix", [*_mix(carried)]),
         ("suppression", [*_suppression(data.row("suppression", **asked.given) or {}, asked)]),
         ("people", [*_people(responses, asked)]),
-        ("quality", [*_quality(responses, data.row("late_detected", **asked.given) or {}, asked)]),
+        ("quality", [*_quality(responses, data.row("late_and_near", **asked.given) or {}, asked)]),
         ("delivery", [*_delivery(data, channels, asked)]),
         ("system", [*_system(data, checked, asked)]),
     ]
@@ -161,8 +160,8 @@ def _quality(rows: Sequence[Row], late: Row, asked: Asked) -> Iterator[Figure]:
     lead = spread(row["lead_s"] for row in rows)
     yield Figure("false_share", _percent(share(false, judged)))
     yield Figure("lead", f"{_span(lead.p50_s, asked)} (n = {lead.n})" if lead else "–")
-    yield Figure("late_detected", str(late.get("n", 0)))
-    yield Figure("near_misses", say("figures.not_counted", asked.language))
+    yield Figure("late_detected", str(late.get("late", 0)))
+    yield Figure("near_misses", str(late.get("near", 0)))
 
 
 def _delivery(data: Data, channels: Sequence[Row], asked: Asked) -> Iterator[Figure]:

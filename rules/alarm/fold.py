@@ -14,7 +14,7 @@ from itertools import count
 
 from city.levels import Level
 from rules.alarm.alarm import Alarm, Condition, Move, Moved, alarm_id, happen
-from rules.alarm.ladder import LadderState, Step, Turn, steps_of
+from rules.alarm.ladder import LadderState, NearMiss, Step, Turn, steps_of
 from rules.alarm.track import Track
 from rules.book import Instance
 from rules.conditions.condition import Moment
@@ -134,20 +134,26 @@ class Fold:
         recent = {alarm.id: alarm}
         return cls(state, evaluated_us, [], [], recent, [check], None, alarm, old.unknown, evaluated_us)
 
-    def advance(self, instance: Instance, tracks: Mapping[str, Track], from_us: int, now_us: int) -> list[Moved]:
-        """Take in what came into the tracks with event time from `from_us` on."""
+    def advance(
+        self, instance: Instance, tracks: Mapping[str, Track], from_us: int, now_us: int,
+        near: list[NearMiss] | None = None,
+    ) -> list[Moved]:  # fmt: skip
+        """Take in what came into the tracks with event time from `from_us` on.
+
+        `near` is given the near misses; those of a stretch that late data make it go over again come again.
+        """
         track = tracks[instance.sensor.id]
         moves: list[Moved] = []
         if self.proof is not None and (next_us := _next_usable_us(instance, track, self.proof[0])):
             moves += self._back(next_us)
             from_us, self.proof, self.evaluated_us = min(from_us, self.proof[0] + 1), None, track.newest_us
         if from_us <= self.evaluated_us:
-            moves += self._refold(instance, tracks, from_us, now_us)
+            moves += self._refold(instance, tracks, from_us, now_us, near)
         for sample in track.after(self.evaluated_us):
             if sample.flag in instance.ladder.flags.usable:
                 moves += self._back(sample.time_us)
                 if not (self.state.idle and instance.quiet(sample.value)):
-                    turns = self._sample(instance, self.state, Moment(sample, track, tracks))
+                    turns = self._sample(instance, self.state, Moment(sample, track, tracks), near)
                     moves += self._revise(instance, now_us, because("word_later_data")) if turns else []
             self.evaluated_us = sample.time_us
             if sample.time_us - self.checks[-1].at_us >= CHECK_EVERY_US:
@@ -225,11 +231,13 @@ class Fold:
         ids = (alarm_id(rule.id, scope, raised_us + extra, rule.drill) for extra in count())
         return next(name for name in ids if name not in self.recent)
 
-    def _refold(self, instance: Instance, tracks: Mapping[str, Track], from_us: int, now_us: int) -> list[Moved]:
+    def _refold(
+        self, instance: Instance, tracks: Mapping[str, Track], from_us: int, now_us: int, near: list[NearMiss] | None
+    ) -> list[Moved]:
         at = max((i for i, c in enumerate(self.checks) if c.at_us < from_us), default=0)
         del self.checks[at + 1 :]
         del self.turns[self.checks[at].turns :]
-        self.state = self._replay(instance, tracks)
+        self.state = self._replay(instance, tracks, near)
         return self._revise(instance, now_us, because("word_late_data"))
 
     def _revise(self, instance: Instance, now_us: int, why: str) -> list[Moved]:
@@ -299,9 +307,11 @@ class Fold:
         """
         return self.stirred_us < before_us and self.state.blank and self.alarm is None
 
-    def _sample(self, instance: Instance, state: LadderState, moment: Moment) -> list[Turn]:
+    def _sample(
+        self, instance: Instance, state: LadderState, moment: Moment, near: list[NearMiss] | None
+    ) -> list[Turn]:
         was_blank = state.blank
-        turns = instance.ladder.sample(state, moment)
+        turns = instance.ladder.sample(state, moment, near)
         self.turns += turns
         if turns or not (was_blank and state.blank):
             self.stirred_us = max(self.stirred_us, moment.sample.time_us)
@@ -324,13 +334,13 @@ class Fold:
         until_us = max((turn.at_us for turn in self.turns[:turns]), default=-1)
         return all(turn.at_us > until_us for turn in self.turns[turns:])
 
-    def _replay(self, instance: Instance, tracks: Mapping[str, Track]) -> LadderState:
+    def _replay(self, instance: Instance, tracks: Mapping[str, Track], near: list[NearMiss] | None) -> LadderState:
         """Go over the track again from the newest check point, making those after it anew; the state at its end."""
         check = self.checks[-1]
         state, track = check.state.copy(), tracks[instance.sensor.id]
         for sample in track.between(check.at_us + 1, self.evaluated_us):
             if sample.flag in instance.ladder.flags.usable and not (state.idle and instance.quiet(sample.value)):
-                self._sample(instance, state, Moment(sample, track, tracks))
+                self._sample(instance, state, Moment(sample, track, tracks), near)
             if sample.time_us - self.checks[-1].at_us >= CHECK_EVERY_US:
                 peak = _peak(self.checks[0].peak, steps_of(self.checks[0].state.standing, self.turns))
                 self.checks.append(_Check(sample.time_us, _kept(state), len(self.turns), peak))

@@ -174,6 +174,15 @@ class Turn:
     evidence: tuple[Evidence, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class NearMiss:
+    """A level whose condition held from `since_us` until before `until_us`, less than its delay; nothing stood then."""
+
+    level: Level
+    since_us: int
+    until_us: int
+
+
 def steps_of(standing: Iterable[Level], turns: Iterable[Turn]) -> list[Step]:
     """The moves of the highest standing level, in time order, when `standing` stood before the turns."""
     now = set(standing)
@@ -215,10 +224,11 @@ class Ladder:
         found = [part for rung in self.rungs for part in parts_of(rung.condition) if isinstance(part, Sequence)]
         return tuple({part.slot: part for part in reversed(found)}.values())
 
-    def sample(self, state: LadderState, moment: Moment) -> list[Turn]:
-        """Move on one sample that may raise or clear (newer than the last one)."""
+    def sample(self, state: LadderState, moment: Moment, near: list[NearMiss] | None = None) -> list[Turn]:
+        """Move on one sample that may raise or clear (newer than the last one); `near` is given the near misses."""
         turns: list[Turn] = []
         moment = self._with_memory(state, moment)
+        calm = near is not None and not state.standing
         for rung in self.rungs:
             own = state.rungs.get(rung.level)
             if own is not None:
@@ -229,6 +239,8 @@ class Ladder:
                 truth = Truth.UNKNOWN
             if own is not None and truth is not Truth.UNKNOWN:
                 self._gap(rung, own, moment.sample.time_us)
+            if calm and near is not None and own and own.phase is Phase.PENDING and truth is Truth.FALSE:
+                near.append(NearMiss(rung.level, own.since_us, moment.sample.time_us))
             if truth is not Truth.UNKNOWN:
                 turns += self._seen(self._answer(rung, state, truth, moment.sample.time_us), moment)
         return turns

@@ -185,6 +185,9 @@ VALUES ('s', 'g', 'u', 'water_depth', 'waterlogging', 'cm', 60, 1, 2);
 INSERT INTO lifeline.findings (time, sensor, detector, channel, verdict, score) VALUES
   (%(first)s + interval '30 min', 's', 'd', 'level', 'abnormal', 2),
   (%(first)s + interval '10 min', 's', 'd', 'late_detected', 'abnormal', 2),
+  (%(first)s + interval '20 min', 's', 'rule:r', 'near_miss', 'normal', 0),
+  (%(first)s + interval '30 min', 's', 'rule:r', 'near_miss', 'normal', 0),
+  (%(first)s - interval '30 min', 's', 'rule:r', 'near_miss', 'normal', 0),
   (%(first)s - interval '3 d', 's', 'd', 'level', 'abnormal', 2)"""
 
 
@@ -261,6 +264,7 @@ def test_figures_of_people_are_those_counted_by_hand(answered_city: str) -> None
         "false_share": pytest.approx(1 / 7),
         "lead": 4.5 * 3600,  # nine incidents, half an hour to eight and a half after the sign
         "late_detected": 1,
+        "near_misses": 2,
     }
 
 

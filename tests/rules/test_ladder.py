@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from city.levels import Flag, Level
-from tests.rules.small_city import Desk
+from rules.effects import FindingMade
+from tests.rules.small_city import T0_US, Desk
 
 CALM = [0.0] * 12
 
@@ -16,6 +17,34 @@ def test_raise_is_first_true_plus_delay_and_clear_is_first_false_plus_delay(desk
 def test_one_good_false_sample_cancels_a_pending_level(desk: Desk) -> None:
     desk.series("wl-1", [0, 20, 20, 20, 10, 20, 20, 20, 0])
     assert desk.story() == []
+
+
+def near_misses(desk: Desk) -> list[tuple[str, str, int, str]]:
+    found = [effect.finding for effect in desk.effects if isinstance(effect, FindingMade)]
+    return [
+        (f.sensor, f.detector, (f.time_us - T0_US) // 1_000_000, f.reason) for f in found if f.channel == "near_miss"
+    ]
+
+
+def test_a_level_that_ends_within_its_delay_is_a_near_miss(desk: Desk) -> None:
+    desk.series("wl-1", [0, 20, 20, 20, 10, 0])
+    assert near_misses(desk) == [
+        ("wl-1", "rule:depth", 60, "yellow of depth held for 180 s, less than its delay: nothing was raised")
+    ]
+
+
+def test_what_falls_back_while_a_lower_level_stands_is_none(desk: Desk) -> None:
+    desk.series("wl-1", [20] * 6 + [30] + [20] * 3)
+    assert len(desk.alarms()) == 1
+    assert near_misses(desk) == []
+
+
+def test_late_data_that_show_the_same_near_miss_name_it_alike(desk: Desk) -> None:
+    desk.series("wl-1", [0, 20, 20, 10, 0])
+    desk.feed([("wl-1", 90, 20.0)])
+    told = near_misses(desk)
+    assert told
+    assert len({one[:3] for one in told}) == 1, "one row in the database"
 
 
 def test_delay_completes_between_samples(desk: Desk) -> None:

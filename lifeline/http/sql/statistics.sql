@@ -79,9 +79,10 @@ WHERE c.state IN ('met', 'missed') AND c.due_at >= %(since)s AND c.due_at < %(un
       SELECT FROM lifeline.annunciations n WHERE n.incident = i.incident AND n.desk = %(desk)s))
 GROUP BY c.level, c.clock
 
--- name: late_detected
--- What late data showed to have been alarms, too late for anybody to be told in order.
-SELECT count(*) AS n FROM city.findings WHERE channel = 'late_detected' AND time >= %(since)s AND time < %(until)s
+-- name: late_and_near
+-- What late data showed to have been alarms, too late for anybody to be told in order; and what rules nearly raised.
+SELECT count(*) FILTER (WHERE channel = 'late_detected') AS late, count(*) FILTER (WHERE channel = 'near_miss') AS near
+FROM city.findings WHERE channel IN ('late_detected', 'near_miss') AND time >= %(since)s AND time < %(until)s
 
 -- name: deliveries
 -- First notices of incidents in the span: seconds from the event, and from its arrival here, until they were accepted.
