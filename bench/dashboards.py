@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +13,7 @@ from rich.console import Group
 from rich.table import Table
 
 from bench.dashcity import DAYS, fill
-from bench.machine import Machine, describe
+from bench.machine import Machine, describe, folder_for
 from bench.storecity import NOW, Scale
 from city.clock import stopwatch_s
 from city.errors import OutsideError
@@ -91,20 +88,8 @@ def run(
     """Fill a database of its own and ask everything; on a private server, or on that of `dsn` (which may make some)."""
     if dsn is not None:
         return _on(dsn, scale, progress)
-    with _folder(data) as folder, EmbeddedPostgres(folder / "postgres") as server:
+    with folder_for(data) as folder, EmbeddedPostgres(folder / "postgres") as server:
         return _on(server.dsn, scale, progress)
-
-
-@contextmanager
-def _folder(given: Path | None) -> Iterator[Path]:
-    folder = given or Path(tempfile.mkdtemp(prefix="lifeline-bench-"))
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o711)  # PostgreSQL's own account must be let through when we are root
-    try:
-        yield folder
-    finally:
-        if given is None:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _on(server: str, scale: Scale, progress: Progress) -> DashboardsReport:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -115,3 +119,16 @@ def _stat(pid: int) -> list[str]:
     """The fields after the command's name, which may hold spaces itself."""
     lines = _lines(_PROC / str(pid) / "stat")
     return lines[0].rpartition(")")[2].split() if lines else []
+
+
+@contextmanager
+def folder_for(given: Path | None) -> Iterator[Path]:
+    """The folder of a private server while the block runs: `given`, which stays, or a temporary one."""
+    folder = given or Path(tempfile.mkdtemp(prefix="lifeline-bench-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o711)  # PostgreSQL's own account must be let through when we are root
+    try:
+        yield folder
+    finally:
+        if given is None:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -8,15 +8,13 @@ and alarms, the queries that dashboards make, and writing while walls ask them.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from bench.machine import describe
+from bench.machine import describe, folder_for
 from bench.storecity import NOW, Scale, fill_alarms, fill_register, fill_rollups
 from bench.storequeries import ask, ask_cold, polling
 from bench.storereport import Space, StoreReport, TierReport
@@ -63,7 +61,7 @@ def run(
         Folder for that server; a temporary one when None.
     """
     tiers, missing = [], []
-    with _folder(data) as folder, ExitStack() as running:
+    with folder_for(data) as folder, ExitStack() as running:
         if embedded:
             server = EmbeddedPostgres(folder / "postgres")
             running.callback(server.stop)
@@ -76,18 +74,6 @@ def run(
     seen = {one.tier for one in tiers}
     missing += [f"not measured: tier {tier}, no server given (--dsn)" for tier in Tier if tier not in seen]
     return StoreReport(tuple(tiers), tuple(missing))
-
-
-@contextmanager
-def _folder(given: Path | None) -> Iterator[Path]:
-    folder = given or Path(tempfile.mkdtemp(prefix="lifeline-bench-"))
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o711)  # PostgreSQL's own account must be let through when we are root
-    try:
-        yield folder
-    finally:
-        if given is None:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _one(server_dsn: str, scale: Scale, progress: Progress, server: EmbeddedPostgres | None) -> TierReport:
