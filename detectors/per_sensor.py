@@ -7,7 +7,7 @@ what a pause leaves of it. `state_of` is that struct as MessagePack: small, immu
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import ClassVar, Generic, NamedTuple, TypeVar
 
@@ -17,6 +17,7 @@ from city.errors import InputError
 from city.levels import Flag
 from city.reading import Sample
 from detectors.protocol import Finding, State, Verdict
+from detectors.subject import NOTHING, Subject, Surroundings
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -45,6 +46,8 @@ class Moment(NamedTuple):
     value: float
     dt_s: float
     usual_s: float
+    subject: Subject | None = None
+    around: Surroundings = NOTHING
 
 
 class Known(msgspec.Struct, Generic[S], array_like=True):
@@ -101,6 +104,7 @@ class PerSensor(ABC, Generic[S]):
         self._sensors: dict[str, Known[S]] = {}
         known = Known[self.state_type]  # type: ignore[name-defined]  # each detector has its own kind
         self._decoder: msgspec.msgpack.Decoder[Known[S]] = msgspec.msgpack.Decoder(known)
+        self.subjects: Mapping[str, Subject] = {}
 
     @abstractmethod
     def _first(self) -> S:
@@ -114,7 +118,11 @@ class PerSensor(ABC, Generic[S]):
     def _step(self, own: S, moment: Moment) -> Answer:
         """Take one usable sample in, changing `own`."""
 
-    def update(self, batch: Sequence[Sample]) -> list[Finding]:
+    def watch(self, subjects: Mapping[str, Subject]) -> None:
+        """Learn what the register says of sensors."""
+        self.subjects = subjects
+
+    def update(self, batch: Sequence[Sample], around: Surroundings = NOTHING) -> list[Finding]:
         """Take samples in; one finding for each that is newer than its sensor's last, in order."""
         findings = []
         for sample in batch:
@@ -124,10 +132,10 @@ class PerSensor(ABC, Generic[S]):
             if why := unusable(sample):
                 findings.append(blind(self.name, self.channel, sample, why))
             else:
-                findings.append(self._take(sample, known))
+                findings.append(self._take(sample, known, around))
         return findings
 
-    def _take(self, sample: Sample, known: Known[S] | None) -> Finding:
+    def _take(self, sample: Sample, known: Known[S] | None, around: Surroundings) -> Finding:
         if known is None:
             dt_s = 0.0
             known = self._sensors[sample.sensor] = Known(sample.time_us, 0.0, self._first())
@@ -136,7 +144,8 @@ class PerSensor(ABC, Generic[S]):
             if is_pause(dt_s, known.usual_s, self.gap_s):
                 known.own = self._resume(known.own)
             known.time_us, known.usual_s = sample.time_us, next_pace(known.usual_s, dt_s)
-        moment = Moment(sample.time_us, float(sample.value), dt_s, known.usual_s)
+        subject = self.subjects.get(sample.sensor)
+        moment = Moment(sample.time_us, float(sample.value), dt_s, known.usual_s, subject, around)
         score, reason, direction, expected, low, high = self._step(known.own, moment)
         if score is None:
             return blind(self.name, self.channel, sample, reason)

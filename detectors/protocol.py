@@ -7,18 +7,21 @@
 - Time comes from the samples alone. After a pause longer than the detector's `gap_s` (and longer than five times the
   sensor's usual interval) it is BLIND until a short re-warm-up is over; what it learned before the pause is kept.
 - ABNORMAL if and only if `score` >= 1. BLIND has score 0. A detector that cannot see never says NORMAL.
-- Sensors never influence each other, and one seed gives one story: replaying the same samples, in any batching, from
-  the start or from any snapshot, gives bit-identical findings.
+- A sensor is influenced by its own samples and by the neighbours that `watch` named, and by these only through what was
+  measured strictly before: the order of sensors inside an instant changes nothing.
+- One seed gives one story: replaying the same samples, in any batching, from the start or from any snapshot, gives
+  bit-identical findings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 from city.reading import Sample
+from detectors.subject import NOTHING, Subject, Surroundings
 
 State: TypeAlias = "bytes | tuple[object, ...] | None"
 """One sensor's state, immutable; None before its first sample."""
@@ -81,7 +84,11 @@ class Detector(Protocol):
         """Quantity ids it is made for (their canonical units are assumed); empty: any."""
         ...
 
-    def update(self, batch: Sequence[Sample]) -> list[Finding]:
+    def watch(self, subjects: Mapping[str, Subject]) -> None:
+        """Learn what the register says of sensors: before their first sample, and when it changed."""
+        ...
+
+    def update(self, batch: Sequence[Sample], around: Surroundings = NOTHING) -> list[Finding]:
         """Take samples in; one finding for each that is newer than its sensor's last, in order."""
         ...
 

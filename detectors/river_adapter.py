@@ -18,6 +18,7 @@ from city.reading import Sample
 from detectors.per_sensor import blind, is_pause, next_pace, positive, read_snapshot, unusable
 from detectors.protocol import Finding, State, Verdict
 from detectors.robust import mad, median
+from detectors.subject import NOTHING, Subject, Surroundings
 
 PREFIX: Final = "river:"
 RIVER_EXAMPLES: Final = (
@@ -144,7 +145,10 @@ class RiverDetector:
         self._settle = max([self.warm_up, *(int(getattr(trial, key, 0) or 0) for key in _SETTLING)])
         self._sensors: dict[str, _Seen] = {}
 
-    def update(self, batch: Sequence[Sample]) -> list[Finding]:
+    def watch(self, subjects: Mapping[str, Subject]) -> None:
+        """A model of river knows its own readings alone."""
+
+    def update(self, batch: Sequence[Sample], around: Surroundings = NOTHING) -> list[Finding]:
         """Take samples in; one finding for each that is newer than its sensor's last, in order."""
         findings = []
         for sample in batch:
