@@ -29,7 +29,7 @@ _PACE_GAIN, _PACE_GROWTH = 0.1, 2.0  # how fast the usual interval follows, and 
 
 
 class Answer(NamedTuple):
-    """One step's result; `score` None means BLIND."""
+    """One step's result; `score` None means BLIND. `channel` when the detector has several."""
 
     score: float | None
     reason: str = ""
@@ -37,6 +37,8 @@ class Answer(NamedTuple):
     expected: float | None = None
     low: float | None = None
     high: float | None = None
+    evidence: tuple[tuple[str, float | str], ...] = ()
+    channel: str = ""
 
 
 class Moment(NamedTuple):
@@ -146,14 +148,14 @@ class PerSensor(ABC, Generic[S]):
             known.time_us, known.usual_s = sample.time_us, next_pace(known.usual_s, dt_s)
         subject = self.subjects.get(sample.sensor)
         moment = Moment(sample.time_us, float(sample.value), dt_s, known.usual_s, subject, around)
-        score, reason, direction, expected, low, high = self._step(known.own, moment)
+        score, reason, direction, expected, low, high, evidence, channel = self._step(known.own, moment)
         if score is None:
             return blind(self.name, self.channel, sample, reason)
         return Finding(
             sample.sensor,
             sample.time_us,
             self.name,
-            self.channel,
+            channel or self.channel,
             Verdict.ABNORMAL if score >= 1 else Verdict.NORMAL,
             score,
             direction,
@@ -162,6 +164,7 @@ class PerSensor(ABC, Generic[S]):
             high,
             None,
             reason,
+            evidence,
         )
 
     def state_of(self, sensor: str) -> State:

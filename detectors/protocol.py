@@ -55,6 +55,9 @@ class Finding:
         How rarely so unusual a sample comes by chance; None when not calibrated.
     reason
         One English sentence with numbers and units.
+    evidence
+        What it rests on, as (name, number or word), the most telling first; names are lower case with underscores and
+        end with their unit (`drop_kpa`).
     """
 
     sensor: str
@@ -69,6 +72,7 @@ class Finding:
     high: float | None = None
     return_period_years: float | None = None
     reason: str = ""
+    evidence: tuple[tuple[str, float | str], ...] = ()
 
 
 class Detector(Protocol):

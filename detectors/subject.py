@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple, Protocol
+from zoneinfo import ZoneInfo
+
+_QUARTER_US = 900_000_000  # clocks are put forward and back at full quarters of an hour of UTC
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@lru_cache(maxsize=4096)
+def _offset_us(zone: ZoneInfo, quarter: int) -> int:
+    offset = (_EPOCH + timedelta(microseconds=quarter * _QUARTER_US)).astimezone(zone).utcoffset()
+    return 0 if offset is None else offset // timedelta(microseconds=1)
 
 
 class Neighbour(NamedTuple):
@@ -34,6 +46,8 @@ class Subject:
         What it can measure, in its unit; None when nobody said.
     tags
         As the register has them.
+    zone
+        Whose wall clock people around it live by; None: UTC.
     """
 
     sensor: str
@@ -43,6 +57,15 @@ class Subject:
     range_low: float | None = None
     range_high: float | None = None
     tags: frozenset[str] = frozenset()
+    zone: ZoneInfo | None = None
+
+    def local_us(self, time_us: int) -> int:
+        """An instant as the wall clock shows it, read as if it were UTC: for habits, never for durations.
+
+        >>> Subject("s", "gas_flow", zone=ZoneInfo("Asia/Shanghai")).local_us(0) // 3_600_000_000
+        8
+        """
+        return time_us if self.zone is None else time_us + _offset_us(self.zone, time_us // _QUARTER_US)
 
 
 class Surroundings(Protocol):
