@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ingest.message import Message
@@ -28,6 +28,8 @@ class Delivery:
         How many readings it holds (at least 1), for the bound.
     probe_us
         For a probe: all that the broker had before this city time came before it.
+    qos
+        How it was delivered: with 0 nobody waits for an acknowledgement.
     """
 
     message: Message | None
@@ -37,6 +39,7 @@ class Delivery:
     session: int
     rows: int = 1
     probe_us: int = 0
+    qos: int = 1
 
 
 class Intake:
@@ -58,12 +61,14 @@ class Intake:
         self._done: deque[Delivery] = deque()
         self._rows = self._bytes = 0
 
-    def put(self, delivery: Delivery) -> None:
-        """Queue one message (network thread)."""
+    def put(self, deliveries: Sequence[Delivery]) -> None:
+        """Queue messages in order of receipt (network thread)."""
+        if not deliveries:
+            return
         with self._changed:
-            self._queued.append(delivery)
-            self._rows += delivery.rows
-            self._bytes += len(delivery.payload)
+            self._queued.extend(deliveries)
+            self._rows += sum([delivery.rows for delivery in deliveries])
+            self._bytes += sum([len(delivery.payload) for delivery in deliveries])
             self._changed.notify()
 
     def take(self, max_rows: int, timeout_s: float) -> list[Delivery]:

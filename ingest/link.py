@@ -2,49 +2,43 @@
 
 It stops reading while too much is pending (a broker's in-flight window is not to be trusted with memory), and lets the
 connection go when that lasts, since the broker keeps what was not acknowledged. Acknowledgements leave in order of
-receipt, after the commit, and only over the connection that delivered the message.
+receipt and together, after the commit, and only over the connection that delivered the message. What MQTT is, package
+`mqtt` knows; what a socket is, `wire`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import secrets
-import select
 import socket
-import ssl
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
-
-import msgspec
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from city.broker_address import BrokerAddress
 from city.clock import Clock, SystemClock, stopwatch_s
 from city.errors import OutsideError
-from ingest.decoders import EXERCISES, TOPICS, Decoders
+from ingest import probe
+from ingest.decoders import EXERCISES, MAX_PAYLOAD, TOPICS, Decoders, too_big
 from ingest.decoders.sparkplug import TOPICS as SPARKPLUG_TOPICS
 from ingest.hostword import HostWord
 from ingest.intake import Delivery, Intake
 from ingest.message import ReadingsMessage
+from ingest.mqtt.client import Client, Wishes
+from ingest.mqtt.encode import Will
+from ingest.mqtt.packets import Connack, Disconnect, Packet, Publish, Suback
+from ingest.mqtt.words import UNSUPPORTED_VERSION, ProtocolError, Version, said
+from ingest.wire import NO_FILES, TlsFiles, Wire, tls_context
 
 log = logging.getLogger(__name__)
 
-PROBE_TOPIC: Final = "lifeline/v1/_/recorder/readings"  # matches the recorder's own subscription, and no gateway's name
-PROBE_EVERY_S: Final = 0.5
 SETTLE_S: Final = 4.0  # after this on one connection, what an earlier one left unacknowledged has come again
-_PROBE_LOST_S: Final = 15.0
-_KEEPALIVE_S: Final = 30
+KEEPALIVE_S: Final = 30
 _PAUSED_S: Final = 10.0  # not reading for longer than this: let the connection go until there is room again
 _SESSION_S: Final = 7 * 86_400  # how long a version 5 broker keeps the session of a recorder that is away
-_WINDOW: Final = 2_000  # unacknowledged messages a version 5 broker may send
-_BURST: Final = 200  # packets read before acknowledgements get their turn
+WINDOW: Final = 2_000  # unacknowledged messages a version 5 broker may send
+_WELCOME_S: Final = 10.0
 _TICK_S: Final = 0.2
 _BACK_OFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -60,7 +54,7 @@ class LinkSettings:
     address: BrokerAddress
     client_id: str = "lifeline-recorder"
     share: str = ""
-    ca_file: str | None = None
+    tls: TlsFiles = NO_FILES
     sparkplug_host: str = ""
 
 
@@ -69,29 +63,32 @@ class _AnotherVersion(Exception):
 
 
 class Link:
-    """Keeps one session with the broker until told to stop; `run` is the body of its thread."""
+    """Keeps one session with the broker until told to stop; `run` is the body of its thread.
+
+    Raises
+    ------
+    InputError
+        When the files for TLS cannot be used.
+    """
 
     def __init__(self, settings: LinkSettings, clock: Clock, decoders: Decoders | None = None) -> None:
         self._settings, self._clock = settings, clock
+        self._tls = tls_context(settings.tls) if settings.address.encrypted else None
         self._decoders = decoders if decoders is not None else Decoders()
         self._topics: tuple[str, ...] = ()  # subscribed to
-        self._asked: list[str] = []  # in the last subscription
+        self._asked: dict[int, list[str]] = {}  # topics of each subscription that is not answered
         host = settings.sparkplug_host if not settings.share else ""
         self._host_word = HostWord(host) if host else None
         self._reader, self._waker = socket.socketpair()
         for end in (self._reader, self._waker):
             end.setblocking(False)
         self._stopping = threading.Event()
-        self._protocol = MQTTProtocolVersion.MQTTv5
-        self._nonce = secrets.token_hex(8)  # a probe of another life is not ours
+        self._version = Version.V5
+        self._probe = probe.Probe()
         self._session = 0
         self._in_flight: set[int] = set()
-        self._refused: str | None = None
-        self._lost = self._other_version = False
         self._subscribed_s: float | None = None
-        self._probe_sent_s = self._probe_back_s = self._heard_s = 0.0
-        self._probe_out = False
-        self._read = 0
+        self._heard_s = 0.0
         self._intake: Intake | None = None
         self.connects = 0
         self.listening_us = 0  # city time at which the subscriptions were last made
@@ -125,10 +122,10 @@ class Link:
             except _AnotherVersion:
                 log.info("broker does not speak MQTT 5, going on with 3.1.1", extra={"action": "broker_version"})
                 continue
-            except (OSError, OutsideError) as error:
+            except (OSError, OutsideError, ProtocolError) as error:
                 if failures in (0, 10) or failures % 100 == 99:
                     extra = {"action": "broker_lost", "try": failures + 1}
-                    log.warning("broker connection lost: %s", error, extra=extra)
+                    log.warning("broker %s: connection lost: %s", self._settings.address, error, extra=extra)
             failures = 0 if stopwatch_s() - started_s > 10 else failures + 1
             if failures:
                 SystemClock().pause_s(_BACK_OFF_S[min(failures, len(_BACK_OFF_S)) - 1], self._stopping)
@@ -146,74 +143,142 @@ class Link:
         now_s, subscribed_s, intake = stopwatch_s(), self._subscribed_s, self._intake
         if subscribed_s is None or intake is None:
             return None
-        lost = now_s - max(self._probe_back_s, subscribed_s) > _PROBE_LOST_S
+        lost = now_s - max(self._probe.back_s, subscribed_s) > probe.LOST_S
         return self._clock.now_us() if lost and now_s - self._heard_s > 2.0 and intake.idle else None
 
     def _serve_one_connection(self, intake: Intake, give_up: threading.Event) -> None:
-        client = self._make_client()
-        self._refused, self._lost, self._subscribed_s, self._probe_out = None, False, None, False
-        self._other_version = False
         self._session += 1
+        self._probe.begin(self._session)
         self._in_flight.clear()
+        self._asked.clear()
+        wire = Wire(self._settings.address, self._tls)
+        client = Client(self._wishes(), stopwatch_s())
         try:
-            self._connect(client)
-            self._serve(client, intake, give_up)
+            self._serve(wire, client, intake, give_up)
+        except OutsideError:
+            if client.welcome is None and not self.connects:  # some servers just close on a version they do not speak
+                self._version = Version.V311 if self._version == Version.V5 else Version.V5
+            raise
         finally:
-            self._leave(client, intake)
+            self._leave(wire, client, intake)
 
-    def _connect(self, client: Client) -> None:
-        address = self._settings.address
-        if self._protocol == MQTTProtocolVersion.MQTTv5:
-            client.connect(address.host, address.port, _KEEPALIVE_S, clean_start=False, properties=_wishes())
-        else:
-            client.connect(address.host, address.port, _KEEPALIVE_S)
+    def _wishes(self) -> Wishes:
+        settings, word = self._settings, self._host_word
+        will = None
+        if word is not None:  # the will carries the same time as the word that we are there
+            word.begin(self._clock.now_us())
+            will = Will(word.topic, word.say(online=False))
+        return Wishes(
+            settings.client_id, self._version, KEEPALIVE_S, _SESSION_S, WINDOW,
+            settings.address.username, settings.address.password, will,
+        )  # fmt: skip
 
-    def _leave(self, client: Client, intake: Intake) -> None:
-        self._subscribed_s = None
+    def _leave(self, wire: Wire, client: Client, intake: Intake) -> None:
+        was_serving, self._subscribed_s = self.connected, None
         dropped = intake.drop_queued()
         intake.to_acknowledge()  # too late for that over this connection
-        if self._host_word is not None and not self._lost:
-            client.publish(self._host_word.topic, self._host_word.say(online=False), qos=1, retain=True)
-        client.disconnect()
-        client.loop_write()
-        client.loop_misc()
+        if was_serving and self._host_word is not None:
+            client.publish(self._host_word.topic, self._host_word.say(online=False), 1, retain=True)
+        client.leave()
+        wire.close(client.take_outgoing(stopwatch_s()))
         if dropped:
             log.info("left %d messages to the broker", dropped, extra={"action": "dropped_unread"})
 
-    def _serve(self, client: Client, intake: Intake, give_up: threading.Event) -> None:
-        connected_s, read_s = stopwatch_s(), stopwatch_s()
+    def _serve(self, wire: Wire, client: Client, intake: Intake, give_up: threading.Event) -> None:
+        connected_s = read_s = stopwatch_s()
         while not give_up.is_set():
             if self._stopping.is_set() and intake.idle:
                 return
+            now_s = stopwatch_s()
             reading = not (intake.full or self._stopping.is_set())
             if reading:
-                read_s = stopwatch_s()
-            elif stopwatch_s() - read_s > _PAUSED_S and not self._stopping.is_set():
+                read_s = now_s
+            elif now_s - read_s > _PAUSED_S and not self._stopping.is_set():
                 raise OutsideError("the database keeps us waiting: back when there is room")
-            self._turn(client, intake, reading=reading)
-            if self._other_version:
-                raise _AnotherVersion
-            if self._refused is not None:
-                raise OutsideError(f"broker {self._settings.address}: refused, got: {self._refused}")
-            if self._lost or client.socket() is None:
-                self._try_other_protocol()  # some servers just close on a version they do not speak
-                raise OutsideError(f"broker {self._settings.address}: closed the connection")
-            if self._subscribed_s is None and stopwatch_s() - connected_s > 10:
-                raise OutsideError(f"broker {self._settings.address}: does not answer")
-            self._probe(client)
+            self._turn(wire, client, intake, reading=reading)
+            client.tick(stopwatch_s(), listening=reading)
+            if self._subscribed_s is None and now_s - connected_s > _WELCOME_S:
+                raise OutsideError("does not answer")
             self._speak(client)
 
+    def _turn(self, wire: Wire, client: Client, intake: Intake, *, reading: bool) -> None:
+        """One wait for the network, and what follows from it."""
+        if client.outgoing:
+            wire.write(client.take_outgoing(stopwatch_s()))
+        readable = wire.wait(self._reader, _TICK_S, reading=reading)
+        with contextlib.suppress(BlockingIOError):
+            self._reader.recv(4096)
+        done = [(one.mid, one.qos) for one in intake.to_acknowledge() if one.session == self._session and one.qos]
+        if done:
+            self._in_flight.difference_update(number for number, _ in done)
+            client.acknowledge(done)
+        wire.write(client.take_outgoing(stopwatch_s()) if client.outgoing else b"")
+        if readable and (chunk := wire.read()):
+            self._take(client, client.receive(chunk, stopwatch_s()), intake)
+
+    def _take(self, client: Client, packets: Sequence[Packet], intake: Intake) -> None:
+        """Queue the messages of one chunk together, and follow what else the broker says."""
+        now_us, deliveries = self._clock.now_us(), []
+        try:
+            for packet in packets:
+                if type(packet) is Publish:
+                    if (delivery := self._delivery(client, packet, now_us)) is not None:
+                        deliveries.append(delivery)
+                elif isinstance(packet, Connack):
+                    self._welcomed(client, packet)
+                elif isinstance(packet, Suback):
+                    self._subscribed(client, packet)
+                elif isinstance(packet, Disconnect):
+                    raise OutsideError(f"it let us go: {said(packet.code)}")
+        finally:
+            intake.put(deliveries)
+
+    def _welcomed(self, client: Client, packet: Connack) -> None:
+        if packet.code == 0:
+            self._subscribe(client, list(self._wanted()))
+            return
+        unsupported = packet.code == UNSUPPORTED_VERSION or (packet.code == 1 and self._version == Version.V5)
+        if unsupported and self._version == Version.V5:
+            self._version = Version.V311
+            raise _AnotherVersion
+        raise OutsideError(f"refused, got: {said(packet.code)}")
+
+    def _subscribed(self, client: Client, packet: Suback) -> None:
+        asked = self._asked.pop(packet.packet_id, [])
+        denied = {topic: said(code) for topic, code in zip(asked, packet.codes, strict=True) if code >= 0x80}
+        if own := [reason for topic, reason in denied.items() if topic in TOPICS]:
+            raise OutsideError(f"subscription refused ({own[0]}), try the broker's access rules")
+        if denied:  # nobody may speak these here; what is ours goes on
+            log.warning("not allowed to hear %s", ", ".join(denied), extra={"action": "subscription_refused"})
+        if self._subscribed_s is not None:  # to a mapping's topic, later
+            return
+        if self._host_word is not None:
+            client.publish(self._host_word.topic, self._host_word.say(online=True), 1, retain=True)
+        self._subscribed_s = self._heard_s = stopwatch_s()
+        self.listening_us = self._clock.now_us()
+        self.connects += 1
+        version = "5" if self._version == Version.V5 else "3.1.1"
+        log.info("connected to broker", extra={"action": "broker_connected", "mqtt": version})
+
     def _speak(self, client: Client) -> None:
-        """Follow the city's mappings with subscriptions; tell edge nodes what they should hear."""
+        """Follow the city's mappings with subscriptions; tell edge nodes what they should hear; probe."""
         if self._subscribed_s is None:
             return
-        if self._wanted() != self._topics:
-            gone = [self._prefix + topic for topic in self._topics if topic not in self._wanted()]
-            self._subscribe(client, [topic for topic in self._wanted() if topic not in self._topics])
+        wanted = self._wanted()
+        if wanted != self._topics:
+            gone = [self._prefix + topic for topic in self._topics if topic not in wanted]
+            self._subscribe(client, [topic for topic in wanted if topic not in self._topics])
             if gone:
                 client.unsubscribe(gone)
         for topic, payload in self._decoders.sparkplug.take_requests():
-            client.publish(topic, payload, qos=0)
+            client.publish(topic, payload)
+        now_s = stopwatch_s()
+        if self._stopping.is_set() or now_s - self._subscribed_s < SETTLE_S or not self._probe.due(now_s):
+            return
+        if self._probe.lost:
+            text = "probe does not come back, try allowing this user to publish to %s"
+            log.warning(text, probe.TOPIC, extra={"action": "probe_lost"})
+        client.publish(probe.TOPIC, self._probe.send(now_s, self._clock.now_us()), 1)
 
     @property
     def _prefix(self) -> str:
@@ -224,171 +289,26 @@ class Link:
         return (*nodes, *TOPICS, EXERCISES, *(mapping.topic for mapping in self._decoders.mappings))
 
     def _subscribe(self, client: Client, topics: list[str]) -> None:
-        self._topics, self._asked = self._wanted(), topics
-        if not topics:
-            return
-        if self._protocol == MQTTProtocolVersion.MQTTv5:
-            client.subscribe([(self._prefix + topic, SubscribeOptions(qos=1)) for topic in topics])
-        else:
-            client.subscribe([(self._prefix + topic, 1) for topic in topics])
+        self._topics = self._wanted()
+        if topics:
+            self._asked[client.subscribe([self._prefix + topic for topic in topics])] = topics
 
-    def _turn(self, client: Client, intake: Intake, *, reading: bool) -> None:
-        """One wait for the network, and what follows from it."""
-        sock = client.socket()
-        if sock is None:
-            return
-        waiting = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
-        listen = [sock, self._reader] if reading else [self._reader]
-        ready, writable, _ = select.select(
-            listen, [sock] if client.want_write() else [], [], 0 if reading and waiting else _TICK_S
-        )
-        if self._reader in ready:
-            self._reader.recv(4096)
-        for delivery in intake.to_acknowledge():
-            if delivery.session == self._session and delivery.mid:  # what came with QoS 0 has no number
-                self._in_flight.discard(delivery.mid)
-                client.ack(delivery.mid, 1)
-        if writable or client.want_write():
-            client.loop_write()
-        if reading and (waiting or sock in ready):
-            self._read_burst(client, intake)
-        client.loop_misc()
-
-    def _read_burst(self, client: Client, intake: Intake) -> None:
-        for _ in range(_BURST):
-            before = self._read
-            if client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS or self._read == before or intake.full:
-                return
-
-    def _make_client(self) -> Client:
-        settings, address = self._settings, self._settings.address
-        version_5 = self._protocol == MQTTProtocolVersion.MQTTv5
-        client = Client(
-            CallbackAPIVersion.VERSION2,
-            settings.client_id,
-            clean_session=None if version_5 else False,
-            protocol=self._protocol,
-            reconnect_on_failure=False,
-            manual_ack=True,
-        )
-        if address.username is not None:
-            client.username_pw_set(address.username, address.password)
-        if address.encrypted:
-            client.tls_set(settings.ca_file)
-        if self._host_word is not None:  # the will carries the same time as the word that we are there
-            self._host_word.begin(self._clock.now_us())
-            client.will_set(self._host_word.topic, self._host_word.say(online=False), qos=1, retain=True)
-        client.connect_timeout = 5.0
-        client.on_connect = self._on_connect
-        client.on_subscribe = self._on_subscribe
-        client.on_message = self._on_message
-        client.on_disconnect = self._on_disconnect
-        # With this set, acknowledgements gather until loop_write instead of leaving one by one.
-        client.on_socket_register_write = lambda *_: None
-        client.on_socket_unregister_write = lambda *_: None
-        return client
-
-    def _on_connect(
-        self, client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
-    ) -> None:
-        if reason.is_failure:
-            if reason.getName() == "Unsupported protocol version" and self._protocol == MQTTProtocolVersion.MQTTv5:
-                self._protocol, self._other_version = MQTTProtocolVersion.MQTTv311, True
-                return
-            self._refused = reason.getName()
-            return
-        self._subscribe(client, list(self._wanted()))
-
-    def _try_other_protocol(self) -> None:
-        if self.connects:
-            return  # the one that worked stays
-        version_5 = self._protocol == MQTTProtocolVersion.MQTTv5
-        self._protocol = MQTTProtocolVersion.MQTTv311 if version_5 else MQTTProtocolVersion.MQTTv5
-
-    def _on_subscribe(
-        self, client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
-    ) -> None:
-        denied = {
-            topic: reason.getName() for topic, reason in zip(self._asked, reasons, strict=False) if reason.is_failure
-        }
-        if own := [reason for topic, reason in denied.items() if topic in TOPICS]:
-            self._refused = f"subscription refused ({own[0]}), try the broker's access rules"
-            return
-        if denied:  # nobody may speak these here; what is ours goes on
-            log.warning("not allowed to hear %s", ", ".join(denied), extra={"action": "subscription_refused"})
-        if self._subscribed_s is not None:  # to a mapping's topic, later
-            return
-        if self._host_word is not None:
-            client.publish(self._host_word.topic, self._host_word.say(online=True), qos=1, retain=True)
-        self._subscribed_s = self._heard_s = stopwatch_s()
-        self.listening_us = self._clock.now_us()
-        self.connects += 1
-        version = 5 if self._protocol == MQTTProtocolVersion.MQTTv5 else "3.1.1"
-        log.info("connected to broker", extra={"action": "broker_connected", "mqtt": version})
-
-    def _on_disconnect(
-        self,
-        _client: Client,
-        _data: object,
-        _flags: DisconnectFlags,
-        _reason: ReasonCode,
-        _properties: Properties | None,
-    ) -> None:
-        self._lost = True
-
-    def _on_message(self, client: Client, _data: object, incoming: MQTTMessage) -> None:
-        self._read += 1
-        if self._intake is None or incoming.mid in self._in_flight:
-            return  # sent again while its first copy is still on its way to the database
-        if incoming.qos:
-            self._in_flight.add(incoming.mid)
-        topic, payload, now_us = incoming.topic, bytes(incoming.payload), self._clock.now_us()
-        if topic == PROBE_TOPIC:
-            self._intake.put(Delivery(None, now_us, b"", incoming.mid, self._session, probe_us=self._probe_us(payload)))
-            return
+    def _delivery(self, client: Client, incoming: Publish, now_us: int) -> Delivery | None:
+        topic, payload, number, qos = incoming.topic, incoming.payload, incoming.packet_id, incoming.qos
+        if qos:
+            if number in self._in_flight:
+                return None  # sent again while its first copy is still on its way to the database
+            self._in_flight.add(number)
+        if topic == probe.TOPIC:
+            probe_us = self._probe.came(payload, stopwatch_s())
+            return Delivery(None, now_us, b"", number, self._session, probe_us=probe_us, qos=qos)
         if self._host_word is not None and topic == self._host_word.topic:
             if self._host_word.contradicted(payload):  # the will of an earlier connection came late
-                client.publish(topic, self._host_word.say(online=True), qos=1, retain=True)
-            self._intake.put(Delivery(None, now_us, b"", incoming.mid, self._session))
-            return
+                client.publish(topic, self._host_word.say(online=True), 1, retain=True)
+            return Delivery(None, now_us, b"", number, self._session, qos=qos)
         self._heard_s = stopwatch_s()
+        if incoming.size > MAX_PAYLOAD:
+            return Delivery(too_big(topic, incoming.size), now_us, payload, number, self._session, qos=qos)
         message = self._decoders.decode(topic, payload, now_us)
-        rows = max(1, message.published) if isinstance(message, ReadingsMessage) else 1
-        self._intake.put(Delivery(message, now_us, payload, incoming.mid, self._session, rows))
-
-    def _probe(self, client: Client) -> None:
-        """Send a message to ourselves: when it comes back, all that the broker had before it has come too."""
-        now_s = stopwatch_s()
-        if self._subscribed_s is None or self._stopping.is_set() or now_s - self._subscribed_s < SETTLE_S:
-            return
-        if now_s - self._probe_sent_s < (_PROBE_LOST_S if self._probe_out else PROBE_EVERY_S):
-            return
-        if self._probe_out:
-            log.warning(
-                "probe does not come back, try allowing this user to publish to %s",
-                PROBE_TOPIC,
-                extra={"action": "probe_lost"},
-            )
-        self._probe_sent_s, self._probe_out = now_s, True
-        content = {"probe": self._nonce, "session": self._session, "us": self._clock.now_us()}
-        client.publish(PROBE_TOPIC, msgspec.json.encode(content), qos=1)
-
-    def _probe_us(self, payload: bytes) -> int:
-        """City time that a probe of ours carries, 0 for any other."""
-        try:
-            content = msgspec.json.decode(payload, type=dict[str, str | int])
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return 0
-        if content.get("probe") != self._nonce or content.get("session") != self._session:
-            return 0
-        self._probe_out, self._probe_back_s = False, stopwatch_s()
-        sent_us = content.get("us", 0)
-        return sent_us if isinstance(sent_us, int) else 0
-
-
-def _wishes() -> Properties:
-    """What a version 5 broker is asked for: to keep the session, and a window."""
-    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho does not say
-    properties.SessionExpiryInterval = _SESSION_S
-    properties.ReceiveMaximum = _WINDOW
-    return properties
+        rows = max(1, message.published) if type(message) is ReadingsMessage else 1
+        return Delivery(message, now_us, payload, number, self._session, rows, qos=qos)

@@ -22,6 +22,7 @@ from city.mapping import load_mappings
 from ingest.decoders import Decoders
 from ingest.intake import Delivery, Intake
 from ingest.link import Link, LinkSettings
+from ingest.wire import NO_FILES, TlsFiles
 from ingest.writer import BatchWriter
 from store import bundle, roles
 from store.connection import Connection, connect
@@ -52,8 +53,8 @@ class RecorderSettings:
         Names the session that the broker keeps while the recorder is away: the same at every start.
     share
         Name of a shared subscription, empty for none (needs an MQTT 5 broker and a `client_id` for each recorder).
-    ca_file
-        Certificates to trust for mqtts, None for the system's.
+    tls
+        Files for mqtts.
     sparkplug_host
         The name under which Sparkplug edge nodes know us; empty to hear none. Not served with `share`.
     """
@@ -63,7 +64,7 @@ class RecorderSettings:
     clock: Clock
     client_id: str = "lifeline-recorder"
     share: str = ""
-    ca_file: str | None = None
+    tls: TlsFiles = NO_FILES
     sparkplug_host: str = "lifeline"
 
 
@@ -73,7 +74,7 @@ def run_recorder(settings: RecorderSettings, stop: threading.Event) -> None:
     Raises
     ------
     InputError
-        When a URL cannot be read.
+        When a URL or a file for TLS cannot be read.
     OutsideError
         When the database cannot be reached or is not migrated at the start; later failures are waited out.
     """
@@ -85,7 +86,7 @@ class _Recorder:
         self._settings = settings
         address = BrokerAddress.of(settings.mqtt_url)
         link_settings = LinkSettings(
-            address, settings.client_id, settings.share, settings.ca_file, settings.sparkplug_host
+            address, settings.client_id, settings.share, settings.tls, settings.sparkplug_host
         )
         self._decoders = Decoders()
         self._mapped: str | None = None  # the city folder whose mappings are in use

@@ -24,7 +24,7 @@ from ingest.decoders.sparkplug import PREFIX, SparkplugHost, topic_parts
 from ingest.message import Message, ReadingsMessage, Refusal
 from ingest.reasons import Reason
 
-__all__ = ["EXERCISES", "MAX_PAYLOAD", "MAX_READINGS", "TOPICS", "Decoders", "decode", "drill_of"]
+__all__ = ["EXERCISES", "MAX_PAYLOAD", "MAX_READINGS", "TOPICS", "Decoders", "decode", "drill_of", "too_big"]
 
 TOPICS: Final = tuple(f"lifeline/v1/+/+/{kind}" for kind in ("readings", "status", "senml"))
 EXERCISES: Final = "lifeline/v1/+/+/exercise/+"
@@ -34,6 +34,7 @@ _OWN: Final[Mapping[str, Callable[[Source, bytes], Message]]] = {
     "senml": senml.readings,
 }
 _SMALL: Final = MAX_READINGS  # bytes; a reading takes more than one
+_TOO_BIG: Final = f"payload too big, got {{}} bytes, try at most {MAX_PAYLOAD} a message"
 _HINT = "lifeline/v1/{district}/{gateway}/readings, …/senml or …/status, or a mapping of the city for it"
 
 
@@ -92,7 +93,7 @@ class Decoders:
         if not (own or edge or mapping):
             raise Bad(Reason.BAD_TOPIC, f"unknown topic, got {short(topic)}, try {_HINT}")
         if len(payload) > MAX_PAYLOAD:
-            raise Bad(Reason.TOO_BIG, f"payload too big, got {len(payload)} bytes, try at most {MAX_PAYLOAD} a message")
+            raise Bad(Reason.TOO_BIG, _TOO_BIG.format(len(payload)))
         if own is not None:
             return own(Source(topic, levels[2], levels[3], received_us), payload)
         if edge:
@@ -115,6 +116,11 @@ def drill_of(topic: str) -> str:
     levels = topic.split("/")
     own = len(levels) == 6 and levels[:2] == ["lifeline", "v1"] and levels[4] == "exercise" and all(levels)
     return levels[5] if own else ""
+
+
+def too_big(topic: str, size: int) -> Refusal:
+    """A message of so many bytes that they were not even gathered."""
+    return Refusal(topic, Reason.TOO_BIG, _TOO_BIG.format(size), *place_of(topic))
 
 
 def place_of(topic: str) -> tuple[str, str]:

@@ -17,6 +17,7 @@ import pytest
 
 from city.broker_address import BrokerAddress
 from city.clock import SystemClock, stopwatch_s
+from city.errors import OutsideError
 from city.load import load_city
 from ingest.broker import EmbeddedBroker
 from ingest.decoders.protobuf import read_payload
@@ -184,26 +185,29 @@ async def test_a_recorder_that_is_killed_leaves_its_will(city_database: str, url
 
 
 def test_a_broker_that_forbids_sparkplug_does_not_stop_the_rest(caplog: pytest.LogCaptureFixture) -> None:
-    from paho.mqtt.client import Client
-    from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-    from paho.mqtt.packettypes import PacketTypes
-    from paho.mqtt.reasoncodes import ReasonCode
-
     from ingest.decoders import TOPICS
     from ingest.link import Link, LinkSettings
+    from ingest.mqtt.client import Client, Wishes
+    from ingest.mqtt.fields import SUBACK
+    from ingest.mqtt.packets import Connack, Suback
 
-    link = Link(LinkSettings(BrokerAddress.of("mqtt://127.0.0.1:1"), sparkplug_host="me"), SystemClock())
-    client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
-    yes, no = (ReasonCode(PacketTypes.SUBACK, identifier=code) for code in (1, 0x87))
+    link, other = (
+        Link(LinkSettings(BrokerAddress.of("mqtt://127.0.0.1:1"), sparkplug_host=host), SystemClock())
+        for host in ("me", "")
+    )
     try:
-        link._on_connect(client, None, None, ReasonCode(PacketTypes.CONNACK, "Success"), None)  # type: ignore[arg-type] # flags are not read
-        link._on_subscribe(client, None, 1, [yes if topic in TOPICS else no for topic in link._asked], None)
+        for one in (link, other):
+            one._welcomed(client := Client(Wishes("recorder"), 0.0), Connack(False, 0, {}))
+            [(number, asked)] = one._asked.items()
+            if one is link:
+                codes = tuple(1 if topic in TOPICS else 0x87 for topic in asked)
+                one._subscribed(client, Suback(SUBACK, number, codes))
+                assert "not allowed to hear spBv1.0/+/NBIRTH/+" in caplog.text
+            else:
+                with pytest.raises(OutsideError, match="subscription refused .not authorized"):
+                    one._subscribed(client, Suback(SUBACK, number, (0x87,) * len(asked)))
         assert link.connected
-        assert "not allowed to hear spBv1.0/+/NBIRTH/+" in caplog.text
-        other = Link(LinkSettings(BrokerAddress.of("mqtt://127.0.0.1:1")), SystemClock())
-        other._on_connect(client, None, None, ReasonCode(PacketTypes.CONNACK, "Success"), None)  # type: ignore[arg-type] # flags are not read
-        other._on_subscribe(client, None, 1, [no] * len(other._asked), None)
         assert not other.connected
-        other.close()
     finally:
         link.close()
+        other.close()
