@@ -39,6 +39,7 @@ class Answer(NamedTuple):
     high: float | None = None
     evidence: tuple[tuple[str, float | str], ...] = ()
     channel: str = ""
+    return_period_years: float | None = None
 
 
 class Moment(NamedTuple):
@@ -148,23 +149,24 @@ class PerSensor(ABC, Generic[S]):
             known.time_us, known.usual_s = sample.time_us, next_pace(known.usual_s, dt_s)
         subject = self.subjects.get(sample.sensor)
         moment = Moment(sample.time_us, float(sample.value), dt_s, known.usual_s, subject, around)
-        score, reason, direction, expected, low, high, evidence, channel = self._step(known.own, moment)
+        answer = self._step(known.own, moment)
+        score = answer.score
         if score is None:
-            return blind(self.name, self.channel, sample, reason)
+            return blind(self.name, self.channel, sample, answer.reason)
         return Finding(
             sample.sensor,
             sample.time_us,
             self.name,
-            channel or self.channel,
+            answer.channel or self.channel,
             Verdict.ABNORMAL if score >= 1 else Verdict.NORMAL,
             score,
-            direction,
-            expected,
-            low,
-            high,
-            None,
-            reason,
-            evidence,
+            answer.direction,
+            answer.expected,
+            answer.low,
+            answer.high,
+            answer.return_period_years,
+            answer.reason,
+            answer.evidence,
         )
 
     def state_of(self, sensor: str) -> State:
