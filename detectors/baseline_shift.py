@@ -10,6 +10,7 @@ import msgspec
 from city.errors import InputError
 from detectors.per_sensor import Answer, Moment, PerSensor, positive
 from detectors.robust import mad, median
+from detectors.thermal import Thermal, follow, learn
 
 _TYPICAL = 1.25  # standard deviation over mean absolute deviation, normal noise
 _MEDIAN_OF_MAD = 1.4826 * 1.2533  # standard error of a median of n normal readings: this x MAD / sqrt(n)
@@ -20,7 +21,10 @@ _LEAST_INTERVALS = 30  # the baseline is at least this many intervals slow, or i
 
 
 class ShiftState(msgspec.Struct, array_like=True):
-    """What is kept of one sensor: the last readings, the baseline with its trend, the scale, the step being watched."""
+    """What is kept of one sensor: the last readings, the baseline with its trend, the scale, the step being watched.
+
+    Readings and baseline are without what temperature explains.
+    """
 
     recent: tuple[float, ...] = ()
     level: float = 0.0
@@ -32,6 +36,7 @@ class ShiftState(msgspec.Struct, array_like=True):
     beyond: int = 0
     shifted: bool = False
     frozen_us: int = 0
+    thermal: Thermal = msgspec.field(default_factory=Thermal)
 
 
 class BaselineShift(PerSensor[ShiftState]):
@@ -102,49 +107,66 @@ class BaselineShift(PerSensor[ShiftState]):
         persist: int = 8,
         warm_up: int = 30,
         memory_s: float = 3600.0,
+        steady_s: float = 12 * 3600.0,
         freeze_s: float = 4 * 3600.0,
         gap_s: float = 1800.0,
     ) -> None:
         super().__init__(gap_s)
         positive(self.name, least_step=least_step, limit=limit, persist=persist, memory_s=memory_s, freeze_s=freeze_s)
+        positive(self.name, steady_s=steady_s)
         if width % 2 == 0 or not 3 <= width < warm_up:
             raise InputError(f"{self.name}: width must be odd, 3 or more and below warm_up, got {width=} {warm_up=}")
         self.least_step, self.limit, self.width, self.persist = least_step, limit, width, persist
         self.warm_up, self.memory_s, self.freeze_us = warm_up, memory_s, round(freeze_s * 1e6)
+        self.steady_s = steady_s
 
     def _first(self) -> ShiftState:
         return ShiftState(waiting=self.warm_up)
 
     def _resume(self, own: ShiftState) -> ShiftState:
-        return ShiftState(scale=own.scale, scaled=own.scaled, waiting=max(own.waiting, self.width))
+        waiting = max(own.waiting, self.width)
+        return ShiftState(scale=own.scale, scaled=own.scaled, waiting=waiting, thermal=own.thermal)
 
     def _step(self, own: ShiftState, moment: Moment) -> Answer:
+        knew = own.thermal.explained > 0
+        warm = follow(own.thermal, moment)
+        part = own.thermal.part
+        if knew != (own.thermal.explained > 0):  # the trend so far was partly temperature's, or will be
+            own.slope_s, own.fitted = 0.0, _TRUSTED
         if own.waiting:
-            return self._wait(own, moment)
-        own.recent = (*own.recent, moment.value)[-self.width :]
+            return self._wait(own, moment.value - part)
+        own.recent = (*own.recent, moment.value - part)[-self.width :]
         own.level += own.slope_s * moment.dt_s
         middle = median(own.recent)
         deviation, limit = middle - own.level, max(self.least_step, self.limit * own.scale)
         ratio = deviation / limit
-        band = (own.level, own.level - limit, own.level + limit)
+        expected = own.level + part
+        band = (expected, expected - limit, expected + limit)
         self._count(own, ratio)
         if abs(ratio) < _CALM_AT:
             own.frozen_us = 0
             self._learn(own, moment, deviation)
+            if warm:
+                learn(own.thermal, moment, middle + part)
         else:
             own.frozen_us = own.frozen_us or moment.time_us
             if moment.time_us - own.frozen_us > self.freeze_us:
                 own.beyond, own.shifted, own.frozen_us, own.waiting = 0, False, 0, 1
                 return Answer(None, "learning the level anew: it has stayed beside the old baseline")
-            own.slope_s *= exp(-moment.dt_s / self._memory_s(moment))
+            own.slope_s *= exp(-moment.dt_s / self._memory_s(own, moment))
         if not own.shifted:
             return Answer(min(abs(ratio), 0.99), "", "", *band)
-        reason = f"level {middle:.1f} um/m stays {deviation:+.1f} beside its baseline, limit {limit:.1f}"
-        return Answer(max(abs(ratio), 1.0), reason, "up" if ratio > 0 else "down", *band)
+        evidence = (
+            ("shift_um_m", deviation),
+            ("temperature_part_um_m", part),
+            ("temperature_explains", own.thermal.explained),
+        )
+        reason = f"level {middle + part:.1f} um/m stays {deviation:+.1f} beside its baseline, limit {limit:.1f}"
+        return Answer(max(abs(ratio), 1.0), reason, "up" if ratio > 0 else "down", *band, evidence)
 
-    def _wait(self, own: ShiftState, moment: Moment) -> Answer:
+    def _wait(self, own: ShiftState, value: float) -> Answer:
         """Gather readings; at the last one the baseline starts at their median, level until more is known."""
-        own.recent = (*own.recent, moment.value)
+        own.recent = (*own.recent, value)
         own.waiting -= 1
         if not own.waiting:
             own.level, own.slope_s, own.fitted = median(own.recent), 0.0, _TRUSTED
@@ -162,12 +184,14 @@ class BaselineShift(PerSensor[ShiftState]):
             own.beyond = max(own.beyond, 0) + 1 if ratio > 0 else min(own.beyond, 0) - 1
         own.shifted = abs(ratio) >= _CALM_AT if own.shifted else abs(own.beyond) >= self.persist
 
-    def _memory_s(self, moment: Moment) -> float:
-        return max(self.memory_s, _LEAST_INTERVALS * moment.usual_s)
+    def _memory_s(self, own: ShiftState, moment: Moment) -> float:
+        """The more of the signal temperature explains, the slower the baseline may be: it has less to follow."""
+        slower = min(1 / (1 - min(own.thermal.explained, 0.999)), self.steady_s / self.memory_s)
+        return max(self.memory_s * max(slower, 1.0), _LEAST_INTERVALS * moment.usual_s)
 
     def _learn(self, own: ShiftState, moment: Moment, deviation: float) -> None:
         """Least squares while young, fading memory later (the larger gain of the two); the scale follows, clipped."""
-        fade = exp(-moment.dt_s / self._memory_s(moment))
+        fade = exp(-moment.dt_s / self._memory_s(own, moment))
         n = own.fitted
         size = min(abs(deviation), 3 * own.scale + 0.1 * self.least_step)
         own.level += max(1 - fade * fade, 2 * (2 * n - 1) / (n * (n + 1))) * deviation

@@ -13,14 +13,15 @@ from typing import Final
 
 from city.errors import InputError
 from detectors.baseline_shift import BaselineShift
+from detectors.fatigue_damage import FatigueDamage
 from detectors.flood_onset import FloodOnset
 from detectors.methane_onset import MethaneOnset
 from detectors.protocol import Detector
 from detectors.river_adapter import PREFIX, RIVER_EXAMPLES, RiverDetector
 from detectors.settlement_rate import SettlementRate
 
-_NATIVE: Final[Mapping[str, type[MethaneOnset | FloodOnset | BaselineShift | SettlementRate]]] = {
-    kind.name: kind for kind in (MethaneOnset, FloodOnset, BaselineShift, SettlementRate)
+_NATIVE: Final[Mapping[str, type[MethaneOnset | FloodOnset | BaselineShift | SettlementRate | FatigueDamage]]] = {
+    kind.name: kind for kind in (MethaneOnset, FloodOnset, BaselineShift, SettlementRate, FatigueDamage)
 }
 
 

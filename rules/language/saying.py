@@ -195,6 +195,8 @@ _REASONS: Mapping[str, str] = {
     rf"limit (?P<limit>{_NUMBER})",
     "moving": rf"moving at (?P<rate>{_NUMBER}) mm/h, usual is (?P<usual>{_NUMBER}), "
     rf"limit of the change (?P<limit>{_NUMBER})",
+    "damage_grows": rf"fatigue damage (?P<damage>{_NUMBER}) of (?P<limit>{_NUMBER}) allowed, "
+    rf"growing (?P<pace>{_NUMBER}) a year of (?P<allowed>{_NUMBER}) allowed",
     "spreads": r"\S+ at (?P<spreads>\S+) spreads from the usual (?P<usual>\S+)",
     "warming_to_go": r"warming up, (?P<n>\d+) readings to go",
     "warming_seen": r"warming up, (?P<n>\d+) readings seen",

@@ -185,6 +185,7 @@ SERIES = {
     "methane_onset": [0.5 + 0.05 * (i % 3) for i in range(120)] + [0.5 + 0.6 * i for i in range(40)],
     "baseline_shift": [10.0 + 0.2 * (i % 4) for i in range(300)] + [90.0 + 0.2 * (i % 4) for i in range(200)],
     "settlement_rate": [-0.001 * i + 0.02 * (i % 2) for i in range(300)] + [-0.3 - 0.2 * i for i in range(200)],
+    "fatigue_damage": [0.0, 900.0, 20.0, 40.0] * 150,
     "river:anomaly.GaussianScorer": [5.0 + 0.3 * (i % 5) for i in range(300)] + [80.0],
 }
 
