@@ -1,121 +1,134 @@
-"""What each gateway sent and what became of it: counts that add up, and gaps in its message numbers.
+"""What each gateway sent and what became of it, hour by hour: counts that add up, and gaps in its message numbers.
 
-For every gateway: published = stored + repeated + rejected. A message refused whole counts as one published and one
-rejected. `missing` counts messages that the numbering says were sent and that did not come; it goes down when they
-come late, since the gaps are kept.
+For every gateway and hour of arrival: published = stored + repeated + rejected. A message refused whole counts as one
+published and one rejected. `missing` counts messages that the numbering says were sent and that did not come, in the
+hour in which that was found; it goes down there when they come late. Numbers are merged into what the database holds
+in the transaction that commits their readings, so several recorders may share a gateway's messages.
 """
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
+from ingest.clocks import UNKNOWN, Skew
+from ingest.numbering import Came, Gap, Numbering, take
 from store.connection import Connection
 from store.statements import statements
 
 _SQL = statements("ledger", package="ingest")
-_MAX_GAPS = 1000  # ranges kept for a gateway; what falls out stays missing for good
-_MAX_JUMP = 1_000_000  # a numbering that jumps further began anew; an outage's backlog may wait behind live messages
-
-
-@dataclass(frozen=True, slots=True)
-class Numbering:
-    """How far a gateway's message numbers have come: the highest, and the ranges (both ends in) not seen below it."""
-
-    last: int
-    gaps: tuple[tuple[int, int], ...] = ()
-
-    def after(self, seq: int) -> tuple[Numbering, int]:
-        """Take the next number: the numbering then, and by how many the missing messages change (-1, 0 or more)."""
-        jump = seq - self.last
-        if jump == 1:
-            return Numbering(seq, self.gaps), 0
-        for at, (low, high) in enumerate(self.gaps):  # first: a late number 1 is no new beginning
-            if low <= seq <= high:
-                rest = tuple(part for part in ((low, seq - 1), (seq + 1, high)) if part[0] <= part[1])
-                return Numbering(self.last, (*self.gaps[:at], *rest, *self.gaps[at + 1 :])), -1
-        if abs(jump) > _MAX_JUMP or (seq <= 1 and self.last >= 100):
-            return Numbering(seq), 0
-        if jump > 1:
-            return Numbering(seq, (*self.gaps, (self.last + 1, seq - 1))[-_MAX_GAPS:]), jump - 1
-        return self, 0
+HOUR_US: Final = 3_600_000_000
+_COUNTS: Final = ("messages", "published", "received", "stored", "repeated", "rejected", "missing")
 
 
 @dataclass(slots=True)
 class Account:
-    """One gateway's share of a batch."""
+    """One gateway's share of a batch in one hour; counts may be negative where something is made good."""
 
-    last_seen_us: int = 0
+    messages: int = 0
     published: int = 0
     received: int = 0
     stored: int = 0
     repeated: int = 0
     rejected: int = 0
     missing: int = 0
-    skews_s: list[float] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What a batch says of a gateway besides counts."""
+
+    last_seen_us: int = 0
+    numbers: list[tuple[Came, int]] = field(default_factory=list)
+    skew: Skew | None = None
 
 
 class Ledger:
-    """The accounts of one batch; `numbering` holds what the batch makes of each gateway's, to keep after the commit."""
+    """The accounts of one batch."""
 
-    def __init__(self, known: Mapping[str, Numbering]) -> None:
-        self._known = known
-        self.numbering: dict[str, Numbering] = {}
-        self.accounts: dict[str, Account] = {}
+    def __init__(self) -> None:
+        self.accounts: dict[tuple[str, int], Account] = {}
+        self._heard: dict[str, _Heard] = {}
 
-    def of(self, gateway: str) -> Account:
-        """A gateway's account in this batch."""
-        account = self.accounts.get(gateway)
+    def of(self, gateway: str, at_us: int) -> Account:
+        """A gateway's account of the hour of `at_us` (µs since 1970)."""
+        key = gateway, at_us // HOUR_US
+        account = self.accounts.get(key)
         if account is None:
-            account = self.accounts[gateway] = Account()
+            account = self.accounts[key] = Account()
         return account
 
-    def message(self, gateway: str, seq: int | None, sent_us: int | None, received_us: int) -> Account:
+    def message(self, gateway: str, received_us: int, came: Came | None = None) -> Account:
         """Note that a message came, and give its gateway's account."""
-        account = self.of(gateway)
-        account.last_seen_us = max(account.last_seen_us, received_us)
-        if sent_us is not None:
-            account.skews_s.append((received_us - sent_us) / 1e6)
-        if seq is not None:
-            before = self.numbering.get(gateway) or self._known.get(gateway)
-            self.numbering[gateway], change = before.after(seq) if before else (Numbering(seq), 0)
-            account.missing += change
+        heard = self._of(gateway)
+        heard.last_seen_us = max(heard.last_seen_us, received_us)
+        if came is not None:
+            heard.numbers.append((came, received_us // HOUR_US))
+        account = self.of(gateway, received_us)
+        account.messages += 1
         return account
+
+    def clock(self, gateway: str, skew: Skew) -> None:
+        """Note how far a gateway's clock is off."""
+        self._of(gateway).skew = skew
 
     def write(self, conn: Connection) -> None:
         """Add the accounts to the database, in the batch's transaction."""
         if not self.accounts:
             return
-        rows = [
-            (
-                gateway,
-                account.last_seen_us,
-                statistics.median(account.skews_s) if account.skews_s else None,
-                self.numbering[gateway].last if gateway in self.numbering else None,
-                account.published,
-                account.received,
-                account.stored,
-                account.repeated,
-                account.rejected,
-                account.missing,
-                self._spelled_gaps(gateway),
-            )
-            for gateway, account in self.accounts.items()
+        numberings = self._number(conn)
+        hours = [
+            (gateway, hour * HOUR_US, *(getattr(account, name) for name in _COUNTS))
+            for (gateway, hour), account in sorted(self.accounts.items())
         ]
-        conn.execute(_SQL["count"], [list(column) for column in zip(*rows, strict=True)])
+        gateways = [self._row(gateway, numberings.get(gateway)) for gateway in sorted({row[0] for row in hours})]
+        columns = [list(column) for rows in (hours, gateways) for column in zip(*rows, strict=True)]
+        conn.execute(_SQL["count"], columns)
 
-    def _spelled_gaps(self, gateway: str) -> str:
-        gaps = self.numbering[gateway].gaps if gateway in self.numbering else ()
-        return "{" + ",".join(f"{low},{high}" for low, high in gaps) + "}"
+    def _of(self, gateway: str) -> _Heard:
+        heard = self._heard.get(gateway)
+        if heard is None:
+            heard = self._heard[gateway] = _Heard()
+        return heard
+
+    def _number(self, conn: Connection) -> dict[str, Numbering]:
+        """Merge the numbers that came into those that the database knows, which stay locked to the commit."""
+        numbered = sorted(gateway for gateway, heard in self._heard.items() if heard.numbers)
+        if not numbered:
+            return {}
+        known = _standing(conn, numbered)
+        if missing := [gateway for gateway in numbered if gateway not in known]:
+            conn.execute(_SQL["begin"], (missing,))  # a row to lock, so that another recorder's first numbers are seen
+            known |= _standing(conn, numbered)
+        merged: dict[str, Numbering] = {}
+        for gateway in numbered:
+            merged[gateway], changes = take(known[gateway], self._heard[gateway].numbers)
+            for hour, change in changes.items():
+                self.of(gateway, hour * HOUR_US).missing += change
+        return merged
+
+    def _row(self, gateway: str, numbering: Numbering | None) -> tuple[object, ...]:
+        heard = self._heard.get(gateway, _Heard())
+        skew = heard.skew or UNKNOWN
+        gaps = numbering.gaps if numbering is not None else ()
+        span = (numbering.first, numbering.first_us, numbering.last, numbering.last_us) if numbering else (None,) * 4
+        pairs = _array([number for gap in gaps for number in gap[:2]])
+        hours = _array([gap.hour for gap in gaps])
+        return gateway, heard.last_seen_us, skew.skew_s, skew.uncertainty_s, skew.since_us, *span, pairs, hours
 
 
-def standing(conn: Connection) -> tuple[dict[str, Numbering], dict[str, bool | None]]:
-    """Numbering and online state of each gateway, as last committed."""
-    rows = conn.execute(_SQL["standing"]).fetchall()
-    numbering = {
-        gateway: Numbering(seq, tuple(zip(gaps[::2], gaps[1::2], strict=True)))
-        for gateway, seq, gaps, _ in rows
-        if seq is not None
-    }
-    return numbering, {gateway: online for gateway, _, _, online in rows}
+def online(conn: Connection) -> dict[str, bool | None]:
+    """What each gateway last said of itself, as committed."""
+    return dict(conn.execute(_SQL["online"]).fetchall())
+
+
+def _standing(conn: Connection, gateways: list[str]) -> dict[str, Numbering | None]:
+    found: dict[str, Numbering | None] = {}
+    for gateway, first, first_us, last, last_us, pairs, hours in conn.execute(_SQL["standing"], (gateways,)).fetchall():
+        gaps = tuple(map(Gap, pairs[::2], pairs[1::2], hours))
+        found[gateway] = None if last is None else Numbering(first, first_us, last, last_us, gaps)
+    return found
+
+
+def _array(numbers: list[int]) -> str:
+    return "{" + ",".join(map(str, numbers)) + "}"

@@ -23,7 +23,7 @@ from city.mapping import load_mappings
 from ingest.admit import FUTURE_US, Admission
 from ingest.decoders import Decoders
 from ingest.decoders.common import spell
-from ingest.ledger import Ledger, standing
+from ingest.ledger import Ledger
 from ingest.message import Arrival, ReadingsMessage, StatusMessage
 from ingest.reasons import ADVICE, MENDABLE, Reason
 from ingest.settle import Outcome, rejection, settle
@@ -171,7 +171,7 @@ class _Replay:
         admission, now = self._city(), self._clock()
         arrivals, origin, finished = self._decoded(rows, admission, to_us(now))
         outcome = settle(self._conn, self._writer, admission, arrivals)
-        ledger = Ledger(standing(self._conn)[0])
+        ledger = Ledger()
         for at, row in enumerate(origin):
             if self._account(ledger, admission, row, arrivals[at], outcome, at):
                 finished.append(row.number)
@@ -236,7 +236,7 @@ class _Replay:
         gateway = arrival.message.gateway
         if gateway not in admission.city.gateways:
             return False
-        account = ledger.of(gateway)
+        account = ledger.of(gateway, to_us(row.received_at))  # in the hour in which it was refused
         account.stored += stored
         conflicts = sum(note.count for note in outcome.notes[at] if note.reason is Reason.CONFLICT)
         if row.reason in (Reason.UNKNOWN_GATEWAY, Reason.BAD_TOPIC):  # it had no account then

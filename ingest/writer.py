@@ -13,13 +13,14 @@ from city.clock import Clock
 from city.errors import OutsideError
 from city.load import load_city
 from city.reading import Readings
-from ingest import ledger as ledgers
 from ingest.admit import Admission
+from ingest.clocks import Clocks
 from ingest.decoders import drill_of
 from ingest.exercises import Exercises
 from ingest.intake import Delivery
-from ingest.ledger import Ledger
+from ingest.ledger import Account, Ledger, online
 from ingest.message import Arrival, ReadingsMessage, Refusal, Refused, StatusMessage
+from ingest.numbering import Came
 from ingest.reasons import Reason
 from ingest.settle import rejection, settle
 from store import bundle, journal, register, rejections
@@ -50,7 +51,7 @@ class Totals:
 class _Batch:
     """What a transaction is about to say; kept as state only once it has committed."""
 
-    ledger: Ledger
+    ledger: Ledger = field(default_factory=Ledger)
     rejections: list[Rejection] = field(default_factory=list)
     online: dict[str, bool] = field(default_factory=dict)
     changes: list[bytes] = field(default_factory=list)
@@ -64,7 +65,8 @@ class BatchWriter:
     def __init__(self, conn: Connection, clock: Clock) -> None:
         self._conn, self._clock = conn, clock
         self._readings = ReadingWriter(conn)
-        self._numbering, self._online = ledgers.standing(conn)
+        self._online = online(conn)
+        self._clocks = Clocks()
         self._admission: Admission | None = None
         self._bundle: str | None = None
         self.totals = Totals()
@@ -101,7 +103,7 @@ class BatchWriter:
     def _commit(self, deliveries: Sequence[Delivery]) -> None:
         with self._conn.transaction():
             admission = self._current_admission()
-            batch = _Batch(Ledger(self._numbering))
+            batch = _Batch()
             arrivals = self._sort(deliveries, admission, batch)
             new = self._account(arrivals, admission, batch)
             played = batch.exercises.admitted(self._conn, admission)
@@ -117,7 +119,6 @@ class BatchWriter:
                 journal.append(self._conn, "status", change, now)
             for payload in played:
                 journal.append(self._conn, "exercise", payload, now)
-        self._numbering.update(batch.ledger.numbering)
         self._online.update(batch.online)
         self._add(batch.totals, len(deliveries))
 
@@ -158,7 +159,7 @@ class BatchWriter:
                 batch.rejections.append(rejection(refused, message.topic, message.gateway, received_us))
                 batch.totals.rejected += 1
                 if message.gateway in admission.city.gateways:
-                    account = batch.ledger.message(message.gateway, None, None, received_us)
+                    account = batch.ledger.message(message.gateway, received_us)
                     account.published += 1
                     account.rejected += 1
         return arrivals
@@ -201,10 +202,22 @@ class BatchWriter:
             batch.totals.repeated += repeated
             batch.totals.rejected += rejected
             if message.gateway in known:
-                account = batch.ledger.message(message.gateway, message.seq, message.sent_us, arrival.received_us)
+                account = self._heard(arrival, batch, fresh=stored > 0)
                 account.published += message.published
                 account.received += len(message.sensor)
                 account.stored += stored
                 account.repeated += repeated
                 account.rejected += rejected
         return outcome.new
+
+    def _heard(self, arrival: Arrival, batch: _Batch, *, fresh: bool) -> Account:
+        """Note the message's number and what it says of its gateway's clock; its gateway's account."""
+        message, received_us = arrival.message, arrival.received_us
+        newest_us = max(message.time_us, default=None)
+        came = None
+        if message.seq is not None:
+            came = Came(message.seq, received_us if newest_us is None else newest_us, fresh)
+        sent_us = newest_us if message.sent_us is None else message.sent_us
+        if sent_us is not None:
+            batch.ledger.clock(message.gateway, self._clocks.hear(message.gateway, received_us, sent_us))
+        return batch.ledger.message(message.gateway, received_us, came)

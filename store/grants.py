@@ -36,13 +36,14 @@ CHANGING = (
     "districts", "sites", "gateways", "sensors", "latest", "gateway_ledger", "bundles", "current_bundle", "followers",
     "snapshots", "snapshot_rest", "roles", "health", "clock", "incidents", "alarms", "escalations",
     "notices", "shelves", "sizes", "incident_clocks", "cap_messages", "floods", "maintenance",
-    "accounts", "tokens", "sessions", "limits", "drills",
+    "accounts", "tokens", "sessions", "limits", "drills", "gateway_hours",
 )  # fmt: skip
 # Tables without a policy by district that the API reads: about no district, or shown only beside a row that has one.
 OPEN = (
     "roles", "health", "clock", "current_bundle", "bundles", "latest", "gateway_ledger", "readings", "kept_readings",
+    "broker_sessions",
 )  # fmt: skip
-PASSING = ("clock", "sizes", "snapshot_rest", "sessions", "limits")  # rows that go when they are no longer true
+PASSING = ("clock", "sizes", "snapshot_rest", "sessions", "limits", "gateway_hours")  # rows that go when no longer true
 STATEMENT_TIMEOUT = "30s"
 
 

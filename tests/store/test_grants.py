@@ -26,7 +26,7 @@ NOW = datetime(2026, 7, 1, 8, tzinfo=UTC)
 # Tables behind public views that need no policy: shown only together with a row that has one, or about no district.
 WITHOUT_POLICY = {
     "readings", "kept_readings", "rollup_5m", "rollup_1h", "rollup_1d", "latest", "gateway_ledger", "rejections",
-    "roles", "health", "clock", "sizes", "bundles", "current_bundle", "deafness",
+    "roles", "health", "clock", "sizes", "bundles", "current_bundle", "deafness", "broker_sessions",
 }  # fmt: skip
 
 # What a writer adds to and never rewrites (the rows of some are computed or trimmed by functions of the database).
@@ -34,7 +34,7 @@ HISTORY = {
     "readings", "kept_readings", "rollup_5m", "rollup_1h", "rollup_1d", "dirty_buckets", "rejections", "journal",
     "hearing", "deafness", "findings", "incident_events", "alarm_events", "hold_events", "meta", "migrations",
     "readers", "packed", "attachments", "command_marks", "cap_changes", "audit",
-    "annunciations", "digest_entries",
+    "annunciations", "digest_entries", "clock_corrections", "broker_sessions",
 }  # fmt: skip
 
 
@@ -68,6 +68,7 @@ def conn(store_database: str, two_districts: City) -> Iterator[Connection]:
         opened.execute("INSERT INTO lifeline.roles VALUES ('keeper', 1, now(), now())")
         opened.execute("INSERT INTO lifeline.sizes VALUES (now(), 1)")
         opened.execute("INSERT INTO lifeline.deafness VALUES (now())")
+        opened.execute("INSERT INTO lifeline.broker_sessions VALUES ('c', now(), false)")
         rollups.finish(opened, NOW - timedelta(minutes=30))
         for n, (sensor, site, gateway) in enumerate((("wl-1", "under", "gw-1"), ("rg-1", "gauge", "gw-2")), 1):
             values = {"n": str(n), "sensor": sensor, "site": site, "district": f"d{n}", "gateway": gateway}
@@ -112,6 +113,9 @@ _OF_EACH_DISTRICT = (
     """INSERT INTO lifeline.drills VALUES ('dr' || %(n)s, 'ended', 'x', 'y', '{}', 'li', '{}', '{}',
        ARRAY[%(district)s], '[]', 1, now(), now())""",
     "INSERT INTO lifeline.gateway_ledger (gateway, online) VALUES (%(gateway)s, true)",
+    "INSERT INTO lifeline.gateway_hours (gateway, hour) VALUES (%(gateway)s, date_trunc('hour', now()))",
+    """INSERT INTO lifeline.clock_corrections (gateway, from_claimed, offset_us, made_at)
+       VALUES (%(gateway)s, now(), 9, now())""",
     """INSERT INTO lifeline.attachments VALUES (repeat('a', 63) || %(n)s, 'i' || %(n)s, 'li', now(), 'c', 'image/jpeg',
        1, 1, 'x')""",
     """INSERT INTO lifeline.cap_messages
@@ -161,7 +165,7 @@ def test_a_reader_of_one_district_sees_nothing_of_another_in_any_view(
 ) -> None:
     login = grants.grant_reader(conn, name, ["d1"])
     theirs = ("'d2'", "rg-1", "gauge", "gw-2", "'i2'", "'a2'", "'s2'", "'n2'", "'sh2'", "'?'", "'k2'")
-    about_all = {"health", "roles", "sizes", "bundles", "deafness"}
+    about_all = {"health", "roles", "sizes", "bundles", "deafness", "broker_sessions"}
     with connect(grants.dsn_of(store_database, login), autocommit=True) as reader:
         for view in _views(conn):
             whole, shown = _shown(conn, view), _shown(reader, view)
