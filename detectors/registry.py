@@ -9,20 +9,28 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from city.errors import InputError
 from detectors.baseline_shift import BaselineShift
+from detectors.early.detector import EarlySign
 from detectors.fatigue_damage import FatigueDamage
 from detectors.flood_onset import FloodOnset
 from detectors.methane_onset import MethaneOnset
+from detectors.per_sensor import PerSensor
 from detectors.protocol import Detector
 from detectors.river_adapter import PREFIX, RIVER_EXAMPLES, RiverDetector
 from detectors.settlement_rate import SettlementRate
 
-_NATIVE: Final[Mapping[str, type[MethaneOnset | FloodOnset | BaselineShift | SettlementRate | FatigueDamage]]] = {
-    kind.name: kind for kind in (MethaneOnset, FloodOnset, BaselineShift, SettlementRate, FatigueDamage)
-}
+_KINDS: Final[tuple[type[PerSensor[Any]] | type[EarlySign], ...]] = (
+    MethaneOnset,
+    FloodOnset,
+    BaselineShift,
+    SettlementRate,
+    FatigueDamage,
+    EarlySign,
+)
+_NATIVE: Final[Mapping[str, type[PerSensor[Any]] | type[EarlySign]]] = {kind.name: kind for kind in _KINDS}
 
 
 def names() -> tuple[str, ...]:

@@ -1,0 +1,84 @@
+"""Plain functions compiled by numba, where there is numba; the plain functions themselves are the reference.
+
+Nothing is decorated: `compiled` copies a function and the functions of this package that it calls, compiles the copies
+and leaves the originals as they are. numba is imported here and not before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping
+from functools import cache
+from types import FunctionType
+from typing import Any, TypeVar, cast
+
+F = TypeVar("F", bound=Callable[..., Any])
+_PACKAGE = __name__.rpartition(".")[0]
+SWITCH = "LIFELINE_NO_NUMBA"  # set in the environment: do without
+
+
+def available() -> bool:
+    """Whether there is a compiler, and nobody forbade it."""
+    if os.environ.get(SWITCH):
+        return False
+    try:
+        import numba
+    except ImportError:
+        return False
+    return bool(numba.__version__)
+
+
+def compiled(function: F) -> F:
+    """`function` as machine code, kept on disk beside the source or, where that cannot be written, in the user's cache.
+
+    Where neither can be written it is compiled anew by every process.
+    """
+    return cast(F, _compiled(cast(FunctionType, function)))
+
+
+@cache
+def _compiled(entry: FunctionType) -> Any:  # noqa: ANN401 - a numba dispatcher
+    import numba
+
+    found = _called(entry)
+    # numba looks at the age of one file only: the name of the cache says what all of the source was.
+    modules = sorted({one.__module__ for one in found} | {f"{_PACKAGE}.layout", f"{_PACKAGE}.channels"})
+    source = "".join(inspect.getsource(sys.modules[name]) for name in modules)
+    digest = hashlib.sha256(source.encode()).hexdigest()[:16]
+    built: dict[FunctionType, object] = {}
+    for one in found[:-1]:
+        built[one] = numba.njit(_copy(one, built, digest), error_model="numpy", nogil=True)
+    last = _copy(entry, built, digest)
+    try:
+        return numba.njit(last, cache=True, error_model="numpy", nogil=True)
+    except RuntimeError:  # no place to keep it
+        return numba.njit(last, error_model="numpy", nogil=True)
+
+
+def _copy(one: FunctionType, built: Mapping[FunctionType, object], digest: str) -> FunctionType:
+    """The function, calling what was built instead of what is plain."""
+    names = {
+        name: built.get(value, value) if isinstance(value, FunctionType) else value
+        for name, value in one.__globals__.items()
+    }
+    copy = FunctionType(one.__code__, names, one.__name__, one.__defaults__, one.__closure__)
+    copy.__qualname__, copy.__module__ = f"{one.__qualname__}_{digest}", one.__module__
+    return copy
+
+
+def _called(entry: FunctionType) -> list[FunctionType]:
+    """The functions of this package that it calls, directly or not, callees first and itself last."""
+    found: list[FunctionType] = []
+
+    def visit(one: FunctionType) -> None:
+        for name in one.__code__.co_names:
+            other = one.__globals__.get(name)
+            if isinstance(other, FunctionType) and other.__module__.startswith(_PACKAGE) and other not in found:
+                visit(other)
+        found.append(one)
+
+    visit(entry)
+    return found

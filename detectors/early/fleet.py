@@ -1,0 +1,211 @@
+"""Many sensors at once: samples in columns in, answers in columns out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+import numpy as np
+
+from city.errors import InputError
+from detectors.columns import Columns, Floats, Found, Longs
+from detectors.early import layout
+from detectors.early.channels import CHANNELS
+from detectors.early.compiled import available, compiled
+from detectors.early.kernel import run
+from detectors.early.natures import FROZEN, parameters
+from detectors.early.settings import Settings
+from detectors.per_sensor import read_snapshot
+from detectors.subject import Subject
+
+NAME: Final = "early_sign"
+_ROW_BYTES: Final = 4 * layout.WIDTH
+_STAMP: Final = FROZEN.hash[:8].encode()  # rows of another configuration are refused
+
+
+class Heard(NamedTuple):
+    """One channel in an explanation: its statistic at the last sample is not kept, its tail is."""
+
+    channel: str
+    threshold: float
+    mean_excess: float
+    weight: float
+
+
+class Explanation(NamedTuple):
+    """What is known of one sensor after its last sample, in its own unit unless said otherwise."""
+
+    time_us: int
+    value: float
+    seen_days: float
+    interval_s: float
+    channels: tuple[Heard, ...]
+
+
+class Fleet:
+    """The engine for a list of sensors; a sensor's place in the list is its row.
+
+    Parameters
+    ----------
+    subjects
+        The sensors, no name twice.
+    settings
+        Budgets and channels.
+    plain
+        Run the uncompiled source: a few thousand times slower, the same answers.
+
+    Notes
+    -----
+    State is 1,024 bytes a sensor, in one array. Samples of a batch are taken row by row, so memory is walked in order
+    whatever order they came in; within a sensor in the order given.
+    """
+
+    def __init__(self, subjects: Sequence[Subject], settings: Settings = Settings(), *, plain: bool = False) -> None:  # noqa: B008 - frozen
+        self.settings = settings
+        self._run = run if plain or not available() else compiled(run)
+        self._kinds: dict[str, int] = {}
+        self._natures: Floats = np.zeros((0, layout.NATURE_WIDTH))
+        self._nature: Longs = np.zeros(0, np.int64)
+        self._rows = np.zeros((0, layout.WIDTH), np.float32)
+        self.subjects: list[Subject] = []
+        self._place: dict[str, int] = {}
+        self.watch(subjects)
+        none = np.zeros(0)
+        empty = np.zeros(0, np.int64)
+        self.update(Columns(empty, empty, empty, none, np.zeros(0, np.uint8), np.zeros((0, 4))))  # compiles
+
+    def __len__(self) -> int:
+        return len(self.subjects)
+
+    def watch(self, subjects: Sequence[Subject]) -> None:
+        """Add sensors, or learn anew what the register says of known ones; rows and what they learned stay."""
+        for subject in subjects:
+            at = self._place.get(subject.sensor)
+            if at is None:
+                self._place[subject.sensor] = len(self.subjects)
+                self.subjects.append(subject)
+            else:
+                self.subjects[at] = subject
+        more = len(self.subjects) - len(self._rows)
+        if more > 0:
+            self._rows = np.concatenate([self._rows, np.zeros((more, layout.WIDTH), np.float32)])
+        self._nature = np.array([self._kind(subject.quantity) for subject in self.subjects], np.int64)
+
+    def _kind(self, quantity: str) -> int:
+        if quantity not in self._kinds:
+            row = parameters(quantity, self.settings.budget(quantity), self.settings.silent(quantity))
+            self._natures = np.concatenate([self._natures, row[None]])
+            self._kinds[quantity] = len(self._kinds)
+        return self._kinds[quantity]
+
+    def row_of(self, sensor: str) -> int | None:
+        """A sensor's row, None when it is not watched."""
+        return self._place.get(sensor)
+
+    def update(self, batch: Columns) -> Found:
+        """Take samples in; an answer for each, in the order given.
+
+        A sample not newer than its sensor's last changes nothing and is BLIND.
+
+        Raises
+        ------
+        InputError
+            A row that is not in the fleet.
+        """
+        n = len(batch.row)
+        if n and not (int(batch.row.min()) >= 0 and int(batch.row.max()) < len(self.subjects)):
+            raise InputError(f"{NAME}: row not in the fleet of {len(self.subjects)}, got {batch.row.max()}")
+        found = Found(
+            verdict=np.empty(n, np.uint8),
+            score=np.empty(n),
+            return_period_years=np.empty(n),
+            channel=np.empty(n, np.uint8),
+            direction=np.empty(n, np.int8),
+            expected=np.empty(n),
+            low=np.empty(n),
+            high=np.empty(n),
+            reason=np.empty(n, np.uint8),
+        )
+        order = np.argsort(batch.row, kind="stable")
+        f = self._rows
+        self._run(
+            order, batch.row, batch.time_us, batch.local_us, batch.value, batch.flag, batch.context,
+            f, f.view(np.float64), f.view(np.int64), f.view(np.uint16), self._natures, self._nature,
+            *found[:1], found.score, found.return_period_years, found.channel, found.direction,
+            found.expected, found.low, found.high, found.reason,
+        )  # fmt: skip
+        return found
+
+    def has_begun(self, row: int) -> bool:
+        """Whether a usable sample of it was ever taken in."""
+        return bool(self._rows[row, layout.COUNT] > 0)
+
+    def row_state(self, row: int) -> bytes:
+        """What is known of one sensor, to put back later."""
+        return _STAMP + bytes(self._rows[row].tobytes())
+
+    def put_row_state(self, row: int, state: bytes | None) -> None:
+        """Put back what `row_state` gave; None forgets the sensor. InputError when it is not a row of this version."""
+        if state is None:
+            self._rows[row] = 0
+        elif len(state) != _ROW_BYTES + len(_STAMP) or not state.startswith(_STAMP):
+            raise InputError(f"{NAME}: state cannot be read (of another version?), try replaying the journal")
+        else:
+            self._rows[row] = np.frombuffer(state, np.float32, offset=len(_STAMP))
+
+    def snapshot(self) -> bytes:
+        """Everything learned, with the sensors' names and the hash of the settings."""
+        begun = np.flatnonzero(self._rows[:, layout.COUNT] > 0)
+        names = [self.subjects[at].sensor for at in begun.tolist()]
+        rows = self._rows if len(begun) == len(self._rows) else self._rows[begun]
+        parts = {"hash": self.settings.hash.encode(), "sensors": msgspec.msgpack.encode(names), "rows": rows.tobytes()}
+        return msgspec.msgpack.encode((NAME, parts))
+
+    @staticmethod
+    def sensors_in(data: bytes) -> list[str]:
+        """The sensors a snapshot knows; InputError when it cannot be read."""
+        try:
+            return msgspec.msgpack.decode(read_snapshot(NAME, data)["sensors"], type=list[str])
+        except (msgspec.DecodeError, KeyError) as error:
+            raise InputError(f"{NAME}: snapshot cannot be read ({error}), try replaying the journal") from error
+
+    def restore(self, data: bytes) -> None:
+        """Take over a snapshot, bit for bit: sensors it does not name are forgotten, those not watched are left out.
+
+        Raises
+        ------
+        InputError
+            It is not a snapshot of this engine with these settings.
+        """
+        sensors, parts = self.sensors_in(data), read_snapshot(NAME, data)
+        if parts.get("hash") != self.settings.hash.encode():
+            raise InputError(f"{NAME}: snapshot was made with other settings, try replaying the journal")
+        if len(parts.get("rows", b"")) != _ROW_BYTES * len(sensors):
+            raise InputError(f"{NAME}: snapshot cannot be read (cut short), try replaying the journal")
+        rows = np.frombuffer(parts["rows"], np.float32).reshape(-1, layout.WIDTH)
+        places = np.array([self._place.get(sensor, -1) for sensor in sensors], np.int64)
+        self._rows[:] = 0
+        self._rows[places[places >= 0]] = rows[places >= 0]
+
+    def explain(self, row: int) -> Explanation:
+        """What is known of one sensor: value, and the tail of every channel."""
+        f = self._rows[row]
+        wide, longs = f.view(np.float64), f.view(np.int64)
+        p = self._natures[self._nature[row]]
+        heard = tuple(
+            Heard(
+                name,
+                float(f[layout.TAIL + 4 * c + layout.THRESHOLD]),
+                float(f[layout.TAIL + 4 * c + layout.EXCESS]),
+                float(p[layout.WEIGHT + c]),
+            )
+            for c, name in enumerate(CHANNELS)
+        )
+        return Explanation(
+            int(longs[layout.LAST_US]),
+            float(wide[layout.PREVIOUS]),
+            float(f[layout.SEEN_D]),
+            float(f[layout.USUAL_S]),
+            heard,
+        )

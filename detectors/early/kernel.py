@@ -1,0 +1,225 @@
+"""The step of one sample, on one sensor's row. Plain Python on arrays; `compiled` makes machine code of the same text.
+
+`f`, `d`, `t` and `h` are the float32, float64, int64 and uint16 faces of a row, `p` its nature's parameters, `stat` and
+`side` what each channel says of the sample: how unusual, and in which direction. Every number read from `f` is widened
+before it is used, so that both ways of running round alike.
+"""
+
+from __future__ import annotations
+
+from math import asinh, exp, isfinite, log, log10, sinh
+from typing import Any
+
+import numpy as np
+
+from detectors.columns import ABNORMAL, BLIND, NORMAL
+from detectors.early import layout
+from detectors.early.channels import NOT_NEWER, PAUSED, UNUSABLE, WARMING
+from detectors.early.habits import habit_at, learn_habit, place_of
+from detectors.early.layout import (
+    AVERAGE,
+    BAND,
+    CHANNEL_COUNT,
+    COPOWER,
+    COUNT,
+    DEVIATION,
+    FROZEN_S,
+    LAST_US,
+    LEVEL,
+    NOISE,
+    POWER,
+    PREVIOUS,
+    SEEN_D,
+    SLOW,
+    SPREAD,
+    STEP,
+    TICK_S,
+    TRANSFORM,
+    TREND,
+    USUAL_S,
+    WAITING,
+)
+from detectors.early.statistics import learn_scales, measure
+from detectors.early.tails import close_block, loudest, raise_tops, start_tails
+
+Row = Any  # a 1-d array; what numba sees is typed by its arguments
+LARGEST = 1e12
+WORST_USABLE = 3  # city.levels.Flag.SUSPECT
+WARM_UP, AFTER_PAUSE = 24, 3
+DAY_S = 86_400.0
+SUSPICIOUS = 0.1  # of the budget's return period: from here on nothing is learned
+LEVEL_MEMORY_D, SLOW_MEMORY_D = 2.0, 20.0
+
+
+def transformed(value: float, p: Row) -> float:
+    """A value on the scale on which its noise is even."""
+    kind = p[TRANSFORM]
+    if kind == 1.0:
+        return log(max(value + p[layout.OFFSET], 1e-3 * p[layout.OFFSET]))
+    if kind == 2.0:
+        return asinh(value / p[layout.OFFSET])
+    return value
+
+
+def back(x: float, p: Row) -> float:
+    """The inverse of `transformed`."""
+    kind = p[TRANSFORM]
+    if kind == 1.0:
+        return float(exp(min(x, 60.0)) - p[layout.OFFSET])
+    if kind == 2.0:
+        return float(sinh(max(-60.0, min(x, 60.0))) * p[layout.OFFSET])
+    return x
+
+
+def begin(f: Row, d: Row, t: Row, p: Row, time_us: int, x: float) -> None:
+    """The first sample of a sensor."""
+    t[LAST_US] = time_us
+    t[layout.CHANGE_US] = time_us
+    d[LEVEL] = x
+    d[SLOW] = x
+    d[PREVIOUS] = x
+    f[layout.HOUR] = -1.0
+    start_tails(f, p)
+
+
+def pace(f: Row, p: Row, dt_s: float) -> None:
+    """Keep the usual interval; a pause makes the sensor wait and forgets what is short-lived."""
+    usual_s = float(np.float64(f[USUAL_S]))
+    if usual_s <= 0.0:
+        f[USUAL_S] = dt_s
+        return
+    if dt_s > p[layout.GAP_S] and dt_s > 5.0 * usual_s:
+        f[WAITING] = AFTER_PAUSE
+        f[DEVIATION] = 0.0
+        for k in range(4):
+            f[AVERAGE + k] = 0.0
+    f[USUAL_S] = usual_s + 0.1 * (min(dt_s, 2.0 * usual_s) - usual_s)
+
+
+def learning(f: Row, years: float, p: Row, dt_s: float) -> float:
+    """1 when the sample may be learned, 0 while it is suspicious; never 0 for longer than the bound."""
+    frozen_s = float(np.float64(f[FROZEN_S]))
+    if frozen_s < 0.0:  # relearning after a long freeze
+        f[FROZEN_S] = min(0.0, frozen_s + dt_s)
+        return 1.0
+    if years * p[layout.BUDGET] < SUSPICIOUS:
+        f[FROZEN_S] = max(0.0, frozen_s - dt_s)
+        return 1.0
+    frozen_s = frozen_s + dt_s
+    bound_s = min(3.0 * DAY_S, max(0.25 * DAY_S * np.float64(f[SEEN_D]), 64.0 * np.float64(f[USUAL_S])))
+    f[FROZEN_S] = frozen_s if frozen_s < bound_s else -0.5 * bound_s
+    return 0.0
+
+
+def relearn(f: Row, d: Row) -> None:
+    """What has lasted beyond the freeze is the new normal."""
+    shift = np.float64(f[AVERAGE + 2])
+    d[LEVEL] += shift
+    d[SLOW] += shift
+    f[TREND] = 0.0
+    for k in range(4):
+        f[AVERAGE + k] = 0.0
+
+
+def learn(f: Row, d: Row, p: Row, dt_s: float, deviation: float, place: float, weekend: int) -> None:
+    """Level and habits; from the end of the warm-up a single sample moves them only so far."""
+    if dt_s <= 0.0:
+        return
+    seen_s = np.float64(f[SEEN_D]) * DAY_S + np.float64(f[TICK_S]) + dt_s
+    spread = np.float64(f[SPREAD])
+    most = float(4.0 * spread + np.float64(f[STEP]))
+    if f[COUNT] < WARM_UP:
+        most = LARGEST
+    pull = max(-most, min(most, deviation))
+    d[LEVEL] += dt_s / (min(seen_s, LEVEL_MEMORY_D * DAY_S) + dt_s) * pull
+    d[SLOW] += dt_s / (min(seen_s, SLOW_MEMORY_D * DAY_S) + dt_s) * (pull + d[LEVEL] - d[SLOW])
+    if f[USUAL_S] < 10_000.0:
+        learn_habit(f, place, weekend, dt_s, pull)
+
+
+def step(f: Row, d: Row, t: Row, h: Row, p: Row, time_us: int, local_us: int, value: float, stat: Row, side: Row,
+         out: Row) -> int:  # fmt: skip
+    """Take one usable sample in; the reason for being blind, 0 when not.
+
+    `out` becomes return period (years), channel, direction, expected, low, high.
+    """
+    x = transformed(value, p)
+    if f[COUNT] == 0:
+        begin(f, d, t, p, time_us, x)
+    dt_s = (time_us - t[LAST_US]) * 1e-6
+    if dt_s > 0.0:
+        pace(f, p, dt_s)
+    t[LAST_US] = time_us
+    usual_s = max(np.float64(f[USUAL_S]), 1e-3)
+    known_dt_s = min(dt_s, 3.0 * usual_s)  # a pause teaches nothing
+    place, weekend = place_of(local_us)
+    habit = habit_at(f, place, weekend) if usual_s < 10_000.0 else 0.0
+    mean = d[LEVEL] + habit
+    deviation = x - mean
+    power = np.float64(f[POWER])
+    phi = max(0.0, min(0.98, np.float64(f[COPOWER]) / power)) if power > 0.0 else 0.0
+    u = dt_s / usual_s
+    carried = phi * np.float64(f[DEVIATION]) / max(1.0, u)
+    measure(f, d, t, h, p, time_us, x, u, deviation, deviation - carried, habit, stat, side)
+    years, channel = loudest(f, p, stat)
+    warm = f[COUNT] < WARM_UP
+    may = 1.0 if warm else learning(f, years, p, known_dt_s)
+    if f[FROZEN_S] < 0.0 and may == 0.0:
+        relearn(f, d)
+    learn_scales(f, d, t, h, x, known_dt_s, deviation, deviation - carried, habit, may)
+    if may > 0.0:
+        learn(f, d, p, known_dt_s, deviation, place, weekend)
+    if not warm:
+        raise_tops(f, stat)
+    f[TICK_S] = np.float64(f[TICK_S]) + known_dt_s
+    if f[TICK_S] >= max(21_600.0, 16.0 * usual_s):
+        close_block(f, p)
+    f[DEVIATION] = x - (d[LEVEL] + habit)
+    d[PREVIOUS] = x
+    f[COUNT] = min(np.float64(f[COUNT]) + 1.0, 1e6)
+    reach = np.float64(f[BAND]) * max(1.2533 * np.float64(f[NOISE]), 0.5 * np.float64(f[STEP]))
+    out[0], out[1], out[2] = years, channel, side[channel]
+    out[3], out[4], out[5] = back(mean + carried, p), back(mean + carried - reach, p), back(mean + carried + reach, p)
+    if warm:
+        return WARMING
+    if f[WAITING] > 0:
+        f[WAITING] = np.float64(f[WAITING]) - 1.0
+        return PAUSED
+    return 0
+
+
+def score_of(years: float, budget: float) -> float:
+    """1 at the budget, a quarter more for each ten times rarer; exactly when it is 1 or more is it abnormal."""
+    q = years * budget
+    if q >= 1.0:
+        return 1.0 + 0.25 * log10(q)
+    return max(0.0, min(1.0 + 0.25 * log10(max(q, 1e-9)), 1.0 - 1e-12))
+
+
+def run(order: Row, row: Row, time_us: Row, local_us: Row, value: Row, flag: Row, context: Row, f: Row, d: Row, t: Row,
+        h: Row, natures: Row, nature: Row, verdict: Row, score: Row, years: Row, channel: Row, direction: Row,
+        expected: Row, low: Row, high: Row, reason: Row) -> None:  # fmt: skip
+    """Take samples in, in the order given, and write the answer to each at its own place."""
+    stat, side, out = np.zeros(CHANNEL_COUNT), np.zeros(CHANNEL_COUNT), np.zeros(6)
+    for i in order:
+        r = row[i]
+        p = natures[nature[r]]
+        verdict[i], score[i], years[i], channel[i], direction[i] = BLIND, 0.0, np.nan, 0, 0
+        expected[i], low[i], high[i] = np.nan, np.nan, np.nan
+        if f[r, COUNT] > 0 and time_us[i] <= t[r, LAST_US]:
+            reason[i] = NOT_NEWER
+            continue
+        if flag[i] > WORST_USABLE or not isfinite(value[i]) or abs(value[i]) > LARGEST:
+            reason[i] = UNUSABLE
+            continue
+        why = step(f[r], d[r], t[r], h[r], p, time_us[i], local_us[i], value[i], stat, side, out)
+        reason[i] = why
+        if why == WARMING:
+            continue
+        expected[i], low[i], high[i] = out[3], out[4], out[5]
+        if why > 0:
+            continue
+        years[i] = out[0]
+        channel[i], direction[i] = int(out[1]), int(out[2])
+        score[i] = score_of(out[0], p[layout.BUDGET])
+        verdict[i] = ABNORMAL if score[i] >= 1.0 else NORMAL

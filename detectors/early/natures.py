@@ -1,0 +1,114 @@
+"""What the engine assumes of each quantity before it has seen a sensor: the one frozen configuration.
+
+The tails every sensor starts with (threshold, mean excess, shape of each channel) are constants measured on simulated
+sensors. They are not learned across a running fleet: a sensor must not depend on which others are watched, nor on the
+order in which their samples came.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+
+from detectors.columns import Floats
+from detectors.early import layout
+from detectors.early.channels import CHANNELS
+
+PLAIN, LOG, ASINH = 0, 1, 2  # transforms
+
+# Channel: share of the false-alarm budget, then where its tail starts: threshold, mean excess, shape.
+_CHANNELS: Final[Mapping[str, tuple[float, float, float, float]]] = {
+    "spike": (0.12, 4.0, 0.6, 0.12),
+    "rate": (0.08, 4.0, 0.6, 0.15),
+    "level_4": (0.10, 3.3, 0.5, 0.10),
+    "level_16": (0.10, 3.0, 0.5, 0.10),
+    "level_64": (0.12, 2.6, 0.5, 0.10),
+    "level_256": (0.12, 2.2, 0.5, 0.10),
+    "drift": (0.10, 2.0, 0.5, 0.10),
+    "variance_up": (0.08, 1.0, 0.2, 0.10),
+    "variance_down": (0.05, 1.2, 0.2, 0.10),
+    "flat": (0.10, 2.0, 0.25, 0.10),
+    "rarity": (0.20, 5.5, 0.7, 0.05),
+    "daily_cycle": (0.05, 2.2, 0.5, 0.10),
+    "context_spike": (0.08, 4.0, 0.6, 0.12),
+    "context_level_16": (0.12, 3.0, 0.5, 0.10),
+    "context_level_256": (0.12, 2.2, 0.5, 0.10),
+    "context_drift": (0.15, 2.0, 0.5, 0.10),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Nature:
+    """How a quantity behaves.
+
+    Attributes
+    ----------
+    transform, offset
+        PLAIN, LOG of (value + offset), or ASINH of value / offset: the scale on which its noise is even.
+    clip
+        How many spreads of one sample may enter an average: small where short plumes are part of life.
+    gap_s
+        A pause longer than this (and than five usual intervals) makes it warm up again.
+    gate
+        Whether rain at a neighbour explains what it does, so that it is judged and learns in dry weather only.
+    """
+
+    transform: int = PLAIN
+    offset: float = 1.0
+    clip: float = 5.0
+    gap_s: float = 3600.0
+    gate: bool = False
+
+
+GENERIC: Final = Nature()
+NATURES: Final[Mapping[str, Nature]] = MappingProxyType(
+    {
+        "methane": Nature(LOG, 1.0, 2.5),
+        "water_depth": Nature(ASINH, 2.0, 5.0, gate=True),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything that is frozen."""
+
+    version: int = 1
+    channels: Mapping[str, tuple[float, float, float, float]] = field(default_factory=lambda: _CHANNELS)
+    natures: Mapping[str, Nature] = field(default_factory=lambda: NATURES)
+    generic: Nature = GENERIC
+
+    @property
+    def hash(self) -> str:
+        """Twelve hexadecimal digits that change when any number here does."""
+        parts = {
+            "version": self.version,
+            "channels": {name: list(row) for name, row in self.channels.items()},
+            "natures": {name: asdict(one) for name, one in self.natures.items()},
+            "generic": asdict(self.generic),
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+FROZEN: Final = Configuration()
+
+
+def parameters(quantity: str, budget_per_year: float, off: frozenset[str]) -> Floats:
+    """The (layout.NATURE_WIDTH,) row of parameters of a quantity; an unknown one has the generic nature."""
+    nature = FROZEN.natures.get(quantity, FROZEN.generic)
+    row = np.zeros(layout.NATURE_WIDTH)
+    row[layout.TRANSFORM], row[layout.OFFSET], row[layout.CLIP] = nature.transform, nature.offset, nature.clip
+    row[layout.BUDGET], row[layout.GAP_S], row[layout.GATE] = budget_per_year, nature.gap_s, nature.gate
+    for at, name in enumerate(CHANNELS):
+        weight, threshold, excess, shape = FROZEN.channels[name]
+        row[layout.WEIGHT + at] = 0.0 if name in off else weight
+        row[layout.START_THRESHOLD + at] = threshold
+        row[layout.START_EXCESS + at] = excess
+        row[layout.START_SHAPE + at] = shape
+    return row

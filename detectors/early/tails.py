@@ -1,0 +1,145 @@
+"""From statistics to return periods: each channel's tail, learned from the largest value of every block of time.
+
+A block is six hours (or 16 usual intervals, if that is longer; two days for the slow channels), so that one bout counts
+once. The threshold is steered to be passed in one block of four. What passes it has a generalised Pareto tail, by its
+moments, shrunk to where every sensor starts; the less a sensor has seen, the heavier the tail it is given.
+"""
+
+from __future__ import annotations
+
+from math import exp, log1p
+from typing import Any
+
+import numpy as np
+
+from detectors.early.layout import (
+    BAND,
+    BUDGET,
+    CHANNEL_COUNT,
+    EXCESS,
+    EXCESS_2,
+    SEEN_D,
+    START_EXCESS,
+    START_SHAPE,
+    START_THRESHOLD,
+    TAIL,
+    THRESHOLD,
+    TICK_S,
+    TICKS,
+    TOP,
+    USUAL_S,
+    WEIGHT,
+)
+
+Row = Any
+SHARE = 0.25  # of blocks pass the threshold
+YEAR_S = 31_557_600.0
+AT_START = 8.0  # blocks that the starting tail is worth
+DOUBT = 3.0  # passes that stand for what is not known of a tail
+MOST_BLOCKS = 800.0  # older ones are forgotten
+LONGEST = 1e6  # years
+_DRIFT, _CONTEXT_DRIFT, _DAILY = 6, 15, 11
+
+
+def blocks_of(channel: int) -> int:
+    """How many ticks a block of a channel lasts."""
+    return 8 if channel in (_DRIFT, _CONTEXT_DRIFT, _DAILY) else 1
+
+
+def start_tails(f: Row, p: Row) -> None:
+    """Give a new sensor the tails that all start with."""
+    for c in range(CHANNEL_COUNT):
+        at = TAIL + 4 * c
+        mean, shape = p[START_EXCESS + c], p[START_SHAPE + c]
+        f[at + TOP] = 0.0
+        f[at + THRESHOLD] = p[START_THRESHOLD + c]
+        f[at + EXCESS] = mean
+        f[at + EXCESS_2] = 2.0 * mean * mean * (1.0 - shape) / (1.0 - 2.0 * shape)
+    f[BAND] = 8.0
+
+
+def shape_of(mean: float, square: float) -> float:
+    """Shape of the tail from the first two moments of what passes the threshold."""
+    variance = square - mean * mean
+    if variance <= 0.0:
+        return 0.05
+    return max(0.05, min(0.5, 0.5 * (1.0 - mean * mean / variance)))
+
+
+def years_of(f: Row, p: Row, c: int, s: float) -> float:
+    """Return period of a statistic of channel c beyond its threshold, for its part of the budget."""
+    at = TAIL + 4 * c
+    mean = np.float64(f[at + EXCESS])
+    shape = shape_of(mean, np.float64(f[at + EXCESS_2]))
+    scale = mean * (1.0 - shape)
+    passes = DOUBT + SHARE * min(np.float64(f[TICKS]) / blocks_of(c), MOST_BLOCKS)
+    shape = shape + 1.0 / passes
+    per_year = SHARE * YEAR_S / (max(21_600.0, 16.0 * np.float64(f[USUAL_S])) * blocks_of(c))
+    exponent = log1p(shape * (s - np.float64(f[at + THRESHOLD])) / scale) / shape
+    return float(min(LONGEST, p[WEIGHT + c] / per_year * exp(min(exponent, 40.0))))
+
+
+def loudest(f: Row, p: Row, stat: Row) -> tuple[float, int]:
+    """The return period in years of the channel that finds the sample least usual, and which it is."""
+    years, channel, near, nearest = 0.0, -1, -1.0, 0
+    for c in range(CHANNEL_COUNT):
+        if p[WEIGHT + c] <= 0.0:
+            continue
+        threshold = np.float64(f[TAIL + 4 * c + THRESHOLD])
+        s = stat[c]
+        if s > threshold:
+            found = years_of(f, p, c, s)
+            if found > years:
+                years, channel = found, c
+        elif s > near * threshold:
+            near, nearest = s / threshold, c
+    if channel >= 0:
+        return years, channel
+    # Nothing passes: somewhere below the return period of the threshold itself.
+    per_year = SHARE * YEAR_S / max(21_600.0, 16.0 * np.float64(f[USUAL_S]))
+    return 0.05 / per_year * max(near, 0.0) * max(near, 0.0), nearest
+
+
+def raise_tops(f: Row, stat: Row) -> None:
+    """Keep the largest of the block."""
+    for c in range(CHANNEL_COUNT):
+        if stat[c] > f[TAIL + 4 * c + TOP]:
+            f[TAIL + 4 * c + TOP] = stat[c]
+
+
+def close_block(f: Row, p: Row) -> None:
+    """A tick is over: learn from the tops of the channels whose block ends."""
+    f[SEEN_D] = np.float64(f[SEEN_D]) + np.float64(f[TICK_S]) / 86_400.0
+    f[TICK_S] = 0.0
+    ticks = np.float64(f[TICKS]) + 1.0
+    f[TICKS] = ticks if ticks < 1e6 else 1e6 - 8.0
+    for c in range(CHANNEL_COUNT):
+        if ticks % blocks_of(c) == 0.0:
+            learn_top(f, p, c, ticks / blocks_of(c))
+    at = TAIL
+    mean = np.float64(f[at + EXCESS])
+    shape = shape_of(mean, np.float64(f[at + EXCESS_2]))
+    per_year = SHARE * YEAR_S / max(21_600.0, 16.0 * np.float64(f[USUAL_S]))
+    rarer = max(1.0, per_year / max(p[WEIGHT] * p[BUDGET], 1e-9))
+    shape = shape + 1.0 / (DOUBT + SHARE * min(ticks, MOST_BLOCKS))
+    f[BAND] = np.float64(f[at + THRESHOLD]) + mean / shape * (exp(shape * log1p(rarer - 1.0)) - 1.0)
+
+
+def learn_top(f: Row, p: Row, c: int, blocks: float) -> None:
+    """Learn from the largest statistic of a block; what is beyond anything to be expected by now counts as that."""
+    at = TAIL + 4 * c
+    top, threshold = np.float64(f[at + TOP]), np.float64(f[at + THRESHOLD])
+    mean = np.float64(f[at + EXCESS])
+    f[at + TOP] = 0.0
+    gain = max(0.04, 1.0 / (blocks + 4.0))
+    if top <= threshold:
+        f[at + THRESHOLD] = max(threshold - SHARE * gain * mean * 2.0, 0.2 * p[START_THRESHOLD + c])
+        return
+    shape = shape_of(mean, np.float64(f[at + EXCESS_2]))
+    passes = SHARE * (blocks + AT_START)
+    most = mean * (1.0 - shape) / shape * (exp(shape * log1p(4.0 * passes)) - 1.0)
+    excess = min(top - threshold, most)
+    part = 1.0 / (min(passes, SHARE * MOST_BLOCKS) + 1.0)
+    f[at + EXCESS] = max(mean + part * (excess - mean), 0.1 * p[START_EXCESS + c])
+    f[at + EXCESS_2] = np.float64(f[at + EXCESS_2]) + part * (excess * excess - np.float64(f[at + EXCESS_2]))
+    f[at + THRESHOLD] = threshold + (1.0 - SHARE) * gain * mean * 2.0

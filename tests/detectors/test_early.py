@@ -1,0 +1,130 @@
+"""The fleet engine: the same answers compiled and not, in any order and any batch, and what it finds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from city.errors import InputError
+from detectors.columns import ABNORMAL, BLIND, Columns, Floats, Found
+from detectors.early.channels import CHANNELS, RARITY
+from detectors.early.fleet import Fleet
+from detectors.early.settings import Settings, Wish
+from detectors.subject import Subject
+
+MINUTE_US = 60_000_000
+
+
+def _columns(values: Floats, row: int = 0, start: int = 0) -> Columns:
+    n = len(values)
+    time_us = (start + np.arange(n, dtype=np.int64)) * MINUTE_US
+    flag = np.ones(n, np.uint8)
+    return Columns(np.full(n, row, np.int64), time_us, time_us, values.astype(float), flag, np.full((n, 4), np.nan))
+
+
+def _together(*parts: Columns) -> Columns:
+    return Columns(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _take(columns: Columns, which: np.ndarray) -> Columns:  # type: ignore[type-arg]  # an index array
+    return Columns(*(column[which] for column in columns))
+
+
+def _life(days: int, seed: int = 1) -> Floats:
+    """A pressure with habits of the day and coloured noise."""
+    dice = np.random.default_rng(seed)
+    n = 1440 * days
+    slow = np.zeros(n)
+    for i, kick in enumerate(dice.normal(0, 0.6, n)):
+        slow[i] = 0.8 * slow[i - 1] + kick
+    return 100 + 5 * np.sin(np.arange(n) / 1440 * 2 * np.pi) + slow + dice.normal(0, 0.2, n)
+
+
+def _same(a: Found, b: Found) -> None:
+    for one, other in zip(a, b, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_compiled_and_plain_tell_the_same_to_the_bit() -> None:
+    values = _life(2)[:2400]
+    values[500:520], values[1500], values[1700:1760] = 180.0, np.nan, 97.0
+    subjects = [Subject(name, quantity) for name, quantity in (("a", "gas_pressure"), ("b", "methane"))]
+    fast, plain = Fleet(subjects), Fleet(subjects, plain=True)
+    batch = _together(_columns(values), _columns(values - 80, row=1, start=7))
+    _same(fast.update(batch), plain.update(batch))
+    assert fast.snapshot() == plain.snapshot()
+
+
+def test_the_order_of_sensors_and_the_size_of_batches_change_nothing() -> None:
+    subjects = [Subject(name, "gas_pressure") for name in "abc"]
+    parts = [_columns(_life(1, seed), row, start=seed) for row, seed in enumerate((3, 4, 5))]
+    whole = _together(*parts)
+    order = np.argsort(np.random.default_rng(1).permutation(len(whole.row)) % 999 * 0 + whole.time_us, kind="stable")
+    one, other = Fleet(subjects), Fleet(subjects)
+    first, mixed = one.update(whole), other.update(_take(whole, order))
+    _same(Found(*(column[order] for column in first)), mixed)
+    assert one.snapshot() == other.snapshot()
+
+
+@pytest.mark.parametrize(
+    ("fault", "channels"),
+    [
+        (lambda x: x.__setitem__(slice(100, 101), x[100] + 30), {"spike", "rate", "rarity"}),
+        (lambda x: x.__setitem__(slice(100, 700), x[100]), {"flat"}),
+        (lambda x: x.__iadd__(np.minimum(np.arange(len(x)) / 240, 12)), {"level_16", "level_64", "level_256"}),
+    ],
+    ids=["spike", "stuck", "ramp"],
+)
+def test_it_finds_what_is_wrong_after_weeks_of_calm(fault: object, channels: set[str]) -> None:
+    values = _life(45)
+    after = values[-2880:].copy()
+    fault(after)  # type: ignore[operator]  # a function that changes it in place
+    fleet = Fleet([Subject("a", "gas_pressure")])
+    calm = fleet.update(_columns(values[:-2880]))
+    assert (calm.verdict == ABNORMAL).sum() == 0
+    found = fleet.update(_columns(after, start=len(values) - 2880))
+    at = int(np.argmax(found.verdict == ABNORMAL))
+    assert found.verdict[at] == ABNORMAL
+    assert CHANNELS[found.channel[at]] in channels
+
+
+def test_rows_go_back_and_snapshots_carry_over_to_a_fleet_in_another_order() -> None:
+    fleet = Fleet([Subject("a", ""), Subject("b", "")])
+    fleet.update(_together(_columns(_life(1)), _columns(_life(1, 2), row=1)))
+    turned = Fleet([Subject("b", ""), Subject("new", ""), Subject("a", "")])
+    turned.restore(fleet.snapshot())
+    assert turned.row_state(2) == fleet.row_state(0)
+    assert turned.row_state(0) == fleet.row_state(1)
+    assert not turned.has_begun(1)
+    turned.watch([Subject("later", "")])
+    assert turned.row_state(2) == fleet.row_state(0)
+    with pytest.raises(InputError, match="other settings"):
+        Fleet([Subject("a", "")], Settings(0.1)).restore(fleet.snapshot())
+
+
+def test_a_tighter_budget_is_less_often_passed_and_a_channel_that_is_off_says_nothing() -> None:
+    values = _life(20)
+    values[-200:] += 8
+    loud, strict = Fleet([Subject("a", "")], Settings(12.0)), Fleet([Subject("a", "")], Settings(0.01))
+    counts = [int((fleet.update(_columns(values)).verdict == ABNORMAL).sum()) for fleet in (loud, strict)]
+    assert counts[0] > counts[1]
+    deaf = Fleet([Subject("a", "")], Settings(quantities={"": Wish(off=frozenset({"rarity"}))}))
+    assert RARITY not in set(deaf.update(_columns(values)).channel.tolist())
+
+
+def test_settings_that_mean_nothing_are_refused() -> None:
+    with pytest.raises(InputError, match="above 0"):
+        Settings(false_alarms_per_year=0)
+    with pytest.raises(InputError, match="unknown channel"):
+        Settings(off=frozenset({"spikes"}))
+    assert Settings().hash != Settings(2.0).hash
+
+
+def test_a_row_outside_the_fleet_is_refused_and_old_samples_change_nothing() -> None:
+    fleet = Fleet([Subject("a", "")])
+    with pytest.raises(InputError, match="not in the fleet"):
+        fleet.update(_columns(_life(1), row=1))
+    fleet.update(_columns(_life(1)))
+    state = fleet.row_state(0)
+    assert set(fleet.update(_columns(_life(1))).verdict.tolist()) == {BLIND}
+    assert fleet.row_state(0) == state
