@@ -21,6 +21,7 @@ from lifeline.commands import (
     city,
     dashboards,
     demo,
+    detectors,
     drill,
     gateway,
     inspect,
@@ -62,6 +63,7 @@ app.add_typer(accounts.app, name="accounts")
 app.add_typer(accounts.tokens_app, name="tokens")
 app.add_typer(audit.app, name="audit")
 app.add_typer(bench.app, name="bench")
+app.add_typer(detectors.app, name="detectors")
 app.add_typer(drill.app, name="drill")
 app.add_typer(rules.app, name="rules")
 app.add_typer(gateway.app, name="gateway")

@@ -1,4 +1,4 @@
-"""The files of the Numenta Anomaly Benchmark: labelled series from a folder `data/<category>/*.csv` beside `labels/`."""
+"""The files of the Numenta Anomaly Benchmark: labelled series from `data/<category>/*.csv` beside `labels/`."""
 
 from __future__ import annotations
 

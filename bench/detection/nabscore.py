@@ -144,15 +144,18 @@ class Scored:
         self._score = every[self._order]
         self._file = points.file[self._order]
         self._window = points.window[self._order]
-        self._best_yet = _best_yet(self._window, points.worth[self._order], len(points.file_of))
+        self._best_yet = _best_yet(self._window, points.worth[self._order])
 
     def curve(self, profile: Profile) -> Curve:
         """The steps of one profile."""
         worth = self._points.worth[self._order]
-        inside = self._window >= 0
-        gain = np.maximum(worth * profile.hit - np.where(np.isnan(self._best_yet), -profile.miss, self._best_yet), 0)
-        step = np.where(inside, np.where(np.isnan(self._best_yet), worth * profile.hit + profile.miss, gain), 0.0)
-        step[~inside] = worth[~inside] * profile.false_alarm
+        first = np.isnan(self._best_yet)
+        before = np.where(first, -profile.miss, self._best_yet * profile.hit)
+        step = np.where(
+            self._window >= 0,
+            np.where(first, worth * profile.hit - before, np.maximum(worth * profile.hit - before, 0)),
+            worth * profile.false_alarm,
+        )
         last = np.append(self._score[1:] != self._score[:-1], True) if len(self._score) else np.zeros(0, bool)
         return Curve(self._file, self._score, step, last)
 
@@ -195,7 +198,7 @@ class Scored:
         """(files,) what each file adds to the unscaled score over silence."""
         curve = self.curve(profile)
         above = curve.score >= threshold
-        return np.bincount(curve.file[above], curve.step[above], len(self._points.windows_of))
+        return np.bincount(curve.file[above], curve.step[above], len(self._points.windows_of)).astype(np.float64)
 
 
 def best_threshold(curve: Curve, files: NDArray[np.bool_]) -> float:
@@ -243,12 +246,11 @@ def _scaled(gained: float, windows: int, profile: Profile) -> float:
     return 100 * gained / (windows * (profile.hit + profile.miss)) if windows else 0.0
 
 
-def _best_yet(window: Longs, worth: Floats, windows: int) -> Floats:
+def _best_yet(window: Longs, worth: Floats) -> Floats:
     """The best worth of each row's window among the rows before it; NaN where none was."""
     best = np.full(len(window), np.nan)
     inside = np.flatnonzero(window >= 0)
     order = inside[np.argsort(window[inside], kind="stable")]
     for rows in np.split(order, np.flatnonzero(np.diff(window[order])) + 1) if len(order) else []:
         best[rows[1:]] = np.maximum.accumulate(worth[rows])[:-1]
-    _ = windows
     return best
