@@ -18,7 +18,7 @@ from typing import Final
 
 from city.broker_address import BrokerAddress
 from city.clock import Clock, SystemClock, stopwatch_s
-from city.errors import OutsideError
+from city.errors import InputError, OutsideError
 from ingest import probe
 from ingest.decoders import EXERCISES, MAX_PAYLOAD, TOPICS, Decoders, too_big
 from ingest.decoders.sparkplug import TOPICS as SPARKPLUG_TOPICS
@@ -68,11 +68,15 @@ class Link:
     Raises
     ------
     InputError
-        When the files for TLS cannot be used.
+        When the files for TLS cannot be used, or are given for a line that is not encrypted.
     """
 
     def __init__(self, settings: LinkSettings, clock: Clock, decoders: Decoders | None = None) -> None:
         self._settings, self._clock = settings, clock
+        if settings.tls != NO_FILES and not settings.address.encrypted:
+            raise InputError(
+                f"mqtt_ca and mqtt_certificate need a line that is encrypted, got {settings.address}, try mqtts://"
+            )
         self._tls = tls_context(settings.tls) if settings.address.encrypted else None
         self._decoders = decoders if decoders is not None else Decoders()
         self._topics: tuple[str, ...] = ()  # subscribed to

@@ -30,6 +30,7 @@ from store.connection import Connection, connect
 log = logging.getLogger(__name__)
 
 ROLE: Final = "recorder"
+CLIENT_ID: Final = "lifeline-recorder"
 _BATCH_ROWS: Final = 10_000
 _MAX_ROWS: Final = 40_000  # pending readings: above, reading from the broker pauses
 _MAX_BYTES: Final = 32 << 20
@@ -62,7 +63,7 @@ class RecorderSettings:
     database_url: str
     mqtt_url: str
     clock: Clock
-    client_id: str = "lifeline-recorder"
+    client_id: str = CLIENT_ID
     share: str = ""
     tls: TlsFiles = NO_FILES
     sparkplug_host: str = "lifeline"
@@ -85,9 +86,7 @@ class _Recorder:
     def __init__(self, settings: RecorderSettings) -> None:
         self._settings = settings
         address = BrokerAddress.of(settings.mqtt_url)
-        link_settings = LinkSettings(
-            address, settings.client_id, settings.share, settings.tls, settings.sparkplug_host
-        )
+        link_settings = LinkSettings(address, settings.client_id, settings.share, settings.tls, settings.sparkplug_host)
         self._decoders = Decoders()
         self._mapped: str | None = None  # the city folder whose mappings are in use
         self._link = Link(link_settings, settings.clock, self._decoders)
@@ -169,7 +168,9 @@ class _Recorder:
             if batch:
                 if not self._write(batch, drain_until_s, stop):
                     return
-            elif drain_until_s is not None and (self._drained() or stopwatch_s() > drain_until_s):
+            else:
+                self._catch_up()
+            if not batch and drain_until_s is not None and (self._drained() or stopwatch_s() > drain_until_s):
                 break
             self._beat_when_due()
         if self._broken is None:
@@ -184,6 +185,15 @@ class _Recorder:
         if found is not None:
             self._mapped, files = found
             self._decoders.mappings = tuple(load_mappings(files)[0])
+
+    def _catch_up(self) -> None:
+        """Nothing came for a moment: write the newest values that were held back while much came."""
+        try:
+            if self._writer is not None:
+                self._writer.catch_up()
+        except (psycopg.Error, LifelineError) as error:
+            log.warning("database does not write: %s", error, extra={"action": "database_lost", "try": 1})
+            self._close()
 
     def _drained(self) -> bool:
         return self._intake.idle or (self._intake.rows == 0 and not self._link.connected)

@@ -7,6 +7,7 @@ import select
 import socket
 import ssl
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from city.broker_address import BrokerAddress
@@ -29,9 +30,9 @@ class TlsFiles:
         Who we are, for a broker that asks (mutual TLS); the key may stand in the certificate's file.
     """
 
-    ca: str | None = None
-    certificate: str | None = None
-    key: str | None = None
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
 
 
 NO_FILES: Final = TlsFiles()

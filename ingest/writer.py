@@ -32,6 +32,7 @@ from store.statements import statements
 log = logging.getLogger(__name__)
 
 _SQL = statements("ledger", package="ingest")
+_HOLD_S = 0.25  # newest values stay behind their readings by no more, however much comes
 # What a row's content can cause. Everything else (a connection, a disk, a missing table) is no fault of the batch.
 _POISON = (psycopg.DataError, psycopg.IntegrityError, ValueError, OverflowError)
 
@@ -64,7 +65,7 @@ class BatchWriter:
 
     def __init__(self, conn: Connection, clock: Clock) -> None:
         self._conn, self._clock = conn, clock
-        self._readings = ReadingWriter(conn)
+        self._readings = ReadingWriter(conn, _HOLD_S)
         self._online = online(conn)
         self._clocks = Clocks()
         self._admission: Admission | None = None
@@ -102,6 +103,7 @@ class BatchWriter:
 
     def _commit(self, deliveries: Sequence[Delivery]) -> None:
         with self._conn.transaction():
+            self._readings.begin()
             admission = self._current_admission()
             batch = _Batch()
             arrivals = self._sort(deliveries, admission, batch)
@@ -119,8 +121,17 @@ class BatchWriter:
                 journal.append(self._conn, "status", change, now)
             for payload in played:
                 journal.append(self._conn, "exercise", payload, now)
+        self._readings.committed()
         self._online.update(batch.online)
         self._add(batch.totals, len(deliveries))
+
+    def catch_up(self) -> None:
+        """Write what was held back of the newest values; nothing when nothing was."""
+        if self._readings.behind:
+            with self._conn.transaction():
+                self._readings.begin()
+                self._readings.catch_up()
+            self._readings.committed()
 
     def _add(self, share: Totals, messages: int) -> None:
         self.totals.messages += messages

@@ -132,10 +132,11 @@ def _files_in_force(conn: Connection) -> Mapping[str, str] | None:
 
 
 def _broker(settings: Settings) -> Report:
+    from ingest.wire import TlsFiles
     from lifeline.mqttprobe import probe
 
     try:
-        took_s = probe(settings.mqtt)
+        took_s = probe(settings.mqtt, TlsFiles(settings.mqtt_ca, settings.mqtt_certificate, settings.mqtt_key))
     except LifelineError as error:
         return _fault("broker", error)
     place = urlsplit(settings.mqtt)

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import ssl
 
 import aiomqtt
 
 from city.broker_address import BrokerAddress
 from city.clock import stopwatch_s
 from city.errors import OutsideError
+from ingest.wire import NO_FILES, TlsFiles, tls_context
 
 TIMEOUT_S = 5.0
 
 
-def probe(url: str) -> float:
+def probe(url: str, tls: TlsFiles = NO_FILES) -> float:
     """Seconds a CONNECT took (OutsideError when it is refused or nobody answers)."""
-    return asyncio.run(_probe(BrokerAddress.of(url)))
+    return asyncio.run(_probe(BrokerAddress.of(url), tls))
 
 
-async def _probe(address: BrokerAddress) -> float:
+async def _probe(address: BrokerAddress, tls: TlsFiles) -> float:
     began_s = stopwatch_s()
     try:
         async with aiomqtt.Client(
@@ -28,7 +28,7 @@ async def _probe(address: BrokerAddress) -> float:
             address.port,
             username=address.username,
             password=address.password,
-            tls_context=ssl.create_default_context() if address.encrypted else None,
+            tls_context=tls_context(tls) if address.encrypted else None,
             identifier=f"lifeline-doctor-{secrets.token_hex(4)}",
             timeout=TIMEOUT_S,
         ):

@@ -76,9 +76,16 @@ def stop_on_signals() -> StopSignal:
 
 
 def _recorder(settings: Settings, clock: Clock, stop: threading.Event) -> None:
-    from ingest.recorder import RecorderSettings, run_recorder
+    from ingest.recorder import CLIENT_ID, RecorderSettings, run_recorder
+    from ingest.wire import TlsFiles
 
-    run_recorder(RecorderSettings(database_url=settings.database, mqtt_url=settings.mqtt, clock=clock), stop)
+    recorder = RecorderSettings(
+        settings.database, settings.mqtt, clock,
+        client_id=settings.mqtt_client_id or CLIENT_ID,
+        share=settings.mqtt_share,
+        tls=TlsFiles(settings.mqtt_ca, settings.mqtt_certificate, settings.mqtt_key),
+    )  # fmt: skip
+    run_recorder(recorder, stop)
 
 
 def _watcher(settings: Settings, clock: Clock, stop: threading.Event) -> None:

@@ -1,16 +1,22 @@
 """Where things are: flags, then `LIFELINE_*` variables, then `lifeline.toml`, then defaults.
 
-==================  ============================  =====================================================
-key in the file     variable                      what
-==================  ============================  =====================================================
-``city``            ``LIFELINE_CITY``             city folder; without one the last applied one stays
-``database_url``    ``LIFELINE_DATABASE_URL``     ``postgresql://…``; without one a private server
-``mqtt_url``        ``LIFELINE_MQTT_URL``         ``mqtt://user:password@host:port`` or ``mqtts://…``;
-                                                  without one a private broker
-``http``            ``LIFELINE_HTTP``             ``host:port`` to listen on; default a free loopback port
-``public_url``      ``LIFELINE_PUBLIC_URL``       how phones reach that address; default ``http://{http}``
-``data``            ``LIFELINE_DATA``             folder for everything kept (default see `default_data`)
-==================  ============================  =====================================================
+====================  ============================  ===================================================
+key in the file       variable                      what
+====================  ============================  ===================================================
+``city``              ``LIFELINE_CITY``             city folder; without one the last applied one stays
+``database_url``      ``LIFELINE_DATABASE_URL``     ``postgresql://…``; without one a private server
+``mqtt_url``          ``LIFELINE_MQTT_URL``         ``mqtt://user:password@host:port`` or ``mqtts://…``;
+                                                    without one a private broker
+``mqtt_ca``           ``LIFELINE_MQTT_CA``          certificates to trust (PEM); default the system's
+``mqtt_certificate``  ``LIFELINE_MQTT_CERTIFICATE`` our own certificate (PEM), for a broker that asks for it
+``mqtt_key``          ``LIFELINE_MQTT_KEY``         its key (PEM); default in the certificate's file
+``mqtt_client_id``    ``LIFELINE_MQTT_CLIENT_ID``   name of the recorder's session at the broker
+``mqtt_share``        ``LIFELINE_MQTT_SHARE``       name of a shared subscription, for several recorders
+                                                    with a client id each (MQTT 5)
+``http``              ``LIFELINE_HTTP``             ``host:port`` to listen on; default a free loopback port
+``public_url``        ``LIFELINE_PUBLIC_URL``       how phones reach that address; default ``http://{http}``
+``data``              ``LIFELINE_DATA``             folder for everything kept (default see `default_data`)
+====================  ============================  ===================================================
 
 The file is `lifeline.toml` in the working folder, or the one `LIFELINE_CONFIG` names; paths in it are relative to it.
 """
@@ -33,7 +39,9 @@ from city.errors import InputError, OutsideError
 from lifeline.files import write_atomic
 
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - for comparison
-KEYS = ("city", "database_url", "mqtt_url", "http", "public_url", "data")
+_MQTT_FILES = ("mqtt_ca", "mqtt_certificate", "mqtt_key")
+_PATHS = ("city", "data", *_MQTT_FILES)
+KEYS = ("city", "database_url", "mqtt_url", *_MQTT_FILES, "mqtt_client_id", "mqtt_share", "http", "public_url", "data")
 
 
 class Settings(BaseModel):
@@ -45,6 +53,11 @@ class Settings(BaseModel):
     city: Path | None = None
     database_url: str | None = None
     mqtt_url: str | None = None
+    mqtt_ca: Path | None = None
+    mqtt_certificate: Path | None = None
+    mqtt_key: Path | None = None
+    mqtt_client_id: str = ""
+    mqtt_share: str = ""
     http: str = ""
     public_url: str = ""
 
@@ -61,6 +74,20 @@ class Settings(BaseModel):
         if url is not None and (urlsplit(url).scheme not in ("mqtt", "mqtts") or not urlsplit(url).hostname):
             raise ValueError("not a broker address, try mqtt://user:password@host:1883")
         return url
+
+    @field_validator("mqtt_share")
+    @classmethod
+    def _share(cls, name: str) -> str:
+        if set(name) & set("/+#"):
+            raise ValueError("not a name of a shared subscription, try letters and digits")
+        return name
+
+    @field_validator(*_MQTT_FILES)
+    @classmethod
+    def _mqtt_file(cls, path: Path | None) -> Path | None:
+        if path is not None and not path.expanduser().is_file():
+            raise ValueError("no such file")
+        return path
 
     @field_validator("http")
     @classmethod
@@ -158,10 +185,8 @@ def load(
         settings = Settings.model_validate(values)
     except ValidationError as error:
         raise InputError("\n".join(_sentence(one["loc"], one["msg"], origin) for one in error.errors())) from error
-    paths = {"data": settings.data.expanduser().absolute()}
-    if settings.city is not None:
-        paths["city"] = settings.city.expanduser().absolute()
-    return settings.model_copy(update=paths)
+    named = {key: path for key in _PATHS if (path := getattr(settings, key)) is not None}
+    return settings.model_copy(update={key: path.expanduser().absolute() for key, path in named.items()})
 
 
 def _sentence(where: tuple[int | str, ...], message: str, origin: Mapping[str, str]) -> str:
@@ -188,7 +213,7 @@ def _from_file(environment: Mapping[str, str], folder: Path) -> list[tuple[str, 
         raise InputError(f"{path}: cannot be read: {error}") from error
     if faults := [_unknown(path, text, key) for key in table if key not in KEYS]:
         raise InputError("\n".join(faults))
-    for key in ("city", "data"):
+    for key in _PATHS:
         if isinstance(table.get(key), str):
             table[key] = path.parent / Path(table[key]).expanduser()
     return [(key, value, f"{path}: {key}") for key, value in table.items()]

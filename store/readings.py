@@ -2,6 +2,9 @@
 
 The fast way is one binary COPY straight into the table, inside a savepoint. A repeat refuses the whole batch; then,
 and for the next batches (repeats come in runs: a redelivery, an outage's buffer), it goes through a stage table.
+
+The newest value of each sensor costs as much as the reading itself, so a writer that is busy may hold these back for a
+moment and write each sensor's once. What a writer that was killed held back, the next one finds in the readings.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from city.clock import stopwatch_s
 from city.reading import Readings
 from store.columns import copy_bytes
 from store.connection import Connection
@@ -48,12 +52,23 @@ class Written:
 
 
 class ReadingWriter:
-    """Writes batches over one connection, inside the caller's transactions."""
+    """Writes batches over one connection, inside the caller's transactions.
 
-    def __init__(self, conn: Connection) -> None:
-        self._conn = conn
+    Parameters
+    ----------
+    hold_s
+        How long `lifeline.latest` may stay behind: 0 writes it with every batch. Otherwise call `begin` and `committed`
+        around every transaction, and `catch_up` in one when nothing comes any more.
+    """
+
+    def __init__(self, conn: Connection, hold_s: float = 0.0) -> None:
+        self._conn, self._hold_s = conn, hold_s
         self._days: set[int] = set()
         self._staged_left = 0
+        self._held = self._holding = Readings.of([])  # newest of each sensor: before this transaction, and in it
+        self._wrote: Readings | None = None  # newest values that this transaction wrote
+        self._known: NDArray[np.int32] | None = None  # sensors with a row in `lifeline.latest`
+        self._caught_up_s = 0.0
 
     def write(self, readings: Readings) -> Written:
         """Write a batch and keep `lifeline.latest`; the caller's transaction must be open.
@@ -65,6 +80,31 @@ class ReadingWriter:
         standing = self._put(unique) if len(unique) else (np.empty(0, np.bool_), np.empty(0), np.empty(0))
         self._keep_latest(unique.take(standing[0]))
         return _spread(readings, order, first, standing)
+
+    @property
+    def behind(self) -> bool:
+        """Whether newest values are held back."""
+        return len(self._held) > 0
+
+    def begin(self) -> None:
+        """A transaction begins; what one before it left without `committed` did not happen."""
+        self._holding, self._wrote = self._held, None
+        if self._hold_s and self._known is None:
+            self._conn.execute(_SQL["mend_latest"])
+            rows = self._conn.execute(_SQL["known_latest"]).fetchall()
+            self._known = np.array([sensor_id for (sensor_id,) in rows], dtype=np.int32)
+
+    def committed(self) -> None:
+        """The transaction is committed."""
+        if self._wrote is not None and self._known is not None:
+            self._known = np.union1d(self._known, self._wrote.sensor_id)
+            self._caught_up_s = stopwatch_s()
+        self._held, self._wrote = self._holding, None
+
+    def catch_up(self) -> None:
+        """Write the newest values that are held back."""
+        if len(self._holding):
+            self._write_latest(self._holding)
 
     def _put(self, unique: Readings) -> tuple[Mask, NDArray[np.float64], NDArray[np.float64]]:
         """Store rows without repeats among them: which are new, and the value and raw value that now stand."""
@@ -125,14 +165,35 @@ class ReadingWriter:
         self._days |= days
 
     def _keep_latest(self, new: Readings) -> None:
-        """Keep the newest of each sensor; `new` is sorted by sensor and time."""
+        """Keep the newest of each sensor, now or in a moment; `new` is sorted by sensor and time."""
         if not len(new):
             return
-        newest = new.take(np.append(new.sensor_id[1:] != new.sensor_id[:-1], True))
+        newest = _newest(new)
+        if self._known is None:
+            self._write_latest(newest)
+            return
+        if len(self._holding):
+            both = Readings(
+                *(np.concatenate([getattr(self._holding, name), getattr(newest, name)]) for name in Readings.__slots__)
+            )
+            newest = _newest(both.take(np.lexsort((both.time_us, both.sensor_id))))
+        self._holding = newest
+        due = stopwatch_s() - self._caught_up_s > self._hold_s
+        # A sensor's first value is never held: what is missing after a kill is looked for by what stands.
+        if due or not np.isin(newest.sensor_id, self._known, assume_unique=True).all():
+            self._write_latest(newest)
+
+    def _write_latest(self, newest: Readings) -> None:
+        self._holding, self._wrote = Readings.of([]), newest
         self._stage(newest)
         self._conn.execute(_SQL["lock_latest"])
         if self._conn.execute(_SQL["update_latest"]).rowcount < len(newest):
             self._conn.execute(_SQL["insert_latest"])
+
+
+def _newest(rows: Readings) -> Readings:
+    """The last row of each sensor; `rows` are sorted by sensor and time."""
+    return rows.take(np.append(rows.sensor_id[1:] != rows.sensor_id[:-1], True))
 
 
 def _first_of_each(readings: Readings) -> tuple[NDArray[np.intp], Mask]:

@@ -17,6 +17,15 @@ MqttUrl = Annotated[
     str | None,
     typer.Option(help="mqtt://… or mqtts://… (a password is safer in LIFELINE_MQTT_URL).", show_default=False),
 ]
+MqttCa = Annotated[Path | None, typer.Option(help="Certificates to trust (PEM).", dir_okay=False, show_default=False)]
+MqttCertificate = Annotated[
+    Path | None, typer.Option(help="Our certificate (PEM), for a broker that asks.", dir_okay=False, show_default=False)
+]
+MqttKey = Annotated[Path | None, typer.Option(help="Its key (PEM).", dir_okay=False, show_default=False)]
+MqttClientId = Annotated[str | None, typer.Option(help="Name of the recorder's session.", show_default=False)]
+MqttShare = Annotated[
+    str | None, typer.Option(help="Shared subscription, for several recorders (MQTT 5).", show_default=False)
+]
 Http = Annotated[str | None, typer.Option(help="Listen on host:port.", show_default=False)]
 
 

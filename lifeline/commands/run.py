@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from lifeline.commands.options import City, Data, DatabaseUrl, Http, MqttUrl
+from lifeline.commands.options import (
+    City,
+    Data,
+    DatabaseUrl,
+    Http,
+    MqttCa,
+    MqttCertificate,
+    MqttClientId,
+    MqttKey,
+    MqttShare,
+    MqttUrl,
+)
 from lifeline.settings import Settings
 
 
@@ -19,12 +30,20 @@ def run(
     city: City = None,
     database_url: DatabaseUrl = None,
     mqtt_url: MqttUrl = None,
+    mqtt_ca: MqttCa = None,
+    mqtt_certificate: MqttCertificate = None,
+    mqtt_key: MqttKey = None,
+    mqtt_client_id: MqttClientId = None,
+    mqtt_share: MqttShare = None,
     http: Http = None,
 ) -> None:
     """Run Lifeline: database and broker where none is given, then every role, kept alive until stopped."""
     from lifeline import settings
 
-    found = settings.load(data=data, city=city, database_url=database_url, mqtt_url=mqtt_url, http=http)
+    found = settings.load(
+        data=data, city=city, database_url=database_url, http=http, mqtt_url=mqtt_url, mqtt_ca=mqtt_ca,
+        mqtt_certificate=mqtt_certificate, mqtt_key=mqtt_key, mqtt_client_id=mqtt_client_id, mqtt_share=mqtt_share,
+    )  # fmt: skip
     if role is not None:
         from lifeline.roles import run_role
 

@@ -71,3 +71,23 @@ FROM lifeline_stage s WHERE s.sensor_id = l.sensor_id AND s.time > l.time
 INSERT INTO lifeline.latest (sensor_id, time, value, flag, received_at)
 SELECT s.sensor_id, s.time, s.value, s.flag, s.received_at FROM lifeline_stage s
 WHERE NOT EXISTS (SELECT FROM lifeline.latest l WHERE l.sensor_id = s.sensor_id)
+
+-- name: known_latest
+-- Sensors that have a newest value.
+SELECT sensor_id FROM lifeline.latest
+
+-- name: mend_latest
+-- What a writer that was killed held back: found among the event times of what was recorded in the last day before.
+WITH recorded AS (
+    SELECT min(oldest) AS oldest, max(newest) AS newest FROM lifeline.hearing
+    WHERE kind = 'readings' AND recorded_at > (
+        SELECT max(recorded_at) - interval '1 day' FROM lifeline.hearing WHERE kind = 'readings')
+), newer AS (
+    SELECT l.sensor_id, r.time, r.value, r.flag, r.received_at
+    FROM recorded, lifeline.latest l CROSS JOIN LATERAL (
+        SELECT r.time, r.value, r.flag, r.received_at FROM lifeline.readings r
+        WHERE r.sensor_id = l.sensor_id AND r.time > l.time AND r.time BETWEEN recorded.oldest AND recorded.newest
+        ORDER BY r.time DESC LIMIT 1) r
+)
+UPDATE lifeline.latest l SET time = n.time, value = n.value, flag = n.flag, received_at = n.received_at
+FROM newer n WHERE n.sensor_id = l.sensor_id AND n.time > l.time
