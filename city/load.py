@@ -15,6 +15,7 @@ from city.model import City, District, Name, Site
 from city.outlines import FILE as OUTLINES
 from city.outlines import check_outlines
 from city.positions import Path, Positions, check_keys, nearest, nearest_or_all, show
+from city.quality import TESTS, Quality, read_quality
 from city.quantity import DOMAINS, QUANTITIES, Quantity
 from city.register import Register
 from city.retention import RETENTION, Retention, read_retention
@@ -41,6 +42,7 @@ CITY: Mapping[str, Key] = {
     "quantities": Key(Kind.MAPPINGS, "Quantities that the city adds.", keys=QUANTITY),
     "site_kinds": Key(Kind.WORDS, "Kinds of site that the city adds."),
     "retention": Key(Kind.MAPPING, "How long what is measured is kept.", keys=RETENTION),
+    "quality": Key(Kind.NAMED, "Tests of quality that differ from what is built in, by quantity.", keys=TESTS),
 }
 NEEDED = ("city.yaml", "sites.geojson", "gateways.csv", "sensors.csv")
 FILES = (*NEEDED, "calibrations.csv")
@@ -90,6 +92,7 @@ def load_city_faults(files: Mapping[str, str]) -> tuple[City, list[Fault]]:
         name=head.name, timezone=head.zone.key if head.zone else "UTC", languages=head.languages,
         districts=head.districts, sites=sites, gateways=register.gateways, sensors=sensors,
         calibrations=register.calibrations, quantities=head.quantities, site_kinds=head.kinds, retention=head.retention,
+        quality=head.quality,
     )  # fmt: skip
     return city, sorted(set(faults))
 
@@ -113,6 +116,7 @@ class _Head:
     quantities: Mapping[str, Quantity] = field(default_factory=lambda: QUANTITIES)
     kinds: frozenset[str] = SITE_KINDS
     retention: Retention = field(default_factory=Retention)
+    quality: Mapping[str, Quality] = field(default_factory=dict)
 
 
 def _read_head(text: str, file: str, faults: list[Fault]) -> _Head:
@@ -145,6 +149,8 @@ def _head_of(data: object, positions: Positions, faults: list[Fault]) -> _Head:
         head.kinds = SITE_KINDS | _site_kinds(data["site_kinds"], positions, faults)
     if "retention" in data:
         head.retention = read_retention(data["retention"], head.quantities, positions, faults)
+    if "quality" in data:
+        head.quality = read_quality(data["quality"], head.quantities, positions, faults)
     return head
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from city.geo import Place
 from city.lines import Line
+from city.quality import Quality
 from city.quantity import QUANTITIES, Quantity
 from city.retention import Retention
 
@@ -65,14 +66,17 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """A box that speaks MQTT for its sensors; `interval_s` is how often it normally publishes."""
+    """A box that speaks MQTT for its sensors.
+
+    `interval_s` is how often it normally publishes; `clock` what is made of its times: `trust` or `correct`.
+    """
 
     id: str
     district: str
     interval_s: float
     name: str = ""
     place: Place | None = None
-    clock: str = ""
+    clock: str = "trust"
     priority: int = 0
 
 
@@ -111,7 +115,8 @@ class Calibration:
 class City:
     """A whole register, consistent by construction.
 
-    `quantities` and `site_kinds` hold the built-in ones and those that the city adds.
+    `quantities` and `site_kinds` hold the built-in ones and those that the city adds; `quality` what it changes of the
+    tests of quality.
     """
 
     name: Name
@@ -125,6 +130,7 @@ class City:
     quantities: Mapping[str, Quantity] = field(default_factory=lambda: QUANTITIES)
     site_kinds: frozenset[str] = frozenset()
     retention: Retention = field(default_factory=Retention)
+    quality: Mapping[str, Quality] = field(default_factory=dict)
 
     @cached_property
     def sensors_of(self) -> Mapping[str, tuple[Sensor, ...]]:

@@ -25,6 +25,7 @@ SENSOR_COLUMNS = (
     ("name", "lon", "lat", "range_min", "range_max", "installed", "removed", "tags", "context"),
 )
 CALIBRATION_COLUMNS = ("sensor", "from", "scale", "offset"), ("note",)
+CLOCKS = ("trust", "correct")  # what is made of a gateway's times; the first is usual
 _SUGGESTED = 200  # faults; looking for what was meant costs time, and beyond so many it helps nobody
 _LONGEST_INTERVAL_S = 31 * 86_400.0
 
@@ -57,7 +58,7 @@ class Register:
                 interval_s=cells.interval_s(),
                 name=row["name"],
                 place=cells.place(),
-                clock=row["clock"],
+                clock=cells.word("clock", CLOCKS),
                 priority=int(cells.number("priority", whole=True) or 0),
             )
             if not cells.faulty:
@@ -160,6 +161,13 @@ class _Cells:
             hint = nearest_or_all(value, known) if len(self.faults) < _SUGGESTED else ""
             self.complain(column, f"unknown {column}", hint)
         return value
+
+    def word(self, column: str, words: tuple[str, ...]) -> str:
+        """One of `words`, the first when the cell is empty."""
+        value = self.row[column]
+        if value and value not in words:
+            self.complain(column, f"unknown {column}", nearest_or_all(value, words))
+        return value if value in words else words[0]
 
     def number(self, column: str, *, needed: bool = False, whole: bool = False) -> float | None:
         """A finite number; None when the cell is empty."""
