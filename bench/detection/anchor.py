@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gateway.histories.history import History
+from gateway.faults import KINDS
 from gateway.histories.faulty import Fault, shift
+from gateway.histories.history import History
 from gateway.histories.trace import Noise, Trace
 from gateway.noise import Floats
 
@@ -62,7 +63,9 @@ def needed(step_s: float) -> float:
 
 
 def anchor(history: History, fault: Fault) -> float:
-    """Readings after the onset at which the information suffices (1: the first one); inf if it never does."""
+    """Readings after the onset at which the information suffices (1: the first one); inf if it never does (or no value changes)."""
+    if KINDS[fault.kind].family == "delivery":
+        return inf
     trace, enough = history.traces[fault.which], needed(history.step_s)
     known = steady(trace.noise, trace.resolution)
     if fault.kind == "stuck":

@@ -12,14 +12,17 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from html import escape
+from importlib.metadata import version
+from math import isfinite, isnan
 from pathlib import Path
 from typing import Final
 
 from rich.console import Group
 from rich.table import Table as RichTable
 
-from bench.machine import Machine
+from bench.machine import Machine, local
 from bench.report import rounded
+from city.errors import InputError
 
 # By the name that `--only` takes: the module whose `section` measures it.
 SECTIONS: Final[Mapping[str, str]] = {
@@ -62,12 +65,16 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of text under a head; the first column is left-aligned, the others right-aligned."""
+    """Rows of text under a head; the first column is left-aligned, the others right-aligned.
+
+    `detail` tables are for the written report: a terminal shows the others.
+    """
 
     title: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    detail: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +119,7 @@ class DetectionReport:
     def json(self) -> str:
         """The figures of all sections as JSON."""
         data = {"facts": dict(self.facts), **{name: dict(one.figures) for name, one in self.sections.items()}}
-        return json.dumps(rounded(data), ensure_ascii=False, indent=2) + "\n"
+        return json.dumps(rounded(_finite(data)), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
     def markdown(self) -> str:
         """The report as Markdown; plots are files beside it (`PLOT.png`)."""
@@ -145,7 +152,7 @@ class DetectionReport:
         parts: list[RichTable | str] = [f"{self._where()}.", *(f"{k}: {v}" for k, v in self.facts.items())]
         for one in self.sections.values():
             parts += [f"\n{one.title}", *one.words]
-            for table in one.tables:
+            for table in (each for each in one.tables if not each.detail):
                 shown = RichTable(title=table.title, caption=table.note or None)
                 for at, name in enumerate(table.head):
                     shown.add_column(name, justify="right" if at else "left")
@@ -177,6 +184,17 @@ _STYLE: Final = (
 )
 
 
+def _finite(value: object) -> object:
+    """JSON knows neither NaN nor infinity: null and words stand for them."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    if isinstance(value, float) and not isfinite(value):
+        return None if isnan(value) else "never"
+    return value
+
+
 def _markdown_rows(table: Table) -> list[str]:
     lines = [table.head, ("---", *["---:"] * (len(table.head) - 1)), *table.rows]
     return [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines]
@@ -189,6 +207,27 @@ def _html_table(table: Table) -> str:
     rows = "".join(row("td", cells) for cells in table.rows)
     note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
     return f"<table><caption>{escape(table.title)}</caption>{row('th', table.head)}{rows}</table>{note}"
+
+
+def run(options: Options) -> DetectionReport:
+    """Measure what was asked for.
+
+    Raises
+    ------
+    InputError
+        An unknown section, domain or set of seeds.
+    """
+    from detectors.early.settings import Settings
+
+    if unknown := [name for name in options.only if name not in SECTIONS]:
+        raise InputError(f"bench detection: unknown section, got {unknown[0]!r}, try one of {', '.join(SECTIONS)}")
+    versions = {name: version(name) for name in ("numpy", "numba", "river")}
+    facts = {
+        "configuration": f"{Settings().hash} (one, frozen, for everything)",
+        "versions": ", ".join(f"{name} {number}" for name, number in versions.items()),
+        "size": "quick: to steer by, not to quote" if options.quick else "full",
+    }
+    return DetectionReport(local(), facts, sections(options))
 
 
 def sections(options: Options) -> dict[str, Section]:

@@ -147,3 +147,52 @@ def notices(
         json_file.write_text(report.json(), encoding="utf-8")
     if not report.held:
         raise typer.Exit(2)
+
+
+@app.command("detection")
+def detection(
+    quick: Annotated[bool, typer.Option("--quick", help="Little of everything, some minutes: to steer by.")] = False,
+    domain: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this simulated domain (may be said again).", show_default=False),
+    ] = None,
+    seeds: Annotated[
+        str, typer.Option(help="Which simulated seeds: development, validation or heldout.")
+    ] = "development",
+    salt: Annotated[str, typer.Option(help="Of the held-out seeds: any word.", show_default=False)] = "",
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Only simulator, nab or recorded (may be said again).", show_default=False),
+    ] = None,
+    recordings: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the recorded sets.",
+            envvar="LIFELINE_DATA_DIR",
+            exists=True,
+            file_okay=False,
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write report.md, report.html, report.json and plots here.", file_okay=False, show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Judge the detectors: false alarms, recall, delay and lead on simulated histories, NAB and recorded sets."""
+    from rich.console import Console
+    from rich.status import Status
+
+    console = Console()
+    with Status("starting", console=Console(stderr=True)) as status:
+        room = importlib.import_module("bench.detection.report")
+        options = room.Options(
+            quick=quick, domains=tuple(domain or ()), seeds=seeds, salt=salt, data=recordings, only=tuple(only or ()),
+            progress=status.update,
+        )  # fmt: skip
+        report = room.run(options)
+    (console if console.is_terminal else Console(width=170)).print(report.render())
+    if out is not None:
+        report.write(out)

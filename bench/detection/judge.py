@@ -1,0 +1,135 @@
+"""The judge's section on simulated histories: how often it cries wolf, what it finds, how early, and what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from bench.detection import tables
+from bench.detection.candidates import Candidate, FleetCandidate
+from bench.detection.floors import quick_floors, river_floors
+from bench.detection.metrics import BUDGETS, threshold_for
+from bench.detection.report import Options, Section
+from bench.detection.runs import Limits, Neighbourhood, Played, calibrate, judge, nominal_limits
+from city.errors import InputError
+from gateway.faults import FAMILIES
+from gateway.histories.history import DEVELOPMENT, DOMAINS, VALIDATION, code_hash, simulate
+
+DAYS: Final = 365
+_APART: Final = 500  # calibration of the floors uses the seeds from here on, the judge those below
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much of everything: seeds judged, by domain's sensors; seeds for calibrating floors; forks; river's days."""
+
+    sensor_years: float
+    calibration_seeds: int
+    forks: int
+    river_days: int
+
+
+QUICK: Final = Size(5.0, 1, 2, 0)
+FULL: Final = Size(100.0, 8, 3, 150)
+
+
+@dataclass
+class Domain:
+    """What was measured in one domain: by candidate."""
+
+    name: str
+    played: dict[str, Played] = field(default_factory=dict)
+    channels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def add(self, candidates: Sequence[Candidate], runs: Sequence[Played]) -> None:
+        """Take in one history."""
+        for candidate, run in zip(candidates, runs, strict=True):
+            known = self.played.setdefault(candidate.name, Played())
+            self.channels[candidate.name] = candidate.channels
+            known.quiet += run.quiet
+            known.cases += run.cases
+            known.updates += run.updates
+            known.took_s += run.took_s
+
+
+def first_seed(options: Options) -> int:
+    """Where the seeds of a set begin; InputError for an unknown set, or a salt where none belongs."""
+    firsts = {"development": DEVELOPMENT.start, "validation": VALIDATION.start, "heldout": 0}
+    if options.seeds not in firsts:
+        raise InputError(f"bench detection: unknown seeds, got {options.seeds!r}, try one of {', '.join(firsts)}")
+    if (options.seeds == "heldout") != bool(options.salt):
+        raise InputError("bench detection: held-out seeds and a salt belong together, try --seeds heldout --salt WORD")
+    return firsts[options.seeds]
+
+
+def limits_for(
+    domain: str, candidates: Sequence[Candidate], seeds: Sequence[int], days: int, salt: str
+) -> list[tuple[Candidate, Limits]]:
+    """Each candidate with its thresholds; those that need it are calibrated on fault-free seeds of their own."""
+    open_ones = [candidate for candidate in candidates if nominal_limits(candidate) is None]
+    runs: Mapping[str, list] = {candidate.name: [] for candidate in open_ones}  # type: ignore[type-arg]  # (times, scores)
+    years = 0.0
+    for seed in seeds if open_ones else ():
+        found = calibrate(Neighbourhood(simulate(domain, seed, days, salt=salt)), open_ones)
+        years += found[0][1]
+        for candidate, (more, _) in zip(open_ones, found, strict=True):
+            runs[candidate.name] += more
+    chosen = []
+    for candidate in candidates:
+        limits = nominal_limits(candidate)
+        if limits is None:
+            limits = Limits({b: threshold_for(runs[candidate.name], years, b) for b in BUDGETS})
+        chosen.append((candidate, limits))
+    return chosen
+
+
+def measure(domain: str, size: Size, options: Options) -> Domain:
+    """Everything of one domain."""
+    first, found = first_seed(options), Domain(domain)
+    families = FAMILIES if options.salt else FAMILIES[:3]
+    fleet: list[Candidate] = [FleetCandidate(), *quick_floors()]
+    apart = range(first + _APART, first + _APART + size.calibration_seeds)
+    limits = limits_for(domain, fleet, apart, DAYS, options.salt)
+    years, seed = 0.0, first
+    while years < size.sensor_years and seed < first + _APART:
+        place = Neighbourhood(simulate(domain, seed, DAYS, salt=options.salt))
+        found.add(fleet, judge(place, limits, forks=size.forks, families=families))
+        years += sum(place.counted_years())
+        seed += 1
+        options.progress(f"{domain}: {years:.0f} of {size.sensor_years:.0f} sensor-years")
+    if size.river_days:
+        options.progress(f"{domain}: river")
+        slow = river_floors()
+        limits = limits_for(domain, slow, apart[:1], size.river_days, options.salt)
+        place = Neighbourhood(simulate(domain, first, size.river_days, salt=options.salt))
+        found.add(slow, judge(place, limits, forks=1, families=families))
+    return found
+
+
+def domains(options: Options) -> Iterator[Domain]:
+    """Each domain that was asked for."""
+    for name in options.domains or tuple(DOMAINS):
+        if name not in DOMAINS:
+            raise InputError(f"bench detection: unknown domain, got {name!r}, try one of {', '.join(DOMAINS)}")
+    for name in options.domains or tuple(DOMAINS):
+        yield measure(name, QUICK if options.quick else FULL, options)
+
+
+def section(options: Options) -> Section:
+    """Measure and write up."""
+    first_seed(options)
+    found = list(domains(options))
+    return tables.section(found, conditions(options))
+
+
+def conditions(options: Options) -> str:
+    """Under what the figures were measured."""
+    first, size = first_seed(options), QUICK if options.quick else FULL
+    salted = ", salted: wider parameters and two more kinds of fault" if options.salt else ""
+    slow = f"river on {size.river_days} days of one history" if size.river_days else "river is left out of quick runs"
+    return (
+        f"Simulated histories of {DAYS} days ({options.seeds} seeds from {first} on{salted}), simulator {code_hash()}; "
+        f"the first 45 days of each are not counted. Floors without a scale of their own are calibrated on "
+        f"{size.calibration_seeds} other fault-free histories (seeds from {first + _APART} on); {slow}."
+    )
