@@ -60,7 +60,7 @@ def windowed_gaussian(_time_us: Longs, value: Floats) -> Floats:
 
 
 def rarity(bins: int = 40, memory_rows: float = 4000.0, prior: float = 0.03, quiet_rows: int = 100) -> Scorer:
-    """`-ln p(value)` in a histogram that slowly forgets; after a report only what is clearly rarer is reported again."""
+    """`-ln p(value)` in a histogram that slowly forgets; after a report only what is clearly rarer is told again."""
 
     def score(_time_us: Longs, value: Floats) -> Floats:
         warm = min(max(len(value) * 15 // 100, 2), 750)
@@ -73,7 +73,7 @@ def rarity(bins: int = 40, memory_rows: float = 4000.0, prior: float = 0.03, qui
             while not low <= each < low + bins * width:  # twice as wide, to the side where the value is
                 down = each < low
                 low -= bins * width if down else 0.0
-                weight = np.bincount((np.arange(bins) + bins * down) // 2, weight, bins)
+                weight = np.bincount((np.arange(bins) + bins * down) // 2, weight, bins).astype(np.float64)
                 width *= 2
             at = min(int((each - low) / width), bins - 1)
             if i >= warm // 2:
@@ -142,7 +142,7 @@ def river_gaussian(_time_us: Longs, value: Floats) -> Floats:
     model = _river("GaussianScorer", window_size=None)
     told = np.full(len(value), np.nan)
     for i, each in enumerate(value.tolist()):
-        told[i] = model.score_one(None, each)
+        told[i] = model.score_one(None, each) if model.gaussian.sigma > 0 else 0.0  # a constant would always be 1
         model.learn_one(None, each)
     return told
 
