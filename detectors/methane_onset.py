@@ -8,11 +8,13 @@ from typing import ClassVar
 import msgspec
 
 from city.errors import InputError
+from detectors.methane_origin import Origin, begin, listen, weigh
 from detectors.per_sensor import Answer, Moment, PerSensor, positive
 from detectors.robust import mad, median
 
 _BASELINE_LENGTH = 32  # values kept of the past; thinned by half whenever full, until they span `memory_s`
 _RELATIVE_NOISE = 0.05  # of the reading; the floor of the scale in the log domain
+_RATHER_LEAK, _RATHER_SEWER = 0.65, 0.35  # leak scores
 _CLEAR_AT = 0.5  # an onset is over when the n-of-m deviation falls below this part of the limit
 
 
@@ -30,6 +32,19 @@ class MethaneState(msgspec.Struct, array_like=True):
     onset_us: int = 0
     frozen_us: int = 0
     waiting: int = 0
+    origin: Origin = msgspec.field(default_factory=Origin)
+
+
+def _likely(evidence: tuple[tuple[str, float | str], ...]) -> str:
+    score = float(evidence[0][1])
+    rather = (
+        "rather a leak"
+        if score > _RATHER_LEAK
+        else "rather sewer gas"
+        if score < _RATHER_SEWER
+        else "leak or sewer gas"
+    )
+    return f"; {rather}, leak score {score:.2f}"
 
 
 class MethaneOnset(PerSensor[MethaneState]):
@@ -64,7 +79,11 @@ class MethaneOnset(PerSensor[MethaneState]):
         `up` only. Falling methane is never a finding.
     Blind spots
         A leak already there when the sensor starts; one slower than the baseline follows (about 35 % in a quarter of
-        `memory_s`); a rise that goes away within n readings; sewer gas is not told from pipeline gas.
+        `memory_s`); a rise that goes away within n readings. Sewer gas is told from
+        pipeline gas by evidence, not for certain.
+    Evidence
+        `leak_score` (0 to 1), then every sign with its weight, above 0 for a leak and below for sewer gas: see
+        `detectors.methane_origin`. Neighbours: methane, gas pressure and flow, temperature of the context.
     Source
         Median and MAD: Hampel (1974), J. Am. Stat. Assoc. 69, 383. The combination and its numbers are our own.
 
@@ -114,6 +133,7 @@ class MethaneOnset(PerSensor[MethaneState]):
     def _step(self, own: MethaneState, moment: Moment) -> Answer:
         level = log(max(moment.value, 0.0) + self.offset)
         own.recent = (*own.recent, level)[-self.m :]
+        listen(own.origin, moment.subject, moment.around, moment.time_us)
         if own.waiting:
             own.waiting -= 1
             if len(own.past) < self.warm_up:
@@ -127,6 +147,8 @@ class MethaneOnset(PerSensor[MethaneState]):
 
     def _judge(self, own: MethaneState, moment: Moment, level: float) -> Answer:
         recent = own.recent
+        above = own.past and level >= own.centre + own.scale
+        own.origin.rising = min(own.origin.rising + 1, 1 << 20) if above else 0
         ratio = (sorted(recent)[self.m - self.n] - own.centre) / (self.limit * own.scale)
         rising = recent[-1] + recent[-2] > recent[0] + recent[1]
         standing = ratio >= _CLEAR_AT if own.onset_us else ratio >= 1 and rising
@@ -139,12 +161,16 @@ class MethaneOnset(PerSensor[MethaneState]):
         if not standing:
             own.onset_us = 0
             return Answer(min(max(ratio, 0.0), 0.99), "", "", own.base_lel, None, own.high_lel)
-        own.onset_us = own.onset_us or moment.time_us
+        if not own.onset_us:
+            own.onset_us = moment.time_us
+            subject = moment.subject
+            begin(own.origin, moment.time_us if subject is None else subject.local_us(moment.time_us))
+        evidence = weigh(own.origin, moment.subject, moment.around, moment.time_us)
         reason = (
             f"methane {moment.value:.2f} %LEL over a baseline of {own.base_lel:.2f}, limit {own.high_lel:.2f}, "
             f"for {(moment.time_us - own.onset_us) // 1_000_000} s"
         )
-        return Answer(max(1.0, ratio), reason, "up", own.base_lel, None, own.high_lel)
+        return Answer(max(1.0, ratio), reason + _likely(evidence), "up", own.base_lel, None, own.high_lel, evidence)
 
     def _learn(self, own: MethaneState, moment: Moment, level: float) -> None:
         past, spacing_us = (*own.past, level), own.spacing_us or round(moment.usual_s * 1e6)

@@ -13,21 +13,37 @@ from typing import Any, Final
 
 from city.errors import InputError
 from detectors.baseline_shift import BaselineShift
+from detectors.creep_to_failure import CreepToFailure
+from detectors.differential_settlement import DifferentialSettlement
+from detectors.drain_fouling import DrainFouling
+from detectors.drain_recession import DrainRecession
 from detectors.early.detector import EarlySign
 from detectors.fatigue_damage import FatigueDamage
+from detectors.flood_nowcast import FloodNowcast
 from detectors.flood_onset import FloodOnset
+from detectors.gas_demand import GasDemand
+from detectors.gas_drop import GasDrop
 from detectors.methane_onset import MethaneOnset
 from detectors.per_sensor import PerSensor
 from detectors.protocol import Detector
 from detectors.river_adapter import PREFIX, RIVER_EXAMPLES, RiverDetector
 from detectors.settlement_rate import SettlementRate
+from detectors.settlement_trend import SettlementTrend
 
 _KINDS: Final[tuple[type[PerSensor[Any]] | type[EarlySign], ...]] = (
     MethaneOnset,
+    GasDemand,
+    GasDrop,
     FloodOnset,
+    FloodNowcast,
+    DrainFouling,
+    DrainRecession,
     BaselineShift,
     SettlementRate,
     FatigueDamage,
+    SettlementTrend,
+    DifferentialSettlement,
+    CreepToFailure,
     EarlySign,
 )
 _NATIVE: Final[Mapping[str, type[PerSensor[Any]] | type[EarlySign]]] = {kind.name: kind for kind in _KINDS}

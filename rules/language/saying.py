@@ -195,8 +195,49 @@ _REASONS: Mapping[str, str] = {
     rf"limit (?P<limit>{_NUMBER})",
     "moving": rf"moving at (?P<rate>{_NUMBER}) mm/h, usual is (?P<usual>{_NUMBER}), "
     rf"limit of the change (?P<limit>{_NUMBER})",
+    "moving_yearly": rf"moving at (?P<rate>{_NUMBER}) mm a year, usual is (?P<usual>{_NUMBER}), "
+    rf"limit of the change (?P<limit>{_NUMBER})",
+    "moved_apart": rf"(?P<moved>{_NUMBER}) mm against (?P<neighbour>\S+), (?P<away>{_NUMBER}) m away, moving at "
+    rf"(?P<rate>{_NUMBER}) mm/h: (?P<now>{_NUMBER}) % of the distortion allowed, "
+    rf"(?P<ahead>{_NUMBER}) % in the time ahead",
+    "no_neighbour": r"no neighbour of its kind at a known distance has spoken lately",
+    "creeps": rf"sinking at (?P<rate>{_NUMBER}) mm/h and faster: inverse velocity \(R2 (?P<r2>{_NUMBER}), "
+    rf"(?P<n>\d+) velocities\) meets zero in (?P<earliest>{_NUMBER}) to (?P<latest>{_NUMBER}) h",
     "damage_grows": rf"fatigue damage (?P<damage>{_NUMBER}) of (?P<limit>{_NUMBER}) allowed, "
     rf"growing (?P<pace>{_NUMBER}) a year of (?P<allowed>{_NUMBER}) allowed",
+    "water_to_come": rf"water (?P<value>{_NUMBER}) cm, (?P<limit>{_NUMBER}) cm in (?P<early>{_NUMBER}) "
+    rf"to (?P<late>{_NUMBER}) min",
+    "water_to_come_open": rf"water (?P<value>{_NUMBER}) cm, (?P<limit>{_NUMBER}) cm in (?P<early>{_NUMBER}) "
+    rf"min at the earliest",
+    "water_over": rf"water (?P<value>{_NUMBER}) cm, over (?P<limit>{_NUMBER}) cm, "
+    rf"up to (?P<peak>{_NUMBER}) cm to come",
+    "rain_of_late": rf"rain (?P<rain>{_NUMBER}) mm/h",
+    "origin_leak": rf"rather a leak, leak score (?P<score>{_NUMBER})",
+    "origin_sewer": rf"rather sewer gas, leak score (?P<score>{_NUMBER})",
+    "origin_open": rf"leak or sewer gas, leak score (?P<score>{_NUMBER})",
+    "drop_leak": rf"pressure fell (?P<drop>{_NUMBER}) kPa: a leak",
+    "drop_supply": rf"pressure fell (?P<drop>{_NUMBER}) kPa: a supply event",
+    "drop_alone": rf"pressure fell (?P<drop>{_NUMBER}) kPa: this station alone",
+    "drop_methane": r"methane rises at (?P<sensor>\S+)",
+    "drop_flow": rf"flow rises and (?P<hold>{_NUMBER}) of (?P<all>{_NUMBER}) other stations hold",
+    "drop_others": rf"(?P<fell>{_NUMBER}) of (?P<all>{_NUMBER}) other stations fell with it",
+    "drop_none": rf"(?P<fell>{_NUMBER}) of (?P<all>{_NUMBER}) other stations fell, "
+    rf"nothing else tells of it",
+    "demand_flow": rf"flow (?P<value>{_NUMBER}) m3/h, usual at this hour is (?P<usual>{_NUMBER}), "
+    rf"over (?P<hours>{_NUMBER}) h",
+    "demand_pressure": rf"pressure (?P<value>{_NUMBER}) kPa, usual at this hour is (?P<usual>{_NUMBER}), "
+    rf"over (?P<hours>{_NUMBER}) h",
+    "night_least": rf"least flow of the night (?P<value>{_NUMBER}) m3/h, usual is (?P<usual>{_NUMBER})",
+    "fouled_dry": rf"stands at (?P<value>{_NUMBER}) cm after (?P<hours>{_NUMBER}) "
+    rf"h of dry weather: a fouled sensor, not a flood",
+    "fouled_flat": rf"reads (?P<value>{_NUMBER}) cm unchanged for (?P<hours>{_NUMBER}) "
+    rf"h, longest before was (?P<before>{_NUMBER}) h",
+    "fouled_quiet": rf"changes by (?P<value>{_NUMBER}) cm from reading to reading, used "
+    rf"to change by (?P<usual>{_NUMBER}) cm",
+    "fouled_gone": rf"jumped from (?P<was>{_NUMBER}) to (?P<value>{_NUMBER}) cm: it "
+    rf"was dirt, and is gone",
+    "drains_slower": rf"water falls to a third in (?P<now>{_NUMBER}) h, used to in (?P<then>{_NUMBER}) "
+    rf"h, after (?P<n>{_NUMBER}) floods",
     "spreads": r"\S+ at (?P<spreads>\S+) spreads from the usual (?P<usual>\S+)",
     "warming_to_go": r"warming up, (?P<n>\d+) readings to go",
     "warming_seen": r"warming up, (?P<n>\d+) readings seen",
@@ -212,10 +253,21 @@ _COMPILED = {key: re.compile(pattern) for key, pattern in _REASONS.items()}
 
 def say_reason(reason: str, language: str) -> str:
     """What a detector says it has seen, in `language`; as it stands when it is not recognised."""
+    parts = [_seen(part, language) for part in reason.split("; ")]
+    said = [part for part in parts if part is not None]
+    if len(said) < len(parts):
+        return retell(reason, language)
+    whole = said[-1]
+    for part in reversed(said[:-1]):
+        whole = say("reasons.also", language, one=part, other=whole)
+    return whole
+
+
+def _seen(part: str, language: str) -> str | None:
     for key, pattern in _COMPILED.items():
-        if match := pattern.fullmatch(reason):
-            return _simple(f"detectors.{key}")(match, language) or reason
-    return retell(reason, language)
+        if match := pattern.fullmatch(part):
+            return _simple(f"detectors.{key}")(match, language)
+    return None
 
 
 _LEVELS = "|".join(colour.word for colour in COLOURS)
