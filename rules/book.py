@@ -9,11 +9,16 @@ from itertools import chain
 
 from city.levels import Level
 from city.model import City, Gateway, Sensor
+from detectors.subject import Subject
 from rules.alarm.alarm import Alarm
 from rules.alarm.ladder import Ladder, Step
+from rules.alarm.track import EARLY_SIGN
 from rules.alarm.windows import Window
 from rules.conditions.calm import Calm
+from rules.conditions.kinds import Detect, Found, Near, parts_of
 from rules.language.wording import Seen, Where, words
+from rules.signs.detection import Detection
+from rules.signs.subjects import subjects
 
 REORDER_US = 15 * 60 * 1_000_000  # late data up to 15 minutes behind a sensor's newest are decided on in order
 WAIT_US = 24 * 3600 * 1_000_000  # so long a neighbour's samples are kept for a sensor that looks at it and is away
@@ -155,13 +160,14 @@ class Watch:
 
 @dataclass(frozen=True)
 class Book:
-    """All rules of a city and its maintenance windows, resolved against its register."""
+    """All rules of a city and its maintenance windows, resolved against its register; and how signs are looked for."""
 
     city: City
     instances: Mapping[str, Instance]
     watches: Mapping[str, Watch]
     detectors: frozenset[str]
     windows: Mapping[str, Window] = field(default_factory=dict)
+    detection: Detection = field(default_factory=Detection)
 
     @property
     def rules(self) -> dict[str, Rule]:
@@ -189,6 +195,32 @@ class Book:
                 if reach.get(sensor, -1) < reach_us:
                     reach[sensor] = reach_us
         return reach
+
+    @cached_property
+    def subjects(self) -> Mapping[str, Subject]:
+        """Every sensor as detectors know it."""
+        return subjects(self.city, self.detection)
+
+    @cached_property
+    def asked_for_signs(self) -> frozenset[str]:
+        """The sensors of whose samples rules ask what the watch for early signs found in them."""
+        if EARLY_SIGN not in self.detectors:
+            return frozenset()
+        found: set[str] = set()
+        own: dict[int, bool] = {}  # by ladder: sensors share them
+        for instance in self.instances.values():
+            ladder = instance.ladder
+            if id(ladder) not in own:
+                own[id(ladder)] = False
+                for part in (part for rung in ladder.rungs for part in parts_of(rung.condition)):
+                    match part:
+                        case Detect(detector) if detector == EARLY_SIGN:
+                            own[id(ladder)] = True
+                        case Near(sensors, Found(Detect(detector))) if detector == EARLY_SIGN:
+                            found.update(sensors)
+            if own[id(ladder)]:
+                found.add(instance.sensor.id)
+        return frozenset(found)
 
     def _by(self, sensors: Callable[[Instance], Iterable[str]]) -> Mapping[str, tuple[Instance, ...]]:
         found: dict[str, list[Instance]] = {}

@@ -11,6 +11,7 @@ from detectors.protocol import Finding
 from rules.alarm.alarm import Alarm, Hold
 from rules.alarm.holds import Shelf
 from rules.drillplan import Drill
+from rules.signs.watch import Band
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +261,13 @@ class FindingMade:
     finding: Finding
 
 
+@dataclass(frozen=True, slots=True)
+class BandDrawn:
+    """What was expected of some sensors at some instants, for drawing; columns of the same length."""
+
+    band: Band
+
+
 Effect = (
     AlarmSet
     | AlarmEvent
@@ -278,4 +286,5 @@ Effect = (
     | FloodSet
     | DrillSet
     | FindingMade
+    | BandDrawn
 )

@@ -18,6 +18,7 @@ from rules.alarm.fold import Fold, Heard
 from rules.alarm.inhibition import Inhibition
 from rules.alarm.platform import failing_channels, take_platform
 from rules.alarm.silence import Vigil, heard_again, raise_silence
+from rules.alarm.track import EARLY_SIGN
 from rules.alarm.windows import Windows
 from rules.book import REORDER_US, Book, Instance, Rule, Watch
 from rules.desk.desk import Desk
@@ -29,7 +30,7 @@ from rules.desk.stamp import Stamp
 from rules.desk.winding import wind_up
 from rules.drillplan import DrillSaid
 from rules.drills import Drills
-from rules.effects import AlarmEvent, AlarmSet, Effect, FindingMade
+from rules.effects import AlarmEvent, AlarmSet, BandDrawn, Effect, FindingMade
 from rules.inputs import (
     BundleIn,
     CommandIn,
@@ -43,6 +44,8 @@ from rules.inputs import (
 )
 from rules.intake import Intake
 from rules.reasons import because
+from rules.signs.handover import MakeFleet, make_fleet, watched
+from rules.signs.watch import SignWatch
 from rules.state import State
 
 
@@ -58,7 +61,11 @@ class Engine:
     glance
         Whether to pass over readings that provably change nothing; without it all is the same, and slower.
     drill
-        The drill that it plays; empty for the city's own.
+        The drill that it plays; empty for the city's own. A drill looks for no early signs.
+    make_fleet
+        Builds the fleet engine that looks for early signs; None: nobody does.
+    draws
+        Whether it tells now and then what was expected of each sensor.
     """
 
     def __init__(
@@ -68,9 +75,13 @@ class Engine:
         *,
         glance: bool = True,
         drill: str = "",
+        make_fleet: MakeFleet | None = make_fleet,
+        draws: bool = False,
     ) -> None:
         self.state = state or State()
-        self._glance, self._drill = glance, drill
+        self._glance, self._drill, self._draws = glance, drill, draws
+        self._make_fleet = None if drill else make_fleet
+        self._watch: SignWatch | None = None
         self._drills = Drills(self.state, lambda own, name: Engine(make_detector, own, glance=glance, drill=name))
         self._detectors: dict[str, tuple[Detector, ...]] = {}
         self.book: Book | None = None
@@ -95,7 +106,7 @@ class Engine:
                 moves, findings = self._intake.take(entry) if self._intake else ([], [])
                 if not self._drill:  # a drill's are needed to its end
                     self._desk.forget_closed()
-                return [*map(FindingMade, findings), *self._effects(moves, stamp)]
+                return [*map(FindingMade, findings), *self._drawn(), *self._effects(moves, stamp)]
             case StatusIn(gateway, online, _, received):
                 return self._effects(self._status(gateway, received) if online else [], stamp)
             case PlatformIn():
@@ -155,13 +166,21 @@ class Engine:
     def use(self, bundle: BundleIn) -> None:
         """Go on with the book a restored snapshot was made under: nothing changes, nothing is told."""
         self._install(bundle.book, bundle.escalation)
-        self._intake = Intake(self.state, bundle.book, self._detectors, glance=self._glance)
+        self._intake = Intake(self.state, bundle.book, self._detectors, self._watch, glance=self._glance)
         self._drills.use(bundle)
 
     def remember(self, entry: ReadingsIn) -> None:
         """Take in readings that were decided on before, in the order of event time (after `use`)."""
         if self._intake is not None:
             self._intake.remember(entry)
+            self._drawn()
+
+    def _drawn(self) -> list[Effect]:
+        """The bands that are to be kept."""
+        if self._watch is None or self._watch.band is None:
+            return []
+        band, self._watch.band = self._watch.band, None
+        return [BandDrawn(band)] if self._draws else []
 
     def _status(self, gateway: str, received_us: int) -> list[Moved]:
         """A gateway that says it is online has been heard, though its sensors have not."""
@@ -223,7 +242,7 @@ class Engine:
         moves = self._hand_over(old, bundle.book) if old is not None else []
         if self._desk is not None:
             self._desk.look_again()
-        self._intake = Intake(self.state, bundle.book, self._detectors, glance=self._glance)
+        self._intake = Intake(self.state, bundle.book, self._detectors, self._watch, glance=self._glance)
         return moves
 
     def _hand_over(self, old: Book, new: Book) -> list[Moved]:
@@ -272,7 +291,9 @@ class Engine:
 
     def _install(self, book: Book, escalation: Escalation) -> None:
         state = self.state
-        made = {name: self._make(name) for name in sorted(book.detectors)}  # first: it may fail
+        made = {name: self._make(name) for name in sorted(book.detectors - {EARLY_SIGN})}  # first: it may fail
+        for detector in made.values():
+            detector.watch(book.subjects)
         self.book = book
         self._detectors = {}
         for sensor in book.city.sensors.values():
@@ -285,6 +306,7 @@ class Engine:
             if own:
                 self._detectors[sensor.id] = own
             state.hearing.heard_us.setdefault(sensor.gateway, state.now_us)
+        self._watch = watched(state, book, self._make_fleet) if self._make_fleet else None
         self._vigil = Vigil(state.hearing, book, state.tracks)
         self._desk = Desk(book.city, escalation, self._sight(), state.incidents, state.floods)
         for alarm in self._known():

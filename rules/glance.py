@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rules.alarm.fold import Fold
+from rules.alarm.track import RARE
 from rules.alarm.tracks import Longs, Tracks, ramp
 from rules.book import WAIT_US, Book
 
@@ -50,6 +51,7 @@ class Glance:
         self.detected[[tracks[name].row for name in detected]] = True
         self._plain = ~self.detected  # nothing but calm own values matters to its rules
         self._low, self._high = np.full(rows, -inf), np.full(rows, inf)
+        self._unsigned = np.zeros(rows, bool)  # whether an early sign matters to its rules
         self._band = np.zeros(rows, bool)  # whether earlier samples must be between low and high, too
         self._below, self._span_us = np.full(rows, inf), np.zeros(rows, np.int64)
         self._least, self._most = np.full(rows, -inf), np.full(rows, inf)  # extremes over at least that span
@@ -79,6 +81,7 @@ class Glance:
                 self._below[row] = min(self._below[row], calm.range_below)
                 self._span_us[row] = max(self._span_us[row], calm.since_us, calm.span_us)
                 self._band[row] |= calm.since_us > 0
+                self._unsigned[row] |= calm.unsigned
         for sensor, reach_us in book.reach_us.items():
             self._reach_us[self._tracks[sensor].row] = reach_us
 
@@ -97,8 +100,11 @@ class Glance:
 
     # -- judging -------------------------------------------------------------------------------------------------
 
-    def calm(self, rows: Longs, values: NDArray[np.float64], first: NDArray[np.intp]) -> Marks:
-        """For each run of readings (sorted by row; runs begin at `first`): all calm, so far as its rules ask."""
+    def calm(self, rows: Longs, values: NDArray[np.float64], first: NDArray[np.intp], signs: Marks) -> Marks:
+        """For each run of readings (sorted by row; runs begin at `first`): all calm, so far as its rules ask.
+
+        `signs`: which of them are early signs.
+        """
         if self._off:
             return np.zeros(len(first), bool)
         own = rows[first]
@@ -111,6 +117,8 @@ class Glance:
             steady = most - least < self._below[own]
             inside = ~self._band[own] | ((least > self._low[own]) & (most < self._high[own]))
             good &= ~windowed | (steady & inside)
+        if self._unsigned[own].any():
+            good &= ~(self._unsigned[own] & np.logical_or.reduceat(signs, first))
         return np.asarray(good & self._plain[own])
 
     def restless(self) -> Marks:
@@ -120,7 +128,8 @@ class Glance:
         if len(rows):
             at, first = ramp(tracks.start[rows], tracks.count[rows])
             self._least[rows], self._most[rows] = inf, -inf
-            result[rows] = ~self.calm(np.repeat(rows, tracks.count[rows]), tracks.measured[at], first)
+            signs = tracks.signs[at] == RARE
+            result[rows] = ~self.calm(np.repeat(rows, tracks.count[rows]), tracks.measured[at], first, signs)
         return result
 
     def idle(self, own: Longs) -> Marks:

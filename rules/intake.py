@@ -20,14 +20,15 @@ from rules.alarm.alarm import Moved
 from rules.alarm.fold import Fold
 from rules.alarm.ladder import NearMiss
 from rules.alarm.silence import heard_again
-from rules.alarm.track import Track
-from rules.alarm.tracks import Longs
+from rules.alarm.track import RARE, Track
+from rules.alarm.tracks import Longs, ramp
 from rules.book import REORDER_US, Book, Instance
 from rules.conditions.condition import Moment, holds
 from rules.conditions.truth import Truth
 from rules.glance import Glance
 from rules.inputs import ReadingsIn
 from rules.reasons import because
+from rules.signs.watch import Fresh, SignWatch, late_by_row
 from rules.state import State
 
 
@@ -36,7 +37,8 @@ class _Batch:
     """Readings of known sensors, sorted by row and time; each run (one sensor) begins at `first`.
 
     `own`, `before_us`: by run, its row and the newest sample before the batch. `since_us`: its earliest new sample, or
-    the greatest number when nothing was new. `whole`: it is in order, with nothing to be detected.
+    the greatest number when nothing was new. `whole`: it is in order, with nothing to be detected. `fresh`: by reading,
+    whether it is newer than all before of its sensor. `late`: rows and times of those that were put in between.
     """
 
     rows: Longs
@@ -49,6 +51,8 @@ class _Batch:
     before_us: Longs
     since_us: Longs = field(default_factory=lambda: np.zeros(0, np.int64))
     whole: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    fresh: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    late: list[tuple[int, int]] = field(default_factory=list)
 
 
 _NEVER = np.iinfo(np.int64).max
@@ -63,15 +67,20 @@ class Intake:
         What is changed, and by which rules.
     detectors
         By sensor.
+    watch
+        Looks for early signs; None: nobody does.
     glance
         Whether to pass over what provably changes nothing. It changes no answer.
     """
 
     def __init__(
-        self, state: State, book: Book, detectors: Mapping[str, tuple[Detector, ...]], *, glance: bool = True
-    ) -> None:
-        self._state, self._book, self._detectors = state, book, detectors
+        self, state: State, book: Book, detectors: Mapping[str, tuple[Detector, ...]], watch: SignWatch | None = None,
+        *, glance: bool = True,
+    ) -> None:  # fmt: skip
+        self._state, self._book, self._detectors, self._watch = state, book, detectors, watch
         self._glance = Glance(state.tracks, book, state.folds, detectors, off=not glance)
+        if watch is not None:
+            state.tracks.needed_us = lambda rows: np.minimum(self._glance.needed_us(rows), watch.needed_us(rows))
         self._names = {track.row: name for name, track in state.tracks.items()}
         self._gateways = tuple(book.city.gateways)
         numbers = {name: number for number, name in enumerate(self._gateways)}
@@ -91,8 +100,9 @@ class Intake:
         seen = glance.seen(batch.own)
         harmless = glance.harmless(batch.own, batch.times[batch.first])
         findings = self._store(batch)
+        findings += self._look(batch)
         moves = self._hear(batch)
-        calm = glance.calm(batch.rows, batch.values, batch.first)
+        calm = glance.calm(batch.rows, batch.values, batch.first, self._signs(batch))
         glance.stirred(batch.own[~(calm & batch.whole)])
         passed = calm & batch.whole & glance.idle(batch.own)
         dirty = self._dirty(batch, np.flatnonzero(~passed), np.flatnonzero(seen & ~(harmless & batch.whole)))
@@ -107,6 +117,7 @@ class Intake:
         if len(batch.rows):
             self._place[batch.own] = np.arange(len(batch.own))
             self._store(batch)
+            self._look(batch)
             self._hear(batch)
             self._place[batch.own] = -1
 
@@ -138,9 +149,11 @@ class Intake:
         rising = np.ones(len(batch.rows), bool)
         rising[1:] = batch.times[1:] > batch.times[:-1]
         rising[batch.first] = batch.times[batch.first] > batch.before_us
+        many = np.diff(np.append(batch.first, len(batch.rows)))
+        batch.fresh = rising & (batch.times > np.repeat(batch.before_us, many))
         batch.whole = np.logical_and.reduceat(rising, batch.first) & ~self._glance.detected[batch.own]
         batch.since_us = np.where(batch.whole, batch.times[batch.first], _NEVER)
-        each = np.repeat(batch.whole, np.diff(np.append(batch.first, len(batch.rows))))
+        each = np.repeat(batch.whole, many)
         self._state.evaluated += int(each.sum())
         if each.any():
             at = slice(None) if each.all() else np.flatnonzero(each)
@@ -166,8 +179,28 @@ class Intake:
                 findings += self._changed(found)
                 place = self._place[track.row]
                 batch.since_us[place] = min(int(batch.since_us[place]), time_us)
+                if time_us < batch.before_us[place]:
+                    batch.late.append((track.row, time_us))
                 state.evaluated += 1
         return findings
+
+    def _look(self, batch: _Batch) -> list[Finding]:
+        """Look for early signs in what is stored now."""
+        if self._watch is None:
+            return []
+        at = slice(None) if batch.fresh.all() else np.flatnonzero(batch.fresh)
+        fresh = Fresh(batch.rows[at], batch.times[at], batch.values[at], batch.flags[at])
+        return self._watch.take(fresh, late_by_row(batch.late))
+
+    def _signs(self, batch: _Batch) -> NDArray[np.bool_]:
+        """By reading, whether it is an early sign; so far as it is newer than all before of its sensor."""
+        signs = np.zeros(len(batch.rows), bool)
+        if self._watch is not None and self._book.asked_for_signs:
+            many = np.add.reduceat(batch.fresh, batch.first, dtype=np.int64)
+            tracks = self._state.tracks
+            at, _ = ramp(tracks.start[batch.own] + tracks.count[batch.own] - many, many)
+            signs[batch.fresh] = tracks.signs[at] == RARE
+        return signs
 
     def _hear(self, batch: _Batch) -> list[Moved]:
         """Note which gateways were heard, and end the alarms of what was silent."""

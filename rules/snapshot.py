@@ -29,10 +29,11 @@ from city.errors import OutsideError
 from rules.alarm.alarm import Alarm
 from rules.alarm.tracks import COLUMNS, Tracks
 from rules.desk.incidents import Incident
+from rules.signs.memory import Signs
 from rules.state import State
 
-SHAPE = 3  # 1: pickled whole; 2: alarms and incidents with the names of their attributes in each
-_READS = (2, 3)
+SHAPE = 4  # 1: pickled whole; 2: alarms and incidents with the names of their attributes in each; 3: no early signs
+_READS, _WITH_SIGNS = (2, 3, 4), 4
 _HEAD = struct.Struct("<6sH8sQ")  # mark, shape, fields of the plain types, bytes of the pickled part
 _LENGTH = struct.Struct("<Q")
 _MARK = b"LLsnap"
@@ -130,7 +131,8 @@ def freeze(state: State) -> Sequence[bytes | memoryview]:
     The collector of cycles rests meanwhile: it would go over everything for nothing.
     """
     small, columns = state.tracks.freeze()
-    own = {field.name: getattr(state, field.name) for field in fields(State) if field.name != "tracks"}
+    own = {field.name: getattr(state, field.name) for field in fields(State) if field.name not in ("tracks", "signs")}
+    own["signs"], fleet = state.signs.freeze()
     own["exercises"] = {name: dump(inner) for name, inner in state.exercises.items()}
     body = io.BytesIO()
     pickler = pickle.Pickler(body, protocol=pickle.HIGHEST_PROTOCOL)
@@ -145,7 +147,7 @@ def freeze(state: State) -> Sequence[bytes | memoryview]:
     for name in COLUMNS:
         block = columns[name].view(np.uint8).data
         blocks += [_LENGTH.pack(len(block)), block]
-    return blocks
+    return [*blocks, _LENGTH.pack(len(fleet)), fleet]
 
 
 def dump(state: State) -> bytes:
@@ -163,7 +165,9 @@ def load(body: bytes) -> State:
         raise Unreadable(f"snapshot of the watcher: has shape {has}, this version reads shape {reads}")
     try:
         small, own = _Narrow(io.BytesIO(body[_HEAD.size : _HEAD.size + length])).load()
-        tracks = Tracks.thaw(small, _columns(body, _HEAD.size + length))
+        columns, rest = _columns(body, _HEAD.size + length, shape)
+        tracks = Tracks.thaw(small, columns)
+        own["signs"] = Signs.thaw(own["signs"], rest) if shape >= _WITH_SIGNS else Signs()
         own["exercises"] = {name: load(inner) for name, inner in own.get("exercises", {}).items()}
         return State(tracks=tracks, **own)
     except (
@@ -173,11 +177,19 @@ def load(body: bytes) -> State:
         raise Unreadable(f"snapshot of the watcher: cannot be read, got {type(error).__name__}: {error}") from error
 
 
-def _columns(body: bytes, at: int) -> dict[str, NDArray[Any]]:
-    columns = {}
+def _columns(body: bytes, at: int, shape: int) -> tuple[dict[str, NDArray[Any]], bytes]:
+    """The tracks' columns, and what comes after them."""
+    columns: dict[str, NDArray[Any]] = {}
     for name, kind in COLUMNS.items():
+        if name == "signs" and shape < _WITH_SIGNS:
+            columns[name] = np.zeros(len(columns["times"]), kind)
+            continue
         (size,) = _LENGTH.unpack_from(body, at)
         at += _LENGTH.size
         columns[name] = np.frombuffer(body, dtype=kind, count=size // np.dtype(kind).itemsize, offset=at)
         at += size
-    return columns
+    if shape < _WITH_SIGNS:
+        return columns, b""
+    (size,) = _LENGTH.unpack_from(body, at)
+    at += _LENGTH.size
+    return columns, body[at : at + size]

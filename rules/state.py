@@ -14,13 +14,14 @@ from rules.book import REORDER_US
 from rules.desk.floods import Floods
 from rules.desk.incidents import Incident
 from rules.drillplan import Drill
+from rules.signs.memory import Signs
 
 
 @dataclass
 class State:
     """`now_us` is the time of the last row. `folds`, by instance key: those that have something to remember.
 
-    `platform`: what stands of Lifeline itself, by key. `drills` that run; their engines' states are in `exercises`.
+    `signs`: what the watch for early signs knows. `platform`: what stands of Lifeline itself, by key. `drills` that run; their engines' states are in `exercises`.
     """
 
     tracks: Tracks = field(default_factory=lambda: Tracks(REORDER_US))
@@ -33,5 +34,6 @@ class State:
     platform: dict[str, Alarm] = field(default_factory=dict)
     drills: dict[str, Drill] = field(default_factory=dict)
     exercises: dict[str, State] = field(default_factory=dict)
+    signs: Signs = field(default_factory=Signs)
     now_us: int = 0
     evaluated: int = 0

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from city.errors import InputError
 from city.levels import Flag
 from city.reading import Sample
-from detectors.protocol import Detector, Finding
+from detectors.protocol import Detector, Finding, Verdict
 
 if TYPE_CHECKING:
     from rules.alarm.tracks import Tracks
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 States = dict[str, Any]  # detector name -> the detector's own opaque state of this sensor
 DELAY_MS = (-(2**31), 2**31 - 1)  # what a kept delay can be: 24 days each way
 STATES_EVERY_US = 300_000_000  # the detectors' states are kept this often, and after the newest sample
+EARLY_SIGN = "early_sign"  # what watches every sensor, by its name in rule books; its answers lie in the columns
+UNSEEN, USUAL, RARE = 0, 1, 2  # them, by number: not judged, normal, abnormal
+_WORST_USABLE = int(Flag.SUSPECT)
 _FLAGS = {flag.value: flag for flag in Flag}
 
 
@@ -107,7 +110,28 @@ class Track:
 
     def finding(self, time_us: int, detector: str) -> Finding | None:
         """What a detector found in the sample of that instant."""
-        return self.notes.found.get(time_us, {}).get(detector)
+        found = self.notes.found.get(time_us, {}).get(detector)
+        if (
+            found is None
+            and detector == EARLY_SIGN
+            and (self._tracks.signs[self._span(time_us, time_us)] == USUAL).any()
+        ):
+            return Finding(self.sensor, time_us, detector, "", Verdict.NORMAL, 0.0)
+        return found
+
+    def last_before(self, time_us: int) -> tuple[int, float] | None:
+        """Time and value of the last usable sample strictly before an instant."""
+        span, tracks = self._span(0, time_us - 1), self._tracks
+        for at in range(span.stop - 1, span.start - 1, -1):
+            if tracks.flags[at] <= _WORST_USABLE:
+                return int(tracks.times[at]), float(tracks.measured[at])
+        return None
+
+    def note(self, finding: Finding) -> None:
+        """Remember what the watch for early signs found in a sample, for rules that ask."""
+        own = self.notes.found.get(finding.time_us, {})
+        self.notes.found[finding.time_us] = {**own, finding.detector: finding}
+        self._tracks.noted[self.row] = self
 
     def _all(self) -> slice:
         start = int(self._tracks.start[self.row])
@@ -142,6 +166,7 @@ class Track:
         at = tracks.open_place(row, lambda: self._span(time_us, None).start - self._all().start)
         tracks.times[at], tracks.measured[at], tracks.flags[at] = time_us, sample.value, sample.flag
         tracks.delays[at] = min(max((sample.received_us - time_us) // 1000, DELAY_MS[0]), DELAY_MS[1])
+        tracks.signs[at] = UNSEEN
         if newest:
             tracks.newest_us[row] = time_us
         if not detectors:
@@ -161,11 +186,11 @@ class Track:
             detector.put_state(self.sensor, states.get(detector.name))
         for sample in self.between(before_us + 1, time_us - 1):
             for detector in detectors:
-                detector.update([sample])
+                detector.update([sample], self._tracks)
 
     def _detect(self, sample: Sample, detectors: Sequence[Detector]) -> list[Finding]:
-        found = {d.name: finding for d in detectors for finding in d.update([sample])}
-        self.notes.found[sample.time_us] = found
+        found = {d.name: finding for d in detectors for finding in d.update([sample], self._tracks)}
+        self.notes.found[sample.time_us] = {**self.notes.found.get(sample.time_us, {}), **found}
         marks = self.notes.marks
         if len(marks) > 1 and marks[-1][0] - marks[-2][0] < STATES_EVERY_US:
             marks.pop()
@@ -179,8 +204,10 @@ class Track:
         nothing is remembered any more.
         """
         if not detectors:
-            self.notes = Notes()
-            self._tracks.noted.pop(self.row, None)
+            kept = {at: {EARLY_SIGN: own[EARLY_SIGN]} for at, own in self.notes.found.items() if EARLY_SIGN in own}
+            self.notes = Notes(dict(kept))
+            if not kept:
+                self._tracks.noted.pop(self.row, None)
             return
         last = self.notes.marks[-1][1] if self.notes.marks else {}
         for detector in detectors:
@@ -194,13 +221,17 @@ class Track:
         They roll back to states kept after some sample, so the newest such sample among those up to `cut` stays.
         """
         marks, times = self.notes.marks, self._tracks.times[self._all()]
-        stays = bisect_right(marks, int(times[cut]), key=_time_of) - 1
-        if stays < 0:
-            return 0
-        cut = int(times.searchsorted(marks[stays][0]))
-        del marks[:stays]
-        for at_us in times[:cut].tolist():
-            self.notes.found.pop(at_us, None)
+        if marks:
+            stays = bisect_right(marks, int(times[cut]), key=_time_of) - 1
+            if stays < 0:
+                return 0
+            cut = int(times.searchsorted(marks[stays][0]))
+            del marks[:stays]
+        found = self.notes.found
+        for at_us in times[:cut].tolist() if found else ():
+            found.pop(at_us, None)
+        if not found and not marks:
+            self._tracks.noted.pop(self.row, None)
         return cut
 
 

@@ -1,4 +1,4 @@
-"""The recent past of all sensors, in common columns: 21 bytes a sample, and whole batches appended at once.
+"""The recent past of all sensors, in common columns: 22 bytes a sample, and whole batches appended at once.
 
 Each sensor has a row and, in the columns, a stretch of its own with a little room at its end. A stretch that is full is
 first cleared of what nobody needs any more and then, if that was little, moved to a longer one. Nothing here decides.
@@ -17,7 +17,9 @@ from rules.alarm.track import DELAY_MS, Track
 
 Longs = NDArray[np.int64]
 
-KINDS: Mapping[str, Any] = {"times": np.int64, "measured": np.float64, "flags": np.uint8, "delays": np.int32}
+KINDS: Mapping[str, Any] = {
+    "times": np.int64, "measured": np.float64, "flags": np.uint8, "delays": np.int32, "signs": np.uint8,
+}  # fmt: skip
 _PER_ROW = ("start", "count", "room", "newest_us", "received_us", "keep_us", "expected")
 COLUMNS: Mapping[str, Any] = {**dict.fromkeys(_PER_ROW, np.int64), **KINDS}  # all there is to freeze
 _ROOMS = np.unique(np.ceil(8 * 1.1 ** np.arange(190)).astype(np.int64))  # lengths of stretches: 8 to half a billion
@@ -39,8 +41,9 @@ class Tracks(Mapping[str, Track]):
         int64, by row: see `Track`.
     keep_us, expected
         int64, by row: how much event time is usually kept behind the newest sample, and about how many samples that is.
-    times, measured, flags, delays
-        The columns: event time, value, flag, and arrival minus event time in milliseconds.
+    times, measured, flags, delays, signs
+        The columns: event time, value, flag, arrival minus event time in milliseconds, and what the watch for early
+        signs made of the sample (`rules.alarm.track.UNSEEN` and so on).
     needed_us
         From rows (int64) to the event times from which their samples are still needed.
     """
@@ -51,6 +54,7 @@ class Tracks(Mapping[str, Track]):
         self.newest_us, self.received_us, self.keep_us, self.expected = (np.zeros(0, np.int64) for _ in range(4))
         self.times, self.measured = np.zeros(0, np.int64), np.zeros(0, np.float64)
         self.flags, self.delays = np.zeros(0, np.uint8), np.zeros(0, np.int32)
+        self.signs = np.zeros(0, np.uint8)
         self.end = 0
         self.noted: dict[int, Track] = {}  # tracks that detectors left something in
         self.needed_us: Callable[[Longs], Longs] = lambda rows: self.newest_us[rows] - self.keep_us[rows]
@@ -113,6 +117,7 @@ class Tracks(Mapping[str, Track]):
         at = np.repeat(self.start[own] + self.count[own], many) + rank
         self.times[at], self.measured[at], self.flags[at] = times, values, flags
         self.delays[at] = np.clip((received - times) // 1000, *DELAY_MS)
+        self.signs[at] = 0
         self.count[own] += many
         self.newest_us[own] = times[first + many - 1]
         self.received_us[own] = np.maximum(self.received_us[own], np.maximum.reduceat(received, first))
@@ -130,6 +135,11 @@ class Tracks(Mapping[str, Track]):
             column[at + 1 : end + 1] = column[at:end]
         self.count[row] += 1
         return at
+
+    def before(self, sensor: str, time_us: int) -> tuple[int, float] | None:
+        """Time and value of a sensor's last usable sample strictly before an instant (see `Surroundings`)."""
+        track = self._tracks.get(sensor)
+        return None if track is None else track.last_before(time_us)
 
     def samples(self) -> int:
         """How many samples are kept."""

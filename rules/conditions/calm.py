@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf, nextafter
 
+from rules.alarm.track import EARLY_SIGN
 from rules.conditions.kinds import (
     All,
     Any_,
@@ -17,6 +18,7 @@ from rules.conditions.kinds import (
     Compare,
     Condition,
     CountOf,
+    Detect,
     Not,
     Only,
     Reaches,
@@ -40,7 +42,9 @@ class Calm:
     since_us
         … and so do all usable samples of the last `since_us` (both ends count; 0: only the sample itself) …
     span_us, range_below
-        … and the usable samples of the last `span_us` differ by less than `range_below` (0 and infinity: no matter).
+        … and the usable samples of the last `span_us` differ by less than `range_below` (0 and infinity: no matter) …
+    unsigned
+        … and the sample itself is no early sign.
     """
 
     low: float = -inf
@@ -48,17 +52,18 @@ class Calm:
     since_us: int = 0
     span_us: int = 0
     range_below: float = inf
+    unsigned: bool = False
 
     @property
     def at_a_glance(self) -> bool:
         """Whether the sample's own value is enough."""
-        return self.since_us == 0 and self.range_below == inf
+        return self.since_us == 0 and self.range_below == inf and not self.unsigned
 
     def both(self, other: Calm) -> Calm:
         """What suffices for both."""
         return Calm(
             max(self.low, other.low), min(self.high, other.high), max(self.since_us, other.since_us),
-            max(self.span_us, other.span_us), min(self.range_below, other.range_below),
+            max(self.span_us, other.span_us), min(self.range_below, other.range_below), self.unsigned or other.unsigned,
         )  # fmt: skip
 
 
@@ -76,6 +81,8 @@ def calm(condition: Condition) -> Calm | None:
         case Reaches(level, rising, _, over_us):
             low, high = (-inf, level) if rising else (level, inf)
             return Calm(low, high, span_us=over_us, range_below=_LEAST)
+        case Detect(detector) if detector == EARLY_SIGN:
+            return Calm(unsigned=True)
         case Beside(site):
             return None if site else Calm()
         case All(parts):

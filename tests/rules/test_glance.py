@@ -113,7 +113,7 @@ class Pair:
 def content(state: State) -> Mapping[str, Any]:
     own = {name: value for name, value in vars(state).items() if name != "tracks"}
     tracks = {name: (track.samples, track.newest_us, track.received_us) for name, track in state.tracks.items()}
-    return {**own, "tracks": tracks}
+    return {**own, "signs": state.signs.freeze(), "tracks": tracks}
 
 
 CHECKED = tuple(load_files(city_files(rules__more=rules)) for rules in BOOKS)
