@@ -1,4 +1,4 @@
-"""What goes wrong with sensors, and what goes wrong under their eyes: each kind as a change of a series, with its truth.
+"""What goes wrong with sensors, and under their eyes: each kind as a change of a series, with its truth.
 
 A kind tells how long it takes and how it grows; `change` gives what it adds to a stretch of values, element by element
 and without memory, so that the live city and long histories use the same. Kinds that act on messages instead of values
@@ -17,7 +17,7 @@ from gateway.noise import Floats, Ints, Keys, normal, uniform
 
 SEVERITIES: Final = ("subtle", "plain", "gross")
 FAMILIES: Final = ("physical", "sensor", "delivery", "held out")
-_STEP_MIN = 2.0  # a burst is complete after this
+_STEP_MIN, _BLUNTED_MIN = 2.0, 720.0  # until a burst, and a blunting, is complete
 _TELEGRAPH = 3  # readings that an intermittent contact stays as it is
 
 
@@ -65,12 +65,14 @@ def _seeping(part: Floats) -> Floats:
 
 def _filling(part: Floats) -> Floats:
     """A bucket under a steady inflow: dh/dt = q - h / K."""
-    return (1.0 - np.exp(-2.5 * part)) / (1.0 - np.exp(-2.5))
+    level: Floats = (1.0 - np.exp(-2.5 * part)) / (1.0 - np.exp(-2.5))
+    return level
 
 
 def _failing(part: Floats) -> Floats:
     """Tertiary creep with linear inverse velocity (Fukuzono 1985, alpha 2), to 5 % before failure."""
-    return np.log(1.0 - 0.95 * part) / np.log(0.05)
+    sunk: Floats = np.log(1.0 - 0.95 * part) / np.log(0.05)
+    return sunk
 
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -138,13 +140,16 @@ def change(kind: Kind, amount: float, at: Stretch) -> Floats:
     if kind.name == "noise":
         return amount * normal(at.keys, at.counter)
     if kind.name == "damping":
-        return -amount * at.cycle
+        blunted: Floats = -amount * at.cycle * np.clip(at.minutes / _BLUNTED_MIN, 0.0, 1.0)
+        return blunted
     if kind.name == "gain":
         return amount * at.values
     if kind.name == "intermittent":
-        return amount * (uniform(at.keys, at.counter // _TELEGRAPH) < 0.35)
-    grown = amount * kind.growth(at.part)
-    return grown * np.clip((at.minutes + 1.0) / _STEP_MIN, 0.0, 1.0) if kind.name == "burst" else grown
+        return np.where(uniform(at.keys, at.counter // _TELEGRAPH) < 0.35, amount, 0.0)
+    grown: Floats = amount * kind.growth(at.part)
+    if kind.name == "burst":
+        grown = grown * np.clip((at.minutes + 1.0) / _STEP_MIN, 0.0, 1.0)
+    return grown
 
 
 def deliver(kind: Kind, amount: float, time_us: Ints, keys: Keys) -> tuple[Ints, Ints]:

@@ -63,7 +63,7 @@ def needed(step_s: float) -> float:
 
 
 def anchor(history: History, fault: Fault) -> float:
-    """Readings after the onset at which the information suffices (1: the first one); inf if it never does (or no value changes)."""
+    """Readings after the onset at which the information suffices (1: the first one); inf if it never does."""
     if KINDS[fault.kind].family == "delivery":
         return inf
     trace, enough = history.traces[fault.which], needed(history.step_s)

@@ -40,10 +40,25 @@ class Candidate(Protocol):
         Names of its channels, for attribution; empty: it gives no reasons.
     """
 
-    name: str
-    nominal: bool
-    fixed: float | None
-    channels: tuple[str, ...]
+    @property
+    def name(self) -> str:
+        """In tables."""
+        ...
+
+    @property
+    def nominal(self) -> bool:
+        """Whether the budget is the threshold."""
+        ...
+
+    @property
+    def fixed(self) -> float | None:
+        """Its only threshold."""
+        ...
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Their names."""
+        ...
 
     def start(self, subjects: Sequence[Subject], traces: Sequence[Trace]) -> None:
         """Forget everything and watch these sensors, one a row."""

@@ -14,8 +14,9 @@ from gateway.histories.streams import Source
 
 # How much of its time has passed when the information suffices.
 ANCHOR_AT: Final = {"subtle": 1 / 8, "plain": 1 / 16, "gross": 1 / 32}
-BURST_AT: Final = {"subtle": 10, "plain": 3, "gross": 1}  # readings
-SPIKE: Final = {"subtle": 1.0, "plain": 2.0, "gross": 4.0}  # its information over what is needed
+# How many times over the first full reading of a burst, or the one reading of a spike, gives the information needed.
+BURST: Final = {"subtle": 1.0, "plain": 4.0, "gross": 16.0}
+SPIKE: Final = {"subtle": 1.5, "plain": 3.0, "gross": 6.0}
 NOISE: Final = {"subtle": 2.0, "plain": 3.0, "gross": 4.0}  # innovations' spread over the usual one
 STUCK_H: Final = {"subtle": 3.0, "plain": 6.0, "gross": 12.0}
 DELIVERY: Final = {
@@ -23,6 +24,7 @@ DELIVERY: Final = {
     "duplicate": {"subtle": 2.0, "plain": 5.0, "gross": 10.0},
     "clock_jump": {"subtle": 600.0, "plain": 3600.0, "gross": 6 * 3600.0},
 }
+BURST_MIN: Final = 2  # until a burst is complete
 _SIGNS: Final = {("burst", "gas_pressure"): -1, ("burst", "settlement"): -1, ("fouling", "methane"): -1}
 _UP: Final = frozenset({"burst", "fouling"})
 _DAYS: Final = 4  # within which an onset is sought
@@ -48,7 +50,7 @@ def place(history: History, kind: Kind, which: int, first: int, severity: str) -
     told = information(shift(history, unit), known)
     until, enough = max(1, round(ANCHOR_AT[severity] * length)), needed(history.step_s)
     if kind.name == "burst":
-        until = BURST_AT[severity]
+        until, enough = BURST_MIN * 60 // history.step_s or 1, enough * BURST[severity]
     if kind.name == "spike":
         enough *= SPIKE[severity]
     amount = float(np.sqrt(enough * 1.0001 / max(told[min(until, len(told)) - 1], 1e-300)))

@@ -174,7 +174,7 @@ class River(Floor):
 
         if self.name.endswith("HalfSpaceTrees"):
             return preprocessing.MinMaxScaler() | anomaly.HalfSpaceTrees(n_trees=10, height=6, window_size=250, seed=7)
-        return anomaly.GaussianScorer(grace_period=100)
+        return anomaly.GaussianScorer(grace_period=100)  # type: ignore[no-untyped-call]  # river has few types
 
     def score(self, columns: Columns) -> Floats:
         """River's own score."""

@@ -1,15 +1,15 @@
-"""The judge's section on simulated histories: how often it cries wolf, what it finds, how early, and what that costs."""
+"""The judge's section on simulated histories: false alarms, what is found, how early, and what that costs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from bench.detection import tables
 from bench.detection.candidates import Candidate, FleetCandidate
 from bench.detection.floors import quick_floors, river_floors
-from bench.detection.metrics import BUDGETS, threshold_for
+from bench.detection.metrics import BUDGETS, Heard, threshold_for
 from bench.detection.report import Options, Section
 from bench.detection.runs import Limits, Neighbourhood, Played, calibrate, judge, nominal_limits
 from city.errors import InputError
@@ -68,7 +68,7 @@ def limits_for(
 ) -> list[tuple[Candidate, Limits]]:
     """Each candidate with its thresholds; those that need it are calibrated on fault-free seeds of their own."""
     open_ones = [candidate for candidate in candidates if nominal_limits(candidate) is None]
-    runs: Mapping[str, list] = {candidate.name: [] for candidate in open_ones}  # type: ignore[type-arg]  # (times, scores)
+    runs: dict[str, list[Heard]] = {candidate.name: [] for candidate in open_ones}
     years = 0.0
     for seed in seeds if open_ones else ():
         found = calibrate(Neighbourhood(simulate(domain, seed, days, salt=salt)), open_ones)

@@ -1,18 +1,22 @@
 """What is counted and how: alarms by their onsets, false alarms with intervals, recall, delay, lead.
 
-An alarm begins with the first score at its threshold after `QUIET_US` without one; only beginnings count, and a fault is
-found only by an alarm that begins while it lasts. Nothing is ever adjusted to labels.
+An alarm begins with the first score at its threshold after `QUIET_US` without one; only beginnings count, and a fault
+is found only by an alarm that begins while it lasts. What begins while something real goes on (a flood) is neither
+right nor wrong. Nothing is ever adjusted to labels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import exp, inf, isfinite, log, sqrt
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gateway.noise import Floats, Ints
+
+Flags: TypeAlias = NDArray[np.bool_]
 
 QUIET_US: Final = 6 * 3_600_000_000
 BUDGETS: Final = (0.1, 1.0, 12.0)  # false alarms per sensor and year
@@ -25,6 +29,14 @@ def onsets(time_us: Ints, score: Floats, threshold: float) -> Ints:
         return above
     begins = np.diff(time_us[above], prepend=time_us[above[0]] - QUIET_US - 1) > QUIET_US
     return above[begins]
+
+
+class Heard(NamedTuple):
+    """A sensor's scores (n,) of calm time, or the highest of them: when, how much, and whether an alarm would count."""
+
+    time_us: Ints
+    score: Floats
+    counts: Flags
 
 
 class Interval(NamedTuple):
@@ -71,20 +83,25 @@ def wilson(hits: int, of: int) -> Interval:
     return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
 
 
-def threshold_for(runs: Sequence[tuple[Ints, Floats]], exposure_years: float, budget: float) -> float:
-    """The lowest threshold at which fault-free runs (times, scores) give at most `budget` alarms a year.
+def alarms_of(run: Heard, threshold: float) -> int:
+    """How many alarms begin where they count."""
+    return int(run.counts[onsets(run.time_us, run.score, threshold)].sum())
+
+
+def threshold_for(runs: Sequence[Heard], exposure_years: float, budget: float) -> float:
+    """The lowest threshold at which fault-free runs give at most `budget` alarms a year.
 
     inf when even one alarm is more than the exposure allows.
     """
     allowed = int(budget * exposure_years)
-    known = [scores[np.isfinite(scores)] for _, scores in runs]
+    known = [run.score[np.isfinite(run.score)] for run in runs]
     levels = np.unique(np.concatenate(known)) if known else np.zeros(0)
     if not allowed or not len(levels):
         return inf
     low, high = -1, len(levels) - 1  # `high` may be too loose still: then nothing short of silence serves
 
     def alarms(at: int) -> int:
-        return sum(len(onsets(times, scores, float(levels[at]))) for times, scores in runs)
+        return sum(alarms_of(run, float(levels[at])) for run in runs)
 
     if alarms(high) > allowed:
         return inf
@@ -97,7 +114,7 @@ def threshold_for(runs: Sequence[tuple[Ints, Floats]], exposure_years: float, bu
 class Found(NamedTuple):
     """How one fault case went for one candidate at one threshold, in hours since its onset; inf: never.
 
-    `lasts_h` is how long it was to be seen. `static_h` is when the static limit was crossed, or `lasts_h` if it was not.
+    `lasts_h` is how long it was to be seen. `static_h` is when the static limit was crossed, `lasts_h` if it was not.
     """
 
     detected_h: float

@@ -1,7 +1,7 @@
-"""Candidates through histories: the undisturbed year, and from points of it onward every fault, with the learned state.
+"""Candidates through histories: the undisturbed year, and from points of it onward every fault.
 
-A year is played once, in chunks; where a fault is due the candidate's rows are forked and play only the fault's stretch.
-So what a candidate knows before a fault is what it learned from that very sensor, and memory stays bounded.
+A year is played once, in chunks; where a fault is due the candidate's rows are forked and play the fault's stretch
+only. So what a candidate knows before a fault is what it learned from that very sensor, and memory stays bounded.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from bench.detection.anchor import anchor
 from bench.detection.candidates import Candidate
 from bench.detection.cases import cases
-from bench.detection.metrics import BUDGETS, Found, onsets
+from bench.detection.metrics import BUDGETS, Flags, Found, Heard, onsets
 from city.clock import stopwatch_s
 from detectors.columns import CONTEXTS, Columns
 from detectors.subject import Neighbour, Subject
@@ -136,10 +136,10 @@ class Neighbourhood:
             found.append(counted * self.history.step_s / (365.25 * 86_400))
         return found
 
-    def masked(self, which: int, at: Ints, score: Floats) -> Floats:
-        """Scores, NaN where something real is going on."""
+    def calm(self, which: int, at: Ints) -> Flags:
+        """Whether nothing real is going on at places of the grid."""
         calm = self.history.traces[which].calm
-        return score if calm is None else np.where(calm[at], score, np.nan)
+        return np.ones(len(at), np.bool_) if calm is None else calm[at]
 
 
 def _columns(row: int, sent: Readings, around: Floats) -> Columns:
@@ -149,7 +149,7 @@ def _columns(row: int, sent: Readings, around: Floats) -> Columns:
 
 
 def _joined(parts: Sequence[Columns]) -> Columns:
-    return Columns(*(np.concatenate(column) for column in zip(*parts, strict=True)))  # type: ignore[arg-type]  # of arrays each
+    return Columns(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 class Player:
@@ -158,7 +158,7 @@ class Player:
     def __init__(self, candidate: Candidate, limits: Limits, place: Neighbourhood) -> None:
         self.candidate, self.limits, self.played = candidate, limits, Played()
         self._place = place
-        self._alarms: list[list[tuple[Ints, Floats, Ints]]] = [[] for _ in place.rows]
+        self._heard: list[list[tuple[Heard, Ints]]] = [[] for _ in place.rows]
         candidate.start(place.subjects, place.traces)
 
     def hear(self, columns: Columns, at: Ints, *, counts: bool) -> None:
@@ -173,8 +173,8 @@ class Player:
         high = np.flatnonzero(answers.score >= loosest)
         for row, which in enumerate(self._place.rows):
             mine = high[columns.row[high] == row]
-            seen = self._place.masked(which, at[mine], answers.score[mine])
-            self._alarms[row].append((columns.time_us[mine], seen, answers.channel[mine]))
+            heard = Heard(columns.time_us[mine], answers.score[mine], self._place.calm(which, at[mine]))
+            self._heard[row].append((heard, answers.channel[mine]))
 
     def suffer(
         self, faults: Sequence[Fault], told: Sequence[tuple[Columns, Readings]], anchors_h: Sequence[float]
@@ -185,11 +185,11 @@ class Player:
         answers, begin = fork.update(_joined([each for each, _ in told])), 0
         for fault, (columns, sent), reached_h in zip(faults, told, anchors_h, strict=True):
             end = begin + len(sent)
-            score = place.masked(fault.which, sent.at, answers.score[begin:end])
+            score, counts = answers.score[begin:end], place.calm(fault.which, sent.at) & (sent.at >= fault.first)
             found, alarms = {}, {}
             for budget, threshold in self.limits.by_budget.items():
                 begun = onsets(columns.time_us, score, threshold)
-                inside = begun[sent.at[begun] >= fault.first]
+                inside = begun[counts[begun]]
                 found[budget] = _found(history, fault, sent, inside, answers.channel[begin:end], reached_h)
                 alarms[budget] = len(inside)
             self.played.cases.append(Case(history.domain, _owner(history, fault.which), fault, found, alarms))
@@ -198,11 +198,13 @@ class Player:
     def finish(self, years: Sequence[float]) -> Played:
         """Count the false alarms."""
         for row, which in enumerate(self._place.rows):
-            times, scores, channels = (np.concatenate(part) for part in zip(*self._alarms[row], strict=True))
-            counts = {b: onsets(times, scores, limit) for b, limit in self.limits.by_budget.items()}
+            heard = _concatenated([each for each, _ in self._heard[row]])
+            channels = np.concatenate([spoke for _, spoke in self._heard[row]])
+            begun = {b: onsets(heard.time_us, heard.score, limit) for b, limit in self.limits.by_budget.items()}
+            counts = {b: places[heard.counts[places]] for b, places in begun.items()}
             spoke = channels[counts[1.0]].tolist() if self.candidate.channels else []
             by_channel = {name: spoke.count(at) for at, name in enumerate(self.candidate.channels) if at in spoke}
-            alarms = {budget: len(begun) for budget, begun in counts.items()}
+            alarms = {budget: len(places) for budget, places in counts.items()}
             self.played.quiet.append(Quiet(_owner(self._place.history, which), years[row], alarms, by_channel))
         return self.played
 
@@ -219,26 +221,25 @@ def _chunks(place: Neighbourhood, points: Sequence[int] = ()) -> Iterator[tuple[
         yield first, *place.columns(first, last)
 
 
-def calibrate(place: Neighbourhood, candidates: Sequence[Candidate]) -> list[tuple[list[tuple[Ints, Floats]], float]]:
-    """For each candidate: every undisturbed sensor's times and highest scores, and the years they stand for."""
-    kept: list[list[list[tuple[Ints, Floats]]]] = [[[] for _ in place.rows] for _ in candidates]
+def calibrate(place: Neighbourhood, candidates: Sequence[Candidate]) -> list[tuple[list[Heard], float]]:
+    """For each candidate: every undisturbed sensor's highest scores, and the years they stand for."""
+    kept: list[list[list[Heard]]] = [[[] for _ in place.rows] for _ in candidates]
     for candidate in candidates:
         candidate.start(place.subjects, place.traces)
     for first, columns, at in _chunks(place):
         for which_one, candidate in enumerate(candidates):
             score = candidate.update(columns).score
             for row, which in enumerate(place.rows if first >= WARM_DAYS * place.day else ()):
-                mine = columns.row == row
-                seen = place.masked(which, at[mine], score[mine])
-                finite = np.isfinite(seen)
-                high = finite & (seen >= np.quantile(seen[finite], 1.0 - _KEEP)) if finite.any() else finite
-                kept[which_one][row].append((columns.time_us[mine][high], seen[high]))
+                mine = np.flatnonzero((columns.row == row) & np.isfinite(score))
+                if len(mine):
+                    mine = mine[score[mine] >= np.quantile(score[mine], 1.0 - _KEEP)]
+                kept[which_one][row].append(Heard(columns.time_us[mine], score[mine], place.calm(which, at[mine])))
     years = sum(place.counted_years())
     return [([_concatenated(row) for row in rows], years) for rows in kept]
 
 
-def _concatenated(parts: Sequence[tuple[Ints, Floats]]) -> tuple[Ints, Floats]:
-    return np.concatenate([times for times, _ in parts]), np.concatenate([scores for _, scores in parts])
+def _concatenated(parts: Sequence[Heard]) -> Heard:
+    return Heard(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def judge(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MAIN: Final = "Lifeline"
 INCIPIENT: Final = frozenset({"leak", "methane_growth", "backup", "stiffness_loss", "creep"})
-# The statistics that may rightly speak of a kind, by how their names begin; a level found through its neighbours counts.
+# The statistics that may rightly speak of a kind, by how their names begin.
 RIGHT: Final[Mapping[str, tuple[str, ...]]] = {
     "spike": ("spike", "rate", "context_spike", "rarity"),
     "stuck": ("flat", "variance_down"),
@@ -114,7 +114,7 @@ def _summary(domains: Sequence[Domain]) -> Table:
     rows.append(
         ("all", "", "", "", *(percent(recall(every, b).value) for b in BUDGETS), percent(efficiency(every)), "", "")
     )
-    note = "Goals: ratio 0.67 to 1.5 at 1 and 0.1, recall at 1 of 95 %, median lead efficiency of 95 %, 90 % in each domain."
+    note = "Goals: ratio 0.67 to 1.5 at 1 and 0.1; recall at 1: 95 %; lead efficiency: median 95 %, each domain 90 %."
     return Table(f"{MAIN} at its nominal budgets", head, tuple(rows), note)
 
 

@@ -15,7 +15,7 @@ _FLOORS = {"water_depth": 0.0, "methane": 0.0, "gas_flow": 0.0}  # below it thes
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The truth: what befell which sensor, in grid steps from `first` on, how severely, by how much (`faults.change`)."""
+    """The truth: what befell which sensor, from grid step `first` on, how severely, by how much (`faults.change`)."""
 
     kind: str
     which: int

@@ -16,10 +16,12 @@ _ATMOSPHERE_KPA = 101.325
 
 # Hourly draw of a district that cooks, washes and heats: 1 on average over a week.
 _WORKDAY = np.array(
-    [.55, .48, .45, .45, .5, .7, 1.05, 1.3, 1.2, 1.05, 1.05, 1.25, 1.3, 1.05, .95, .95, 1.05, 1.3, 1.5, 1.45, 1.3, 1.1, .9, .7]
+    [.55, .48, .45, .45, .5, .7, 1.05, 1.3, 1.2, 1.05, 1.05, 1.25,
+     1.3, 1.05, .95, .95, 1.05, 1.3, 1.5, 1.45, 1.3, 1.1, .9, .7]
 )  # fmt: skip
 _WEEKEND = np.array(
-    [.6, .5, .46, .45, .48, .58, .8, 1.05, 1.2, 1.2, 1.2, 1.35, 1.35, 1.15, 1.0, 1.0, 1.1, 1.3, 1.45, 1.4, 1.3, 1.15, .95, .75]
+    [.6, .5, .46, .45, .48, .58, .8, 1.05, 1.2, 1.2, 1.2, 1.35,
+     1.35, 1.15, 1.0, 1.0, 1.1, 1.3, 1.45, 1.4, 1.3, 1.15, .95, .75]
 )  # fmt: skip
 
 _SETPOINT_KPA = Range(280.0, 380.0, 200.0, 400.0)  # gauge, behind the regulator
@@ -42,7 +44,7 @@ LEAK_OF_FLOW: Final = 0.1  # a leak of unit trouble, of the mean flow
 
 
 def demand(climate: Climate) -> Floats:
-    """Flow that a district draws, over about its yearly mean: hour, weekday, temperature (late by half a day), whims."""
+    """Flow that a district draws, over about its yearly mean: hour, weekday, temperature (half a day late), whims."""
     source = climate.source
     heating, cold = source.draw(_HEATING, "heating"), 16.0 - lagged(climate.air_c, climate.steps(720.0))
     habits = climate.weekly(_WORKDAY, _WEEKEND) * _heated(heating, np.clip(cold, 0.0, None))

@@ -8,6 +8,7 @@ from math import inf
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gateway.noise import Floats
 
@@ -73,7 +74,7 @@ class Trace:
     physical: Physical = plain
     sign: float = 1.0
     cycle: Floats = field(default_factory=lambda: np.zeros(0), repr=False)
-    calm: np.ndarray[tuple[int], np.dtype[np.bool_]] | None = field(default=None, repr=False)
+    calm: NDArray[np.bool_] | None = field(default=None, repr=False)
 
 
 def year_limits(clean: Floats, margin: float = 0.05) -> tuple[float, float]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gateway.histories.climate import Climate
 from gateway.histories.streams import Range, bucket
 from gateway.histories.trace import Noise, Trace
+from gateway.noise import Floats
 
 LIMIT_CM: Final = 15.0  # water reaches the floor of a car
 FLOOD_CM: Final = 8.0  # what is real: rises that come to this
@@ -48,7 +50,7 @@ def depth(climate: Climate) -> list[Trace]:
     return traces
 
 
-def runoff(climate: Climate, at: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def runoff(climate: Climate, at: int) -> Floats:
     """Water in low place `at` (cm): what the sewers do not take, emptied by drain and pump, and puddles."""
     source, step, rain = climate.source, float(climate.step_min), climate.rain_mm
     sewer, inflow = source.draw(_SEWER_MM_MIN, "sewer", at), source.draw(_INFLOW, "inflow", at)
@@ -60,9 +62,7 @@ def runoff(climate: Climate, at: int) -> np.ndarray[tuple[int], np.dtype[np.floa
     return flood + np.minimum(puddle, 2.5)
 
 
-def _floods(
-    climate: Climate, water: np.ndarray[tuple[int], np.dtype[np.float64]]
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _floods(climate: Climate, water: Floats) -> NDArray[np.bool_]:
     """Where there is a flood, from before its rise until well after."""
     found = np.zeros(climate.count, dtype=np.bool_)
     before, after = int(climate.steps(_BEFORE_MIN)), int(climate.steps(_AFTER_MIN))
