@@ -201,7 +201,7 @@ def methane_section(folder: Folder) -> Section:
             rows.append((f"{record.name}: {detector.name}", seconds, *cells))
             figures[f"{record.name} {detector.name}"] = {"peak_ppm": float(record.value[peak]), "found": first >= 0}
     words = (
-        "A car drives by at two samples a second for some minutes: each plume is a place passed, not a leak that grows, "
+        "A car drives by at two samples a second: each plume is a place passed, not a leak that grows, "
         "and a drive is shorter than any detector's warm-up at a fixed site. It shows whether a few ppm in the street "
         "raise an alarm, and whether units, cadence and gaps are read well.",
         "What it cannot show: onset times, recall, a rate of false alarms, or leak against sewage.",

@@ -123,7 +123,7 @@ def _layout(
     scale, offset = converter(unit, known.unit) if unit and known else (1.0, 0.0)
     try:
         zone = ZoneInfo(timezone) if timezone else None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise InputError(f"--timezone: not one, got {timezone!r}, try Asia/Shanghai") from error
     words = MISSING if missing is None else frozenset({"", *(text.lower() for text in missing)})
     columns = tuple(one.sensor for one in neighbours)

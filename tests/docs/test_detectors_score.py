@@ -1,0 +1,50 @@
+"""docs/detectors-score.md is true: its commands run, its tables are the command's."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer.main
+from click import Context
+
+from lifeline.cli import app
+from lifeline.scoring import HEAD
+from lifeline.seriesfile import TIMES
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "docs" / "detectors-score.md").read_text(encoding="utf-8")
+
+
+def test_the_commands_run_and_the_leap_is_found(tmp_path: Path) -> None:
+    [example] = re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
+    bin_ = tmp_path / "bin"
+    bin_.mkdir()
+    (bin_ / "lifeline").write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m lifeline "$@"\n')
+    (bin_ / "lifeline").chmod(0o755)
+    shell = shutil.which("sh")
+    assert shell is not None
+    done = subprocess.run(  # noqa: S603 - the page's own lines
+        [shell, "-ec", example], env={"PATH": f"{bin_}:/usr/bin:/bin"}, cwd=tmp_path, capture_output=True, text=True,
+        check=True, timeout=60,
+    )  # fmt: skip
+    [shown] = re.findall(r"```\n(\d+),…,(\w+),…\n```", TEXT)
+    assert done.stdout.split(",")[0] == shown[0]
+    assert done.stdout.split(",")[2] == shown[1]
+    assert len((tmp_path / "scored.csv").read_text().splitlines()) == 4321
+
+
+def test_the_tables_are_the_commands_own() -> None:
+    group: Any = typer.main.get_command(app)
+    command = group.commands["detectors"].commands["score"]
+    with Context(command) as context:
+        options = {one for each in command.get_params(context) for one in each.opts if one.startswith("--")}
+    told = set(re.findall(r"^\| `(--[a-z-]+)`", TEXT, re.MULTILINE))
+    assert told == options - {"--help"}
+    columns = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| ", TEXT, re.MULTILINE)
+    assert [name for cell in columns for name in re.findall(r"`(\w+)`", cell)] == list(HEAD)
+    assert all(f"`{name}`" in TEXT for name in TIMES if " " not in name and "_" not in name)
