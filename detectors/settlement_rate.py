@@ -8,17 +8,20 @@ from typing import ClassVar
 import msgspec
 
 from city.errors import InputError
+from detectors import season
+from detectors.blocks import SIGMA_PER_MAD, resistant_line
 from detectors.per_sensor import Answer, Moment, PerSensor, positive
 from detectors.robust import mad, median
+from detectors.season import Season
+from detectors.thermal import Thermal, follow, learn
 
 _BLOCKS = 24  # the window in blocks; when full and still short, neighbours are merged
-_SIGMA_PER_MAD = 1.4826
-_MEDIAN_COST = 1.25  # standard error of a median over that of a mean, normal noise
 _CALM_AT = 0.5  # history learns below this part of the limit; an acceleration is over below it
 _OVERLAP = 24  # rates of overlapping windows tell little new: their error counts this many times
 _BEND_MARGIN = 2.0
 _LEAST_BLOCKS = 6
 _HOUR_S = 3600.0
+_SEASON_MM_H = 0.004  # steepest slope of a season of some 6 mm, which may be there until a year is known
 
 
 class SettlementState(msgspec.Struct, array_like=True):
@@ -41,6 +44,8 @@ class SettlementState(msgspec.Struct, array_like=True):
     waiting: int = 0
     standing: int = 0
     frozen_us: int = 0
+    thermal: Thermal = msgspec.field(default_factory=Thermal)
+    season: Season = msgspec.field(default_factory=Season)
 
 
 class SettlementRate(PerSensor[SettlementState]):
@@ -132,12 +137,16 @@ class SettlementRate(PerSensor[SettlementState]):
             spreads_mm_h=own.spreads_mm_h,
             learned=own.learned,
             waiting=self.warm_up,
+            thermal=own.thermal,
+            season=own.season,
         )
 
     def _step(self, own: SettlementState, moment: Moment) -> Answer:
         if own.origin_us < 0:
             own.origin_us = moment.time_us
         hour = (moment.time_us - own.origin_us) / 3.6e9
+        if follow(own.thermal, moment) and not own.frozen_us:
+            learn(own.thermal, moment, moment.value)
         closes = own.open_n > 0 and hour - own.open_from_h >= own.block_h * 0.999
         if closes:
             self._close(own, moment)
@@ -145,7 +154,7 @@ class SettlementRate(PerSensor[SettlementState]):
             own.open_from_h = hour
         own.open_n += 1
         own.open_h += hour
-        own.open_mm += moment.value
+        own.open_mm += moment.value - own.thermal.part
         if own.waiting:
             own.waiting -= 1
             return Answer(None, f"warming up, {own.waiting} readings to go")
@@ -160,6 +169,11 @@ class SettlementRate(PerSensor[SettlementState]):
             else:
                 blocks = blocks[1:]
         own.blocks, own.open_n, own.open_h, own.open_mm = blocks, 0, 0.0, 0.0
+        epoch_h = own.origin_us / 3.6e9
+        if not own.frozen_us:
+            season.learn(own.season, epoch_h + blocks[-1][0], blocks[-1][1])
+        if own.season.coefficients:
+            blocks = tuple((hour, mm - season.part(own.season, epoch_h + hour)) for hour, mm in blocks)
         if len(blocks) < _LEAST_BLOCKS:
             return
         scatter_mm = _scatter_mm(blocks)
@@ -167,7 +181,7 @@ class SettlementRate(PerSensor[SettlementState]):
             own.sigma_mm = scatter_mm
         elif not own.frozen_us:
             own.sigma_mm += (scatter_mm - own.sigma_mm) / _BLOCKS
-        lines = [_resistant_line(part) for part in (blocks, blocks[-_BLOCKS // 2 :])]
+        lines = [resistant_line(part) for part in (blocks, blocks[-_BLOCKS // 2 :])]
         own.rates_mm_h = tuple(rate for rate, _ in lines)
         own.errors_mm_h = tuple(own.sigma_mm * unit for _, unit in lines)
 
@@ -180,14 +194,24 @@ class SettlementRate(PerSensor[SettlementState]):
             self._learn(own, moment, limit, calm=abs(ratio) < _CALM_AT)
         if not own.standing:
             return Answer(min(abs(ratio), 0.99))
-        reason = f"moving at {rate:+.2f} mm/h, usual is {usual:+.2f}, limit of the change {limit:.2f}"
-        return Answer(max(abs(ratio), 1.0), reason, "up" if own.standing > 0 else "down")
+        evidence = (
+            ("rate_mm_h", rate),
+            ("usual_mm_h", usual),
+            ("temperature_part_mm", own.thermal.part),
+            ("season_part_mm", season.part(own.season, moment.time_us / 3.6e9)),
+        )
+        direction = "up" if own.standing > 0 else "down"
+        return Answer(max(abs(ratio), 1.0), self._reason(rate, usual, limit), direction, evidence=evidence)
+
+    def _reason(self, rate: float, usual: float, limit: float) -> str:
+        return f"moving at {rate:+.2f} mm/h, usual is {usual:+.2f}, limit of the change {limit:.2f}"
 
     def _ratios(self, own: SettlementState) -> list[tuple[float, float, float]]:
         """For the whole window and its newer half: change over its limit (above 0: sinking faster), limit, rate."""
         found = []
         for rate, error, spread in zip(own.rates_mm_h, own.errors_mm_h, own.spreads_mm_h, strict=True):
             limit = max(self.least_mm_h, self.limit * sqrt(error**2 + spread**2 + own.doubt_mm_h**2))
+            limit += 0.0 if own.season.coefficients else _SEASON_MM_H
             ratio = (own.usual_mm_h - rate) / limit
             if ratio < 0:
                 ratio = -min(-ratio, max(0.0, rate / limit))  # upwards counts only as far as the point does rise
@@ -219,23 +243,14 @@ def _merged(blocks: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float
     return (*(((a[0] + b[0]) / 2, (a[1] + b[1]) / 2) for a, b in pairs), blocks[-1])
 
 
-def _resistant_line(blocks: tuple[tuple[float, float], ...]) -> tuple[float, float]:
-    """Rate (mm/h) of Tukey's resistant line through (hour, mm), and its standard error per mm of scatter."""
-    third = len(blocks) // 3
-    first, last = blocks[:third], blocks[-third:]
-    span_h = median([hour for hour, _ in last]) - median([hour for hour, _ in first])
-    rate = (median([mm for _, mm in last]) - median([mm for _, mm in first])) / span_h
-    return rate, _MEDIAN_COST * sqrt(2 / third) / span_h
-
-
 def _scatter_mm(blocks: tuple[tuple[float, float], ...]) -> float:
     """Scatter of the blocks about their line, but not the part of it that is the line's own bend.
 
     Second differences do not see a bend, so they cap the scatter: otherwise the first hour of an acceleration would
     hide behind the residuals that it causes itself.
     """
-    rate, _ = _resistant_line(blocks)
+    rate, _ = resistant_line(blocks)
     rests = [mm - rate * hour for hour, mm in blocks]
     steps = [a - 2 * b + c for a, b, c in zip(rests, rests[1:], rests[2:], strict=False)]
-    bend_free = _SIGMA_PER_MAD * mad(steps, 0.0) / sqrt(6)
-    return min(_SIGMA_PER_MAD * mad(rests, median(rests)), _BEND_MARGIN * bend_free)
+    bend_free = SIGMA_PER_MAD * mad(steps, 0.0) / sqrt(6)
+    return min(SIGMA_PER_MAD * mad(rests, median(rests)), _BEND_MARGIN * bend_free)

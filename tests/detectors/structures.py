@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from city.levels import Flag
-from city.reading import Sample
-from detectors.protocol import Detector, Finding, Verdict
+from detectors.protocol import Detector, Finding
 from detectors.subject import Neighbour, Subject
+from tests.detectors.playing import play
 
 Signal = NDArray[np.float64]
 DAY_S = 86_400.0
@@ -72,26 +70,6 @@ def strain(seed: int, days: float, step_s: float = 60.0, *, traffic: float = 1.0
     return thermal + sun + lorries(random, n, step_s, traffic) + random.normal(0, 2, n), warm
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
-    """What was measured around a sensor, as whole columns: the last value strictly before an instant."""
-
-    times_us: Mapping[str, NDArray[np.int64]]
-    values: Mapping[str, Signal]
-
-    def before(self, sensor: str, time_us: int) -> tuple[int, float] | None:
-        """See `detectors.subject.Surroundings`."""
-        if sensor not in self.times_us:
-            return None
-        at = int(np.searchsorted(self.times_us[sensor], time_us)) - 1
-        return (int(self.times_us[sensor][at]), float(self.values[sensor][at])) if at >= 0 else None
-
-
-def samples(values: Iterable[float], step_s: float, sensor: str = "s") -> list[Sample]:
-    """A reading every `step_s` from the epoch on."""
-    return [Sample(sensor, round(i * step_s * 1e6), value, Flag.PASS, 0) for i, value in enumerate(values)]
-
-
 def watched(
     detector: Detector,
     values: Signal,
@@ -101,14 +79,31 @@ def watched(
 ) -> list[Finding]:
     """Findings of a sensor `s` beside neighbours (quantity, values at the same times, metres away)."""
     around = around or {}
+    times = [round(i * step_s * 1e6) for i in range(len(values))]
     context = tuple(Neighbour(name, kind, away) for name, (kind, _, away) in around.items())
-    detector.watch({"s": Subject("s", quantity, step_s, context)})
-    times = (np.arange(len(values)) * step_s * 1e6).astype(np.int64)
-    past = Past(dict.fromkeys(around, times), {name: column for name, (_, column, _) in around.items()})
-    return detector.update(samples(values.tolist(), step_s), past)
+    series = {name: (times, column.tolist()) for name, (_, column, _) in around.items()}
+    return play(detector, Subject("s", quantity, step_s, context), {"s": (times, values.tolist())} | series)
 
 
-def onsets(findings: Sequence[Finding]) -> list[int]:
-    """Where ABNORMAL begins."""
-    abnormal = [finding.verdict is Verdict.ABNORMAL for finding in findings]
-    return [i for i, now in enumerate(abnormal) if now and not (i and abnormal[i - 1])]
+def ground(seed: int, days: float, step_s: float = 300.0, *, noise: float = 0.1) -> tuple[Signal, Signal]:
+    """Settlement (mm) of a point that creeps, with a thermal part, a season and slow wander; and the temperature."""
+    random, n = np.random.default_rng(seed), round(days * DAY_S / step_s)
+    time = np.arange(n) * step_s / DAY_S
+    warm = air(random, n, step_s)
+    thermal = random.uniform(0.02, 0.06) * delayed(warm, random.uniform(1, 6) * 3600 / step_s)
+    season = random.uniform(0.5, 2) * np.cos(2 * np.pi * (time / 365.25 + random.uniform(0, 1)))
+    slow = wander(random, n, 0.1, 12 * 3600 / step_s) - random.uniform(0.005, 0.03) * time
+    return thermal + season + slow + random.normal(0, noise, n), warm
+
+
+def creep(n: int, step_s: float, begin: int, failure: int, still: float = 0.01) -> Signal:
+    """Settlement (mm) that speeds up towards a failure, 1/v falling in a straight line (Fukuzono), from `still` mm/h.
+
+    `begin` and `failure` are samples; the curve ends one sample before its failure.
+    """
+    hours = np.arange(n) * step_s / 3600
+    left = np.maximum((failure - np.arange(n)) * step_s / 3600, step_s / 3600)
+    whole = (failure - begin) * step_s / 3600
+    moved = np.where(np.arange(n) < begin, 0.0, still * whole * np.log(whole / left))
+    out: Signal = -(still * np.minimum(hours, begin * step_s / 3600) + moved)
+    return out

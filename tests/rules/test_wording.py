@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
@@ -16,6 +17,7 @@ from city.sites import SITE_KINDS
 from city.words import say
 from city.yamlfile import parse
 from detectors.registry import create
+from detectors.subject import Neighbour, Subject
 from rules.check import load_files
 from rules.conditions.kinds import Compare, CountOf, Detect, Near, Only, Reaches, Sequence, Trend, Window, parts_of
 from rules.conditions.truth import Evidence
@@ -185,6 +187,8 @@ SERIES = {
     "methane_onset": [0.5 + 0.05 * (i % 3) for i in range(120)] + [0.5 + 0.6 * i for i in range(40)],
     "baseline_shift": [10.0 + 0.2 * (i % 4) for i in range(300)] + [90.0 + 0.2 * (i % 4) for i in range(200)],
     "settlement_rate": [-0.001 * i + 0.02 * (i % 2) for i in range(300)] + [-0.3 - 0.2 * i for i in range(200)],
+    "settlement_trend": [-0.001 * i + 0.02 * (i % 2) for i in range(300)] + [-0.3 - 0.2 * i for i in range(200)],
+    "creep_to_failure": [10 * math.log(1 - i / 600) + 0.01 * (i % 2) for i in range(560)],
     "fatigue_damage": [0.0, 900.0, 20.0, 40.0] * 150,
     "river:anomaly.GaussianScorer": [5.0 + 0.3 * (i % 5) for i in range(300)] + [80.0],
 }
@@ -205,6 +209,22 @@ def test_what_detectors_say_reads_well_in_chinese(name: str) -> None:
         chinese = say_test(f"{name} up: {reason}", "zh")
         left = chinese.replace(name, "").replace("%LEL", "").replace("mm/h", "").replace("µε", "").replace("cm", "")
         assert not _UNTRANSLATED.search(left), chinese
+
+
+def test_a_point_that_sinks_against_its_neighbour_reads_well_in_chinese() -> None:
+    class Still:
+        def before(self, sensor: str, time_us: int) -> tuple[int, float] | None:
+            return time_us - 1, 0.0
+
+    detector = create("differential_settlement")
+    detector.watch({"s-1": Subject("s-1", "settlement", context=(Neighbour("s-2", "settlement", 8.0),))})
+    samples = [Sample("s-1", T0_US + i * 60_000_000, -0.1 * max(0, i - 60), Flag.PASS, T0_US) for i in range(400)]
+    reasons = [finding.reason for finding in detector.update(samples, Still()) if finding.reason]
+    reasons += [finding.reason for finding in create("differential_settlement").update(samples[:20])]
+    assert len({re.sub(r"[-+\d.]+", "#", reason) for reason in reasons}) == 3
+    for reason in reasons:
+        chinese = say_test(f"differential_settlement up: {reason}", "zh")
+        assert not _UNTRANSLATED.search(chinese.replace("s-2", "").replace("mm/h", "")), chinese
 
 
 def test_every_kind_of_site_has_a_name() -> None:
