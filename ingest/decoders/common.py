@@ -152,7 +152,10 @@ class Told:
 
 def spell(item: object) -> bytes:
     """A decoded thing as JSON: NaN and half a surrogate pair stay readable, what JSON has no word for is shown."""
-    return json.dumps(item, default=_spelled).encode()
+    try:
+        return json.dumps(item, default=_spelled).encode()
+    except (TypeError, ValueError):  # CBOR has keys of any kind, and may hold itself
+        return json.dumps(short(item)).encode()
 
 
 def _spelled(value: object) -> str:

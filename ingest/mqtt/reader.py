@@ -15,6 +15,10 @@ from ingest.mqtt.words import BAD_ALIAS, BAD_TOPIC, MALFORMED, PROTOCOL_ERROR, T
 
 WHOLE: Final = 4 << 20  # bytes of one packet
 _TOPICS: Final = 20_000  # names remembered
+_FROM_BROKER: Final = frozenset(
+    (fields.CONNACK, fields.PUBACK, fields.PUBREC, fields.PUBREL, fields.PUBCOMP, fields.SUBACK, fields.UNSUBACK,
+     fields.PINGRESP, fields.DISCONNECT)
+)  # fmt: skip
 
 
 class Reader:
@@ -52,7 +56,7 @@ class Reader:
         self._skip -= gone
         if not self._skip and self._cut is not None:
             packets.append(self._cut)
-            self._cut = None
+            self._cut, self._need = None, 2
         return chunk[gone:]
 
     def _gather(self, chunk: bytes, packets: list[Packet]) -> bytes:
@@ -167,7 +171,7 @@ class Reader:
 
     def _other(self, first: int, body: bytes) -> Packet:
         kind, flags = first >> 4, first & 15
-        if flags != (2 if kind == fields.PUBREL else 0):
+        if kind in _FROM_BROKER and flags != (2 if kind == fields.PUBREL else 0):
             raise ProtocolError(MALFORMED, f"flags {flags:04b} of packet kind {kind}")
         match kind:
             case fields.CONNACK:

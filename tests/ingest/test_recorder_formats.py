@@ -204,7 +204,7 @@ def test_a_broker_that_forbids_sparkplug_does_not_stop_the_rest(caplog: pytest.L
                 one._subscribed(client, Suback(SUBACK, number, codes))
                 assert "not allowed to hear spBv1.0/+/NBIRTH/+" in caplog.text
             else:
-                with pytest.raises(OutsideError, match="subscription refused .not authorized"):
+                with pytest.raises(OutsideError, match=r"subscription refused .not authorized"):
                     one._subscribed(client, Suback(SUBACK, number, (0x87,) * len(asked)))
         assert link.connected
         assert not other.connected
