@@ -18,11 +18,14 @@ CHANNELS: Final[tuple[str, ...]] = (
     "rarity",
     "daily_cycle",
     "context_spike",
+    "context_level_4",
     "context_level_16",
+    "context_level_64",
     "context_level_256",
     "context_drift",
 )
-"""Names by number. Levels average over so many intervals; `context` ones look at what neighbours do not explain."""
+"""Names by number. Levels average over so many intervals: those over 4 and 16 against those over 64 and 256 (what came
+just now), the longer ones against what is expected. `context` ones look at what neighbours do not explain."""
 
 BLIND_REASONS: Final[tuple[str, ...]] = (
     "",
@@ -35,5 +38,5 @@ BLIND_REASONS: Final[tuple[str, ...]] = (
 """Why a sample has no verdict, by number; 0 when it has one."""
 
 SPIKE, RATE, LEVEL, DRIFT, VARIANCE_UP, VARIANCE_DOWN, FLAT, RARITY, DAILY = 0, 1, 2, 6, 7, 8, 9, 10, 11
-CONTEXT = 12
+CONTEXT, CONTEXT_DRIFT = 12, 17
 UNUSABLE, NOT_NEWER, WARMING, PAUSED, RAIN = 1, 2, 3, 4, 5

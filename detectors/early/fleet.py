@@ -9,15 +9,16 @@ import msgspec
 import numpy as np
 
 from city.errors import InputError
-from detectors.columns import Columns, Floats, Found, Longs
+from detectors.columns import CONTEXTS, Columns, Floats, Found, Longs
 from detectors.early import layout
 from detectors.early.channels import CHANNELS
 from detectors.early.compiled import available, compiled
 from detectors.early.kernel import run
 from detectors.early.natures import FROZEN, parameters
+from detectors.early.neighbours import PEER, RAIN_GAUGE, REGRESSOR, THERMOMETER
 from detectors.early.settings import Settings
 from detectors.per_sensor import read_snapshot
-from detectors.subject import Subject
+from detectors.subject import Neighbour, Subject
 
 NAME: Final = "early_sign"
 _ROW_BYTES: Final = 4 * layout.WIDTH
@@ -90,6 +91,10 @@ class Fleet:
         more = len(self.subjects) - len(self._rows)
         if more > 0:
             self._rows = np.concatenate([self._rows, np.zeros((more, layout.WIDTH), np.float32)])
+        self._neighbours = np.zeros((len(self.subjects), CONTEXTS), np.int64)
+        for at, subject in enumerate(self.subjects):
+            for which, neighbour in enumerate(subject.context[:CONTEXTS]):
+                self._neighbours[at, which] = _as_what(subject, neighbour)
         self._nature = np.array([self._kind(subject.quantity) for subject in self.subjects], np.int64)
 
     def _kind(self, quantity: str) -> int:
@@ -131,7 +136,7 @@ class Fleet:
         f = self._rows
         self._run(
             order, batch.row, batch.time_us, batch.local_us, batch.value, batch.flag, batch.context,
-            f, f.view(np.float64), f.view(np.int64), f.view(np.uint16), self._natures, self._nature,
+            f, f.view(np.float64), f.view(np.int64), f.view(np.uint16), self._natures, self._nature, self._neighbours,
             *found[:1], found.score, found.return_period_years, found.channel, found.direction,
             found.expected, found.low, found.high, found.reason,
         )  # fmt: skip
@@ -209,3 +214,10 @@ class Fleet:
             float(f[layout.USUAL_S]),
             heard,
         )
+
+
+def _as_what(subject: Subject, neighbour: Neighbour) -> int:
+    """As what a neighbour counts."""
+    if neighbour.quantity == subject.quantity:
+        return PEER
+    return {"temperature": THERMOMETER, "rainfall": RAIN_GAUGE}.get(neighbour.quantity, REGRESSOR)

@@ -7,25 +7,24 @@ before it is used, so that both ways of running round alike.
 
 from __future__ import annotations
 
-from math import asinh, exp, isfinite, log, log10, sinh
+from math import isfinite, log10
 from typing import Any
 
 import numpy as np
 
 from detectors.columns import ABNORMAL, BLIND, NORMAL
 from detectors.early import layout
-from detectors.early.channels import NOT_NEWER, PAUSED, UNUSABLE, WARMING
+from detectors.early.channels import NOT_NEWER, PAUSED, RAIN, UNUSABLE, WARMING
 from detectors.early.habits import habit_at, learn_habit, place_of
 from detectors.early.layout import (
     AVERAGE,
     BAND,
     CHANNEL_COUNT,
-    COPOWER,
     COUNT,
-    DEVIATION,
     FROZEN_S,
     LAST_US,
     LEVEL,
+    NEAR,
     NOISE,
     POWER,
     PREVIOUS,
@@ -34,13 +33,14 @@ from detectors.early.layout import (
     SPREAD,
     STEP,
     TICK_S,
-    TRANSFORM,
     TREND,
     USUAL_S,
     WAITING,
 )
-from detectors.early.statistics import learn_scales, measure
+from detectors.early.neighbours import gather, learn_rest, measure_rest, rains, rest_of, solve
+from detectors.early.statistics import gain_of, learn_scales, measure
 from detectors.early.tails import close_block, loudest, raise_tops, start_tails
+from detectors.early.transforms import back, transformed
 
 Row = Any  # a 1-d array; what numba sees is typed by its arguments
 LARGEST = 1e12
@@ -51,32 +51,13 @@ SUSPICIOUS = 0.1  # of the budget's return period: from here on nothing is learn
 LEVEL_MEMORY_D, SLOW_MEMORY_D = 2.0, 20.0
 
 
-def transformed(value: float, p: Row) -> float:
-    """A value on the scale on which its noise is even."""
-    kind = p[TRANSFORM]
-    if kind == 1.0:
-        return log(max(value + p[layout.OFFSET], 1e-3 * p[layout.OFFSET]))
-    if kind == 2.0:
-        return asinh(value / p[layout.OFFSET])
-    return value
-
-
-def back(x: float, p: Row) -> float:
-    """The inverse of `transformed`."""
-    kind = p[TRANSFORM]
-    if kind == 1.0:
-        return float(exp(min(x, 60.0)) - p[layout.OFFSET])
-    if kind == 2.0:
-        return float(sinh(max(-60.0, min(x, 60.0))) * p[layout.OFFSET])
-    return x
-
-
 def begin(f: Row, d: Row, t: Row, p: Row, time_us: int, x: float) -> None:
     """The first sample of a sensor."""
     t[LAST_US] = time_us
     t[layout.CHANGE_US] = time_us
     d[LEVEL] = x
     d[SLOW] = x
+    d[layout.OWN_MEAN] = x
     d[PREVIOUS] = x
     f[layout.HOUR] = -1.0
     start_tails(f, p)
@@ -90,7 +71,7 @@ def pace(f: Row, p: Row, dt_s: float) -> None:
         return
     if dt_s > p[layout.GAP_S] and dt_s > 5.0 * usual_s:
         f[WAITING] = AFTER_PAUSE
-        f[DEVIATION] = 0.0
+        f[NEAR] = 0.0
         for k in range(4):
             f[AVERAGE + k] = 0.0
     f[USUAL_S] = usual_s + 0.1 * (min(dt_s, 2.0 * usual_s) - usual_s)
@@ -137,8 +118,8 @@ def learn(f: Row, d: Row, p: Row, dt_s: float, deviation: float, place: float, w
         learn_habit(f, place, weekend, dt_s, pull)
 
 
-def step(f: Row, d: Row, t: Row, h: Row, p: Row, time_us: int, local_us: int, value: float, stat: Row, side: Row,
-         out: Row) -> int:  # fmt: skip
+def step(f: Row, d: Row, t: Row, h: Row, p: Row, kinds: Row, time_us: int, local_us: int, value: float, context: Row,
+         stat: Row, side: Row, z: Row, work: Row, out: Row) -> int:  # fmt: skip
     """Take one usable sample in; the reason for being blind, 0 when not.
 
     `out` becomes return period (years), channel, direction, expected, low, high.
@@ -153,28 +134,38 @@ def step(f: Row, d: Row, t: Row, h: Row, p: Row, time_us: int, local_us: int, va
     usual_s = max(np.float64(f[USUAL_S]), 1e-3)
     known_dt_s = min(dt_s, 3.0 * usual_s)  # a pause teaches nothing
     place, weekend = place_of(local_us)
+    turned = int(place) != f[layout.HOUR]
     habit = habit_at(f, place, weekend) if usual_s < 10_000.0 else 0.0
     mean = d[LEVEL] + habit
     deviation = x - mean
-    power = np.float64(f[POWER])
-    phi = max(0.0, min(0.98, np.float64(f[COPOWER]) / power)) if power > 0.0 else 0.0
     u = dt_s / usual_s
-    carried = phi * np.float64(f[DEVIATION]) / max(1.0, u)
+    carried = np.float64(f[NEAR])
+    f[NEAR] = carried + gain_of(f, POWER, u) * (deviation - carried)
     measure(f, d, t, h, p, time_us, x, u, deviation, deviation - carried, habit, stat, side)
+    wet = p[layout.GATE] > 0.0 and rains(f, kinds, context, dt_s)
+    whole, y, rest, surprise = False, x - d[layout.OWN_MEAN], 0.0, 0.0
+    if kinds[0] > 0:
+        whole = gather(f, p, kinds, context, habit, known_dt_s, z)
+        if whole:
+            rest = rest_of(f, z, y)
+            surprise = measure_rest(f, p, rest, u, usual_s, x, stat, side)
     years, channel = loudest(f, p, stat)
     warm = f[COUNT] < WARM_UP
-    may = 1.0 if warm else learning(f, years, p, known_dt_s)
+    may = 0.0 if wet else 1.0 if warm else learning(f, years, p, known_dt_s)
     if f[FROZEN_S] < 0.0 and may == 0.0:
         relearn(f, d)
     learn_scales(f, d, t, h, x, known_dt_s, deviation, deviation - carried, habit, may)
     if may > 0.0:
+        if whole:
+            learn_rest(f, d, z, y, rest, surprise, known_dt_s)
+            if turned:
+                solve(f, work)
         learn(f, d, p, known_dt_s, deviation, place, weekend)
-    if not warm:
+    if not warm and not wet:
         raise_tops(f, stat)
     f[TICK_S] = np.float64(f[TICK_S]) + known_dt_s
     if f[TICK_S] >= max(21_600.0, 16.0 * usual_s):
         close_block(f, p)
-    f[DEVIATION] = x - (d[LEVEL] + habit)
     d[PREVIOUS] = x
     f[COUNT] = min(np.float64(f[COUNT]) + 1.0, 1e6)
     reach = np.float64(f[BAND]) * max(1.2533 * np.float64(f[NOISE]), 0.5 * np.float64(f[STEP]))
@@ -185,7 +176,7 @@ def step(f: Row, d: Row, t: Row, h: Row, p: Row, time_us: int, local_us: int, va
     if f[WAITING] > 0:
         f[WAITING] = np.float64(f[WAITING]) - 1.0
         return PAUSED
-    return 0
+    return RAIN if wet else 0
 
 
 def score_of(years: float, budget: float) -> float:
@@ -197,10 +188,11 @@ def score_of(years: float, budget: float) -> float:
 
 
 def run(order: Row, row: Row, time_us: Row, local_us: Row, value: Row, flag: Row, context: Row, f: Row, d: Row, t: Row,
-        h: Row, natures: Row, nature: Row, verdict: Row, score: Row, years: Row, channel: Row, direction: Row,
-        expected: Row, low: Row, high: Row, reason: Row) -> None:  # fmt: skip
+        h: Row, natures: Row, nature: Row, kinds: Row, verdict: Row, score: Row, years: Row, channel: Row,
+        direction: Row, expected: Row, low: Row, high: Row, reason: Row) -> None:  # fmt: skip
     """Take samples in, in the order given, and write the answer to each at its own place."""
     stat, side, out = np.zeros(CHANNEL_COUNT), np.zeros(CHANNEL_COUNT), np.zeros(6)
+    z, work = np.zeros(layout.REGRESSORS), np.zeros((layout.REGRESSORS + 1, layout.REGRESSORS))
     for i in order:
         r = row[i]
         p = natures[nature[r]]
@@ -212,7 +204,9 @@ def run(order: Row, row: Row, time_us: Row, local_us: Row, value: Row, flag: Row
         if flag[i] > WORST_USABLE or not isfinite(value[i]) or abs(value[i]) > LARGEST:
             reason[i] = UNUSABLE
             continue
-        why = step(f[r], d[r], t[r], h[r], p, time_us[i], local_us[i], value[i], stat, side, out)
+        why = step(
+            f[r], d[r], t[r], h[r], p, kinds[r], time_us[i], local_us[i], value[i], context[i], stat, side, z, work, out
+        )
         reason[i] = why
         if why == WARMING:
             continue

@@ -20,12 +20,12 @@ LAST_US, CHANGE_US, LEVEL, SLOW, PREVIOUS = 0, 1, 2, 3, 4
     TICKS,
     USUAL_S,  # usual interval
     WAITING,  # samples to wait after a pause
-    DEVIATION,  # previous deviation from level and habits
+    NEAR,  # where the deviation from level and habits now stands, by a local-level filter
     STEP,  # smallest change seen: the resolution of the sensor
     NOISE,  # scale of the innovation
     CHANGE,  # scale of the change from one sample to the next
     SPREAD,  # scale of the deviation
-    POWER,  # deviation squared, and times its predecessor: their ratio is the AR(1) coefficient
+    POWER,  # change squared, and times its predecessor: what the filter's gain follows from
     COPOWER,
     FROZEN_S,  # how long learning has stood still
     TREND,  # deviation from the slow level over two days
@@ -40,15 +40,34 @@ LAST_US, CHANGE_US, LEVEL, SLOW, PREVIOUS = 0, 1, 2, 3, 4
     HELD,
     HOUR,  # place in the habits of the last sample
     BAND,  # innovation at which the spike channel is abnormal, in scales
-) = range(10, 36)
-AVERAGE = 36  # 4: deviation averaged over 4, 16, 64, 256 usual intervals
-AVERAGE_SCALE = 40  # 4
-HABIT = 56  # 48: deviation by hour, working days then weekends
-HISTOGRAM = 208  # uint16 place: 64 counts
-TAIL = 136  # 4 for each channel
+) = range(12, 38)
+AVERAGE = 38  # 4: deviation averaged over 4, 16, 64, 256 usual intervals
+AVERAGE_SCALE = 42  # 4
+HABIT = 58  # 48: deviation by hour, working days then weekends
+HISTOGRAM = 212  # uint16 place: 48 counts
+TAIL = 130  # 4 for each channel
 TOP, THRESHOLD, EXCESS, EXCESS_2 = 0, 1, 2, 3  # largest of this block; then the tail beyond a threshold
 CHANNEL_COUNT = len(CHANNELS)
-NEIGHBOUR = TAIL + 4 * CHANNEL_COUNT  # the rest: what is known of the neighbours
+
+REGRESSORS = 6  # the sensor's habits, four neighbours, a lagged temperature
+COVARIANCE = TAIL + 4 * CHANNEL_COUNT  # 28: moments of the regressors and the sensor, lower triangle
+SLOPE = COVARIANCE + (REGRESSORS + 1) * (REGRESSORS + 2) // 2
+NEIGHBOUR_MEAN = SLOPE + REGRESSORS  # 4
+LAGGED = NEIGHBOUR_MEAN + 4
+PRESENT = LAGGED + 1  # 4: how often a neighbour has a value
+(
+    REST,  # where what the neighbours leave now stands
+    REST_NOISE,
+    REST_SPREAD,
+    REST_POWER,
+    REST_COPOWER,
+    REST_D,  # days that neighbours were there
+    WET_S,  # how long rain still explains what standing water does
+) = range(PRESENT + 4, PRESENT + 11)
+REST_AVERAGE = 46  # 5: over 4, 16, 64, 256 intervals and two days
+REST_SCALE = 51  # 5
+LAST_CHANGE, REST_LAST, REST_LAST_CHANGE = 56, 57, 255
+OWN_MEAN = 5  # float64: the sensor's own mean of weeks, as its neighbours' are taken
 
 # Places in a nature's row of parameters.
 TRANSFORM, OFFSET, CLIP, BUDGET, GAP_S, GATE = range(6)

@@ -37,7 +37,9 @@ _CHANNELS: Final[Mapping[str, tuple[float, float, float, float]]] = {
     "rarity": (0.20, 5.5, 0.7, 0.05),
     "daily_cycle": (0.05, 2.2, 0.5, 0.10),
     "context_spike": (0.08, 4.0, 0.6, 0.12),
+    "context_level_4": (0.10, 3.3, 0.5, 0.10),
     "context_level_16": (0.12, 3.0, 0.5, 0.10),
+    "context_level_64": (0.12, 2.6, 0.5, 0.10),
     "context_level_256": (0.12, 2.2, 0.5, 0.10),
     "context_drift": (0.15, 2.0, 0.5, 0.10),
 }

@@ -27,14 +27,13 @@ from detectors.early.layout import (
     CHANGE,
     CHANGE_US,
     CLIP,
-    COPOWER,
     COUNT,
-    DEVIATION,
     ECHO,
     ECHO_POWER,
     ECHO_SCALE,
     HELD,
     HISTOGRAM,
+    LAST_CHANGE,
     LOW,
     NOISE,
     POWER,
@@ -51,7 +50,7 @@ from detectors.early.layout import (
 
 Row = Any
 TO_SIGMA = 1.2533  # mean absolute value of normal noise, to its standard deviation
-BINS = 64
+BINS = 48
 FULL = 60_000.0  # counts a histogram holds before all are halved
 DAY_S = 86_400.0
 SCALE_MEMORY_D, SLOW_SCALE_MEMORY_D = 7.0, 20.0
@@ -73,12 +72,12 @@ def measure(f: Row, d: Row, t: Row, h: Row, p: Row, time_us: int, x: float, u: f
     noise = max(TO_SIGMA * np.float64(f[NOISE]), finest)
     spread = max(TO_SIGMA * np.float64(f[SPREAD]), finest)
     up = 1.0 if deviation > 0.0 else -1.0
-    wide = sqrt(max(1.0, u))
+    wide = widening(f, POWER, noise, u)
     seen = np.float64(f[SEEN_D]) * DAY_S + np.float64(f[TICK_S])
     usual_s = max(np.float64(f[USUAL_S]), 1e-3)
     change = x - d[PREVIOUS]
     stat[SPIKE], side[SPIKE] = abs(innovation) / (noise * wide), 1.0 if innovation > 0.0 else -1.0
-    stat[RATE] = abs(change) / (max(TO_SIGMA * np.float64(f[CHANGE]), finest) * wide)
+    stat[RATE] = abs(change) / (max(TO_SIGMA * np.float64(f[CHANGE]), finest) * sqrt(max(1.0, u)))
     side[RATE] = 1.0 if change > 0.0 else -1.0
     most = p[CLIP] * spread
     pull = max(-most, min(most, deviation))
@@ -86,9 +85,14 @@ def measure(f: Row, d: Row, t: Row, h: Row, p: Row, time_us: int, x: float, u: f
     for k in range(4):
         at = AVERAGE + k
         f[at] = np.float64(f[at]) + u / (length + u) * (pull - np.float64(f[at]))
-        if seen > 3.0 * length * usual_s:
-            least = max(spread / sqrt(length), finest)
-            signed(f, at, max(TO_SIGMA * np.float64(f[AVERAGE_SCALE + k]), least), LEVEL + k, stat, side)
+        length *= 4.0
+    length = 4.0
+    for k in range(4):
+        if seen > 3.0 * length * usual_s * (16.0 if k < 2 else 1.0):
+            shift = shift_of(f, k)
+            least = max(noise / sqrt(length), 0.3 * finest)
+            stat[LEVEL + k] = abs(shift) / max(TO_SIGMA * np.float64(f[AVERAGE_SCALE + k]), least)
+            side[LEVEL + k] = 1.0 if shift > 0.0 else -1.0
         length *= 4.0
     dt_s = min(u, 3.0) * usual_s
     slow = x - habit - d[SLOW]
@@ -101,12 +105,18 @@ def measure(f: Row, d: Row, t: Row, h: Row, p: Row, time_us: int, x: float, u: f
     measure_cycle(f, dt_s, pull, habit, spread, seen, stat, side)
 
 
+def shift_of(f: Row, k: int) -> float:
+    """The level over 4 and over 16 intervals against that over 64 and 256; over these against what is expected."""
+    average = np.float64(f[AVERAGE + k])
+    return float(average - np.float64(f[AVERAGE + k + 2])) if k < 2 else float(average)
+
+
 def measure_activity(f: Row, z: float, u: float, stat: Row, side: Row) -> None:
     """More or less noise than usual."""
     activity = np.float64(f[ACTIVITY])
-    activity = activity + u / (32.0 + u) * (min(z * z, 25.0) - activity)
+    activity = activity + u / (128.0 + u) * (min(z * z, 25.0) - activity)
     f[ACTIVITY] = activity
-    if f[COUNT] < 64:
+    if f[COUNT] < 256:
         return
     ratio = 0.5 * log((activity + 1e-3) / (np.float64(f[ACTIVITY_USUAL]) + 1e-3))
     stat[VARIANCE_UP], side[VARIANCE_UP] = max(0.0, ratio), 1.0
@@ -178,17 +188,44 @@ def learn_scales(f: Row, d: Row, t: Row, h: Row, x: float, dt_s: float, deviatio
     follow(f, CHANGE, change, gain, most)
     follow(f, SPREAD, deviation, gain, most)
     for k in range(4):
-        follow(f, AVERAGE_SCALE + k, np.float64(f[AVERAGE + k]), slow, 5.0)
+        follow(f, AVERAGE_SCALE + k, shift_of(f, k), slow, 5.0)
     follow(f, TREND_SCALE, np.float64(f[TREND]), slow, 5.0)
     f[ACTIVITY_USUAL] = np.float64(f[ACTIVITY_USUAL]) + gain * (np.float64(f[ACTIVITY]) - np.float64(f[ACTIVITY_USUAL]))
     power = np.float64(f[ECHO_POWER])
     if power > 0.0 and seen > 3.0 * DAY_S:
         follow(f, ECHO_SCALE, np.float64(f[ECHO]) / power, slow, 5.0)
-    limit = 4.0 * TO_SIGMA * np.float64(f[SPREAD])
-    now, before = max(-limit, min(limit, deviation)), max(-limit, min(limit, np.float64(f[DEVIATION])))
-    f[POWER] = np.float64(f[POWER]) + gain * (before * before - np.float64(f[POWER]))
-    f[COPOWER] = np.float64(f[COPOWER]) + gain * (now * before - np.float64(f[COPOWER]))
+    learn_pace(f, POWER, LAST_CHANGE, change, 5.0 * np.float64(f[CHANGE]), gain)
     learn_histogram(f, h, x)
+
+
+def widening(f: Row, power: int, noise: float, u: float) -> float:
+    """By how much longer a time than usual widens what may come next."""
+    if u <= 1.0:
+        return 1.0
+    wander = max(0.0, np.float64(f[power]) + 2.0 * min(0.0, np.float64(f[power + 1])))
+    return sqrt(1.0 + min(1.0, wander / (noise * noise)) * (u - 1.0))
+
+
+def gain_of(f: Row, power: int, u: float) -> float:
+    """How far a local level follows a sample `u` intervals after the last, by the moments of the changes.
+
+    Changes of a wandering level with white noise on top have the variance q + 2 r and the covariance -r with the next.
+    """
+    noise = max(0.0, -np.float64(f[power + 1]))
+    wander = max(0.0, np.float64(f[power]) - 2.0 * noise)
+    if noise <= 0.0:
+        return 1.0
+    ratio = max(wander / noise, 1e-4) * min(u, 100.0)
+    return float(0.5 * (sqrt(ratio * ratio + 4.0 * ratio) - ratio))
+
+
+def learn_pace(f: Row, power: int, last: int, change: float, most: float, gain: float) -> None:
+    """Let the moments of the changes follow."""
+    now = max(-most, min(most, change))
+    before = np.float64(f[last])
+    f[power] = np.float64(f[power]) + gain * (now * now - np.float64(f[power]))
+    f[power + 1] = np.float64(f[power + 1]) + gain * (now * before - np.float64(f[power + 1]))
+    f[last] = now
 
 
 def learn_histogram(f: Row, h: Row, x: float) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from detectors.early.channels import CONTEXT_DRIFT, DAILY, DRIFT
 from detectors.early.layout import (
     BAND,
     BUDGET,
@@ -38,12 +39,11 @@ AT_START = 8.0  # blocks that the starting tail is worth
 DOUBT = 3.0  # passes that stand for what is not known of a tail
 MOST_BLOCKS = 800.0  # older ones are forgotten
 LONGEST = 1e6  # years
-_DRIFT, _CONTEXT_DRIFT, _DAILY = 6, 15, 11
 
 
 def blocks_of(channel: int) -> int:
     """How many ticks a block of a channel lasts."""
-    return 8 if channel in (_DRIFT, _CONTEXT_DRIFT, _DAILY) else 1
+    return 8 if channel in (DRIFT, CONTEXT_DRIFT, DAILY) else 1
 
 
 def start_tails(f: Row, p: Row) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from city.errors import InputError
-from detectors.columns import ABNORMAL, BLIND, Columns, Floats, Found
+from detectors.columns import ABNORMAL, BLIND, Columns, Floats, Found, Longs
 from detectors.early.channels import CHANNELS, RARITY
 from detectors.early.fleet import Fleet
 from detectors.early.settings import Settings, Wish
@@ -23,11 +23,15 @@ def _columns(values: Floats, row: int = 0, start: int = 0) -> Columns:
 
 
 def _together(*parts: Columns) -> Columns:
-    return Columns(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    return Columns(*(np.concatenate(c) for c in zip(*parts, strict=True)))
 
 
-def _take(columns: Columns, which: np.ndarray) -> Columns:  # type: ignore[type-arg]  # an index array
-    return Columns(*(column[which] for column in columns))
+def _take(columns: Columns, which: Longs) -> Columns:
+    return Columns(*(column[which] for column in columns))  # type: ignore[arg-type]  # each column's own kind
+
+
+def _answers(found: Found, order: Longs) -> Found:
+    return Found(*(column[order] for column in found))  # type: ignore[arg-type]  # each column's own kind
 
 
 def _life(days: int, seed: int = 1) -> Floats:
@@ -62,7 +66,7 @@ def test_the_order_of_sensors_and_the_size_of_batches_change_nothing() -> None:
     order = np.argsort(np.random.default_rng(1).permutation(len(whole.row)) % 999 * 0 + whole.time_us, kind="stable")
     one, other = Fleet(subjects), Fleet(subjects)
     first, mixed = one.update(whole), other.update(_take(whole, order))
-    _same(Found(*(column[order] for column in first)), mixed)
+    _same(_answers(first, order), mixed)
     assert one.snapshot() == other.snapshot()
 
 

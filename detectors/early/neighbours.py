@@ -1,0 +1,201 @@
+"""What neighbours explain of a sensor, and what is left: a regression on them that follows slowly.
+
+Each neighbour counts as its deviation from its own mean of weeks; a thermometer also as what a mass that lags hours
+behind would feel; the sensor's own habits of the day are one regressor more. The moments of all are kept, fading over
+weeks, and solved for the slopes every hour, so that one wild sample moves nothing.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from detectors.early.channels import CONTEXT
+from detectors.early.layout import (
+    CLIP,
+    COVARIANCE,
+    LAGGED,
+    NEIGHBOUR_MEAN,
+    OWN_MEAN,
+    PRESENT,
+    REGRESSORS,
+    REST,
+    REST_AVERAGE,
+    REST_D,
+    REST_LAST,
+    REST_LAST_CHANGE,
+    REST_NOISE,
+    REST_POWER,
+    REST_SCALE,
+    REST_SPREAD,
+    SLOPE,
+    STEP,
+    WET_S,
+)
+from detectors.early.statistics import TO_SIGMA, follow, gain_of, learn_pace, widening
+from detectors.early.transforms import transformed
+
+Row = Any
+NONE, REGRESSOR, PEER, THERMOMETER, RAIN_GAUGE = 0, 1, 2, 3, 4  # as what a neighbour counts
+MEMORY_D, LAG_S, DAY_S = 20.0, 10_800.0, 86_400.0
+SPEAKS_D = 3.0  # days of neighbours before what is left of them is listened to
+RAIN_FOR_S = 6.0 * 3600.0  # so long after rain depth is still its doing
+LENGTHS = (4.0, 16.0, 64.0, 256.0)
+
+
+def gather(f: Row, p: Row, kinds: Row, context: Row, habit: float, dt_s: float, z: Row) -> bool:
+    """Fill `z` (REGRESSORS) with what is known around the sensor; whether all that usually is there is there."""
+    z[0] = habit
+    complete, any_there = True, False
+    z[REGRESSORS - 1] = 0.0
+    for j in range(4):
+        z[1 + j] = 0.0
+        if kinds[j] == NONE or kinds[j] == RAIN_GAUGE:
+            continue
+        present = np.float64(f[PRESENT + j])
+        value = context[j]
+        if not np.isfinite(value):
+            f[PRESENT + j] = present - dt_s / (DAY_S + dt_s) * present
+            complete = bool(complete and present < 0.5)
+            continue
+        if kinds[j] == PEER:
+            value = transformed(value, p)
+        if present == 0.0:
+            f[NEIGHBOUR_MEAN + j] = value
+            f[PRESENT + j] = 0.5
+        else:
+            f[PRESENT + j] = present + dt_s / (DAY_S + dt_s) * (1.0 - present)
+        mean = np.float64(f[NEIGHBOUR_MEAN + j])
+        z[1 + j] = value - mean
+        any_there = True
+        if kinds[j] == THERMOMETER and z[REGRESSORS - 1] == 0.0:
+            lagged = np.float64(f[LAGGED])
+            lagged = lagged + dt_s / (LAG_S + dt_s) * (z[1 + j] - lagged)
+            f[LAGGED] = lagged
+            z[REGRESSORS - 1] = lagged
+    return complete and any_there
+
+
+def rains(f: Row, kinds: Row, context: Row, dt_s: float) -> bool:
+    """Whether rain explains what a sensor of standing water does."""
+    wet_s = max(0.0, np.float64(f[WET_S]) - dt_s)
+    for j in range(4):
+        if kinds[j] == RAIN_GAUGE and context[j] > 0.02:
+            wet_s = RAIN_FOR_S
+    f[WET_S] = wet_s
+    return wet_s > 0.0
+
+
+def rest_of(f: Row, z: Row, y: float) -> float:
+    """What the neighbours leave of the deviation `y` from the slow level."""
+    rest = y
+    for i in range(REGRESSORS):
+        rest -= np.float64(f[SLOPE + i]) * z[i]
+    return rest
+
+
+def rest_shift(f: Row, k: int) -> float:
+    """As `statistics.shift_of`, of what is left."""
+    average = np.float64(f[REST_AVERAGE + k])
+    return float(average - np.float64(f[REST_AVERAGE + k + 2])) if k < 2 else float(average)
+
+
+def measure_rest(f: Row, p: Row, rest: float, u: float, usual_s: float, x: float, stat: Row, side: Row) -> float:
+    """Move the averages of what is left on, and fill the context channels; the innovation of what is left."""
+    finest = 0.5 * np.float64(f[STEP]) + 1e-9 * abs(x) + 1e-12
+    noise = max(TO_SIGMA * np.float64(f[REST_NOISE]), finest)
+    spread = max(TO_SIGMA * np.float64(f[REST_SPREAD]), finest)
+    innovation = rest - np.float64(f[REST])
+    f[REST] = np.float64(f[REST]) + gain_of(f, REST_POWER, u) * innovation
+    speaks = f[REST_D] > SPEAKS_D
+    if speaks:
+        stat[CONTEXT] = abs(innovation) / (noise * widening(f, REST_POWER, noise, u))
+        side[CONTEXT] = 1.0 if innovation > 0.0 else -1.0
+    most = p[CLIP] * spread
+    pull = max(-most, min(most, rest))
+    for k in range(5):
+        length = LENGTHS[k] if k < 4 else 2.0 * DAY_S / usual_s
+        average = np.float64(f[REST_AVERAGE + k])
+        f[REST_AVERAGE + k] = average + u / (length + u) * (pull - average)
+    if not speaks:
+        return float(innovation)
+    for k in range(5):
+        length = LENGTHS[k] if k < 4 else 2.0 * DAY_S / usual_s
+        if f[REST_D] * DAY_S > 3.0 * length * usual_s:
+            shift = rest_shift(f, k)
+            least = max(noise / sqrt(length), 0.2 * finest)
+            stat[CONTEXT + 1 + k] = abs(shift) / max(TO_SIGMA * np.float64(f[REST_SCALE + k]), least)
+            side[CONTEXT + 1 + k] = 1.0 if shift > 0.0 else -1.0
+    return float(innovation)
+
+
+def learn_rest(f: Row, d: Row, z: Row, y: float, rest: float, innovation: float, dt_s: float) -> None:
+    """Let moments and scales follow; a wild sample counts only so far."""
+    if dt_s <= 0.0:
+        return
+    days = np.float64(f[REST_D])
+    gain = dt_s / (min(days, MEMORY_D) * DAY_S + dt_s)
+    spread = np.float64(f[REST_SPREAD])
+    most = 6.0 * spread
+    tame = rest
+    if spread > 0.0 and days > 1.0:
+        tame = max(-most, min(most, rest))
+    target = y - rest + tame
+    at = COVARIANCE
+    for i in range(REGRESSORS + 1):
+        first = z[i] if i < REGRESSORS else target
+        for j in range(i + 1):
+            second = z[j] if j < REGRESSORS else target
+            moment = np.float64(f[at])
+            f[at] = moment + gain * (first * second - moment)
+            at += 1
+    limit = 0.0 if days < 1.0 else 5.0
+    follow(f, REST_NOISE, innovation, gain, limit)
+    follow(f, REST_SPREAD, rest, gain, limit)
+    last = np.float64(f[REST_LAST])
+    f[REST_LAST] = rest
+    learn_pace(f, REST_POWER, REST_LAST_CHANGE, rest - last, 5.0 * TO_SIGMA * np.float64(f[REST_NOISE]), gain)
+    for k in range(5):
+        follow(f, REST_SCALE + k, rest_shift(f, k), gain, 5.0)
+    for j in range(4):
+        f[NEIGHBOUR_MEAN + j] = np.float64(f[NEIGHBOUR_MEAN + j]) + gain * z[1 + j]
+    d[OWN_MEAN] += gain * y
+    f[REST_D] = min(60.0, days + dt_s / DAY_S)
+
+
+def moment_at(f: Row, i: int, j: int) -> float:
+    """One of the kept moments, i >= j."""
+    return float(np.float64(f[COVARIANCE + i * (i + 1) // 2 + j]))
+
+
+def solve(f: Row, work: Row) -> None:
+    """New slopes from the moments: a slightly ridged regression, by Cholesky's decomposition in `work` (7, 6)."""
+    n = REGRESSORS
+    ridge = 1e-3 + 0.02 / (0.1 + np.float64(f[REST_D]))
+    for i in range(n):
+        own = moment_at(f, i, i)
+        dead = own < 1e-12 or (1 <= i <= 4 and f[PRESENT + i - 1] < 0.5)
+        work[n, i] = 0.0 if dead else 1.0 / sqrt(own)
+    for i in range(n):
+        for j in range(i + 1):
+            entry = moment_at(f, i, j) * work[n, i] * work[n, j]
+            if i == j:
+                entry = 1.0 + ridge
+            for k in range(j):
+                entry -= work[i, k] * work[j, k]
+            work[i, j] = sqrt(max(entry, 1e-9)) if i == j else entry / work[j, j]
+    for i in range(n):
+        entry = moment_at(f, n, i) * work[n, i]
+        for k in range(i):
+            entry -= work[i, k] * np.float64(f[SLOPE + k])
+        f[SLOPE + i] = entry / work[i, i]
+    for back in range(n):
+        i = n - 1 - back
+        entry = np.float64(f[SLOPE + i])
+        for k in range(i + 1, n):
+            entry -= work[k, i] * np.float64(f[SLOPE + k])
+        f[SLOPE + i] = entry / work[i, i]
+    for i in range(n):
+        f[SLOPE + i] = np.float64(f[SLOPE + i]) * work[n, i]
