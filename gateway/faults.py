@@ -136,16 +136,20 @@ def change(kind: Kind, amount: float, at: Stretch) -> Floats:
     `damping` takes; the part of the value that a wrong `gain` adds. What `stuck` adds holds the first value.
     """
     if kind.name == "stuck":
-        return at.values[0] - at.values
+        held: Floats = at.values[0] - at.values
+        return held
     if kind.name == "noise":
-        return amount * normal(at.keys, at.counter)
+        shaken: Floats = amount * normal(at.keys, at.counter)
+        return shaken
     if kind.name == "damping":
         blunted: Floats = -amount * at.cycle * np.clip(at.minutes / _BLUNTED_MIN, 0.0, 1.0)
         return blunted
     if kind.name == "gain":
-        return amount * at.values
+        more: Floats = amount * at.values
+        return more
     if kind.name == "intermittent":
-        return np.where(uniform(at.keys, at.counter // _TELEGRAPH) < 0.35, amount, 0.0)
+        loose: Floats = np.where(uniform(at.keys, at.counter // _TELEGRAPH) < 0.35, amount, 0.0)
+        return loose
     grown: Floats = amount * kind.growth(at.part)
     if kind.name == "burst":
         grown = grown * np.clip((at.minutes + 1.0) / _STEP_MIN, 0.0, 1.0)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from bench.detection import tables
+from bench.detection import flood, tables
 from bench.detection.candidates import Candidate, FleetCandidate
 from bench.detection.floors import quick_floors, river_floors
 from bench.detection.metrics import BUDGETS, Heard, threshold_for
@@ -22,16 +22,17 @@ _APART: Final = 500  # calibration of the floors uses the seeds from here on, th
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much of everything: seeds judged, by domain's sensors; seeds for calibrating floors; forks; river's days."""
+    """How much of everything: sensor-years judged a domain, histories for calibrating floors, points with faults."""
 
     sensor_years: float
     calibration_seeds: int
     forks: int
     river_days: int
+    flood_histories: int
 
 
-QUICK: Final = Size(5.0, 1, 2, 0)
-FULL: Final = Size(100.0, 8, 3, 150)
+QUICK: Final = Size(5.0, 1, 2, 0, 1)
+FULL: Final = Size(100.0, 8, 3, 150, 8)
 
 
 @dataclass
@@ -120,7 +121,12 @@ def section(options: Options) -> Section:
     """Measure and write up."""
     first_seed(options)
     found = list(domains(options))
-    return tables.section(found, conditions(options))
+    judged = tables.section(found, conditions(options))
+    if "water_depth" not in (options.domains or DOMAINS):
+        return judged
+    floods = flood.measure(options, first_seed(options), (QUICK if options.quick else FULL).flood_histories)
+    figures = {**judged.figures, "floods": flood.figures(floods)}
+    return replace(judged, tables=(judged.tables[0], flood.table(floods), *judged.tables[1:]), figures=figures)
 
 
 def conditions(options: Options) -> str:

@@ -99,7 +99,7 @@ class Climate:
             if draws[0] >= rate * (0.6 + 0.8 * summer):
                 continue
             if draws[1] < 0.15 + 0.45 * summer:
-                minutes, total_mm = 20.0 + 70.0 * draws[2], 4.0 * np.exp(1.9 * draws[3] ** 1.5)
+                minutes, total_mm = 20.0 + 110.0 * draws[2], 4.0 * np.exp(2.4 * draws[3] ** 1.5)
             else:
                 minutes, total_mm = 180.0 + 540.0 * draws[2], 2.0 + 28.0 * draws[3] ** 2
             self._shower(found, day * _DAY_MIN + draws[4] * _DAY_MIN, minutes, total_mm, (draws[5], day))

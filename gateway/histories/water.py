@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.histories.climate import Climate
-from gateway.histories.streams import Range, bucket
+from gateway.histories.streams import Range, bucket, lagged
 from gateway.histories.trace import Noise, Trace
 from gateway.noise import Floats
 
@@ -17,7 +17,8 @@ FLOOD_CM: Final = 8.0  # what is real: rises that come to this
 _BEFORE_MIN, _AFTER_MIN = 90.0, 720.0  # around a flood nothing is called a false alarm
 
 _SEWER_MM_MIN = Range(0.25, 0.5, 0.15, 0.8)  # rain that the drains take
-_INFLOW = Range(2.0, 6.0, 1.0, 10.0)  # cm of depth for each mm that they do not
+_INFLOW = Range(3.0, 8.0, 1.5, 12.0)  # cm of depth for each mm that they do not
+_CONCENTRATION_MIN = Range(10.0, 90.0, 5.0, 120.0)  # from the catchment to the low place
 _DRAIN_MIN = Range(20.0, 60.0, 10.0, 120.0)  # time constant of emptying
 _PUMP_CM_MIN = Range(0.05, 0.3, 0.0, 0.5)
 _PUDDLE = Range(0.4, 1.2, 0.1, 2.0)  # cm of puddle for each mm of rain that has not yet run off
@@ -50,12 +51,16 @@ def depth(climate: Climate) -> list[Trace]:
     return traces
 
 
-def runoff(climate: Climate, at: int) -> Floats:
-    """Water in low place `at` (cm): what the sewers do not take, emptied by drain and pump, and puddles."""
-    source, step, rain = climate.source, float(climate.step_min), climate.rain_mm
+def runoff(climate: Climate, at: int, rain: Floats | None = None) -> Floats:
+    """Water in low place `at` (cm): what the sewers do not take, emptied by drain and pump, and puddles.
+
+    `rain` (mm each step, from any dry moment on) stands in for what really fell.
+    """
+    source, step = climate.source, float(climate.step_min)
+    rain = climate.rain_mm if rain is None else rain
     sewer, inflow = source.draw(_SEWER_MM_MIN, "sewer", at), source.draw(_INFLOW, "inflow", at)
-    late = int(climate.steps(2.0 + 6.0 * float(source.stream("late", at).random())))
-    excess = np.clip(np.concatenate([np.zeros(late), rain])[: len(rain)] - sewer * step, 0.0, None)
+    memory = climate.steps(source.draw(_CONCENTRATION_MIN, "concentration", at)) / 2.0
+    excess = lagged(lagged(np.clip(rain - sewer * step, 0.0, None), memory), memory)  # two equal reservoirs (Nash)
     drain = step / source.draw(_DRAIN_MIN, "drain", at)
     flood = bucket(inflow * excess, min(drain, 1.0), source.draw(_PUMP_CM_MIN, "pump", at) * step)
     puddle = source.draw(_PUDDLE, "puddle", at) * bucket(rain, min(step / 15.0, 1.0), 0.005 * step)
