@@ -22,7 +22,7 @@ _FAST, _SLOW = 0.5, 0.15  # gains of the two averages of velocity whose crossing
 _SURE = 3.0  # a velocity counts from so many of its standard errors on
 _GROWN = 2.0  # velocity now over that at the onset, at least
 _BENDS = 0.5  # slope of 1/v in its newer half over that in its older, at least: below, it will not reach zero
-_QUANTILE = 2.1  # of Student's t for nine tenths, with some seven degrees of freedom
+_QUANTILE = 2.6  # of Student's t for nineteen twentieths, with some five degrees of freedom
 _FARTHEST = 3.0  # how far it extrapolates, in spans of what it has seen
 _WARM_UP = 12
 
@@ -56,8 +56,8 @@ class CreepToFailure(PerSensor[CreepState]):
     At each scale a velocity is the movement over three blocks. The onset is where its fast average left the slow one
     for good. From there on, 1/v against time must be a falling line with R2 above `least_r2`, over at least 6
     velocities that are each sure, the last twice the first, and not flattening: a curve that decelerates is never
-    extrapolated. Where the line meets zero is given as a range (nine tenths, Fieller), no wider away than three times
-    the time seen. Score = R2 / `least_r2`, below 1 until all of this holds `persist` blocks in a row.
+    extrapolated. Where the line meets zero is given as a range (Fieller, nineteen twentieths), no farther away than
+    three times the time seen. Score = R2 / `least_r2`, below 1 until all of this holds `persist` blocks in a row.
 
     Parameters
     ----------

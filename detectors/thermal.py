@@ -57,15 +57,14 @@ def follow(own: Thermal, moment: Moment) -> bool:
     if found is None:
         own.explained = 0.0
         return False
-    if not own.lags:
-        own.lags = (found,) * _N
+    if not own.lags or (own.quality and not own.explained):  # spoken for the first time, or after a silence: anew
+        own.lags, own.slow, own.seen_s, own.next_s = (found,) * _N, (), 0.0, 0.0
     rises = tuple(
         (found - lag) * (1 - exp(-moment.dt_s / lag_s) if lag_s else 1.0)
         for lag, lag_s in zip(own.lags, LAGS_S, strict=True)
     )
     own.lags = tuple(lag + rise for lag, rise in zip(own.lags, rises, strict=True))
-    if own.explained or moment.dt_s <= _STALE_S or not own.quality:
-        own.part += sum(k * rise for k, rise in zip(own.coefficients, rises, strict=True))
+    own.part += sum(k * rise for k, rise in zip(own.coefficients, rises, strict=True))
     own.explained = own.quality
     return True
 
