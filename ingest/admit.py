@@ -4,35 +4,35 @@ A reading is admitted when its gateway and sensor are registered and belong toge
 converts and the time is credible. Admitted values are converted to the canonical unit, calibrated, and flagged by the
 gross range test (QARTOD): outside what the quantity can be, 4 (fail); outside the sensor's own range, 3 (suspect: a
 flood beyond the gauge's end must still raise); inside, 1 (pass) where the gateway did not say. A flag the gateway set
-is never made better.
+is never made better. Tests that compare a reading with others follow in `ingest.qartod`.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from types import MappingProxyType
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
-from city.clock import from_us, to_us
+from city.clock import from_us
 from city.errors import OutsideError
 from city.levels import Flag
 from city.model import City, Sensor
 from city.reading import Readings
 from city.units import UnitError, converter, parse
+from ingest.corrections import Known
 from ingest.message import Arrival, ReadingsMessage, Refused, Tally
+from ingest.qartod import Check
 from ingest.reasons import Reason
+from ingest.sensortable import FIRST_US, SensorTable
+from store.columns import Marks
 
-FIRST_US: Final = to_us(datetime(2005, 1, 1, tzinfo=UTC))  # before it no network of this kind recorded anything
 FUTURE_US: Final = 120_000_000  # a clock this far ahead is not believed
 TOO_FAR_US: Final = 86_400_000_000
-_NEVER_US: Final = to_us(datetime(9999, 1, 1, tzinfo=UTC))
 
 # What a lookup gives instead of a variant's number.
 _UNKNOWN, _OTHERS, _BAD_UNIT = -1, -2, -3
@@ -57,12 +57,21 @@ class Admitted:
         {row: time in µs since 1970 that the reading claimed} for rows stored under their arrival time.
     refused
         For each message, what was refused by this test (not what the decoder had refused already).
+    place
+        intp (n,): for each row, the place of its sensor in the register.
+    marks
+        What is kept beside the rows: tests that said something, and claimed times.
+    used
+        {row: where it would stand} for claims that a clock which was set back may have made before.
     """
 
     readings: Readings
     origin: NDArray[np.intp]
     claimed: Mapping[int, int]
     refused: Sequence[list[Refused]]
+    place: NDArray[np.intp]
+    marks: Marks
+    used: Mapping[int, int]
 
 
 class _Lookup(dict[tuple[str, str | None], int]):
@@ -96,11 +105,13 @@ class Admission:
                 f"register: no number for sensor {missing[0]} ({len(missing)} in all), try applying again"
             )
         self.city = city
+        self.corrected = frozenset(gateway.id for gateway in city.gateways.values() if gateway.clock == "correct")
         self.names = {ids[name]: name for name in city.sensors}  # by the store's number
-        self._sensors = list(city.sensors.values())
+        self._sensors = self.sensors = list(city.sensors.values())
         self._place = {sensor.id: place for place, sensor in enumerate(self._sensors)}
         self._lookups = {gateway: _Lookup(self, gateway) for gateway in city.gateways}
-        self._table = _Table(city, self._sensors, ids)
+        self._table = SensorTable(city, self._sensors, ids)
+        self.numbers = self._table.sensor_id  # the store's number of each sensor, by its place
         self._variants: dict[tuple[int, str], int] = {}
         self._factors: list[tuple[int, float, float, float]] = []  # place, then canonical = (sent * up + add) / down
         self._frozen: tuple[NDArray[np.intp], NDArray[np.float64]] | None = None
@@ -137,9 +148,10 @@ class Admission:
         """Test one message (see `admit_all`)."""
         return self.admit_all([Arrival(message, received_us)])
 
-    def admit_all(self, arrivals: Sequence[Arrival]) -> Admitted:
-        """Test a batch of messages; `received_us` of each is city time."""
+    def admit_all(self, arrivals: Sequence[Arrival], corrections: Known = MappingProxyType({})) -> Admitted:
+        """Test a batch of messages; `received_us` of each is city time. `corrections`: of clocks, by gateway."""
         batch = _Batch(arrivals, self._numbers(arrivals))
+        used = batch.correct(corrections, self.corrected) if corrections else {}
         known = batch.number >= 0
         place, factors = self._arrays()
         number = np.where(known, batch.number, 0)
@@ -158,12 +170,17 @@ class Admission:
         good = known.copy()
         for mask in reasons.values():
             good &= ~mask
-        sensor_id, flag = self._table.sensor_id[where], self._table.flag(where, value, batch.flag)
-        flag[claimed] = np.maximum(flag[claimed], Flag.SUSPECT)
+        sensor_id, (flag, tests) = self._table.sensor_id[where], self._table.flag(where, value, batch.flag)
+        if claimed.any():
+            flag[claimed] = np.maximum(flag[claimed], Flag.SUSPECT)
+            tests[claimed] |= Check.FUTURE
         readings = Readings(sensor_id, time_us, batch.received_us, value, flag, raw).take(good)
         row_of = np.cumsum(good) - 1
-        claims = {int(row_of[at]): int(batch.time_us[at]) for at in np.flatnonzero(claimed & good)}
-        return Admitted(readings, batch.origin[good], claims, self._refusals(batch, good, reasons))
+        claims = {int(row_of[at]): int(batch.claimed_us[at]) for at in np.flatnonzero(claimed & good)}
+        marks = Marks(tests, batch.claimed_us).take(good)
+        used = {int(row_of[at]): time_us for at, time_us in used.items() if good[at] and not claimed[at]}
+        refusals = self._refusals(batch, good, reasons)
+        return Admitted(readings, batch.origin[good], claims, refusals, where[good], marks, used)
 
     def _numbers(self, arrivals: Sequence[Arrival]) -> list[int]:
         numbers: list[int] = []
@@ -247,54 +264,25 @@ class _Batch:
         self.number = np.array(numbers, dtype=np.intp)
         self.origin = np.repeat(np.arange(len(arrivals), dtype=np.intp), counts)
         self.received_us = np.repeat(np.array([arrival.received_us for arrival in arrivals], dtype=np.int64), counts)
-        self.time_us = np.array([t for arrival in arrivals for t in arrival.message.time_us], dtype=np.int64)
+        self.claimed_us = np.array([t for arrival in arrivals for t in arrival.message.time_us], dtype=np.int64)
+        self.time_us = self.claimed_us
         self.value = np.array([v for arrival in arrivals for v in arrival.message.value], dtype=np.float64)
         self.flag = np.array([f for arrival in arrivals for f in arrival.message.flag], dtype=np.uint8)
 
-
-class _Table:
-    """The register's sensors as columns, in the order of their places."""
-
-    def __init__(self, city: City, sensors: Sequence[Sensor], ids: Mapping[str, int]) -> None:
-        zone = ZoneInfo(city.timezone)
-        self.sensor_id = np.array([ids[sensor.id] for sensor in sensors] or [0], dtype=np.int32)
-        self.from_us = np.array([_midnight_us(s.installed, zone, FIRST_US) for s in sensors] or [0], dtype=np.int64)
-        # A sensor may still speak on the day it is taken away.
-        ends = [_midnight_us(s.removed and s.removed + timedelta(days=1), zone, _NEVER_US) for s in sensors]
-        self.until_us = np.array(ends or [0], dtype=np.int64)
-        self._hard = np.array(
-            [(s.quantity.hard_min, s.quantity.hard_max) for s in sensors] or [(0, 0)], dtype=np.float64
-        )
-        own = [(_or(s.range_min, -math.inf), _or(s.range_max, math.inf)) for s in sensors]
-        self._own = np.array(own or [(0, 0)], dtype=np.float64)
-        steps = [sorted(city.calibrations.get(s.id, ()), key=lambda step: step.from_) for s in sensors]
-        self._steps = np.array([len(each) for each in steps] or [0], dtype=np.intp)
-        self._first = np.cumsum(self._steps) - self._steps
-        flat = [step for each in steps for step in each]
-        self._step_us = np.array([to_us(step.from_) for step in flat], dtype=np.int64)
-        self._scale = np.array([step.scale for step in flat], dtype=np.float64)
-        self._offset = np.array([step.offset for step in flat], dtype=np.float64)
-
-    def calibrate(
-        self, where: NDArray[np.intp], time_us: NDArray[np.int64], raw: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Apply to each value the newest calibration that began at or before its time."""
-        value = raw.copy()
-        for step in range(int(self._steps.max(initial=0))):
-            rows = np.flatnonzero(self._steps[where] > step)
-            index = self._first[where[rows]] + step
-            begun = self._step_us[index] <= time_us[rows]
-            rows, index = rows[begun], index[begun]
-            value[rows] = raw[rows] * self._scale[index] + self._offset[index]
-        return value
-
-    def flag(self, where: NDArray[np.intp], value: NDArray[np.float64], sent: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Combine the gateway's flag with the gross range test; the worse one counts."""
-        hard, own = self._hard[where], self._own[where]
-        flag = np.full(len(value), Flag.PASS, dtype=np.uint8)
-        flag[(value < own[:, 0]) | (value > own[:, 1])] = Flag.SUSPECT
-        flag[(value < hard[:, 0]) | (value > hard[:, 1])] = Flag.FAIL
-        return np.where(sent == Flag.NOT_EVALUATED, flag, np.maximum(flag, sent))
+    def correct(self, corrections: Known, corrected: Collection[str]) -> dict[int, int]:
+        """Correct the times of gateways that ask for it; rows that may stand elsewhere already, and where."""
+        used: dict[int, int] = {}
+        self.time_us = self.claimed_us.copy()
+        for arrival, first in zip(self.arrivals, self.first, strict=True):
+            gateway = arrival.message.gateway
+            known = corrections.get(gateway) if gateway in corrected else None
+            if known is None:
+                continue
+            span = slice(first, first + len(arrival.message.sensor))
+            self.time_us[span] = known.correct(self.claimed_us[span])
+            rows, times_us = known.before(self.claimed_us[span])
+            used |= zip((rows + first).tolist(), times_us.tolist(), strict=True)
+        return used
 
 
 def _factors(unit: str, canonical: str) -> tuple[float, float, float]:
@@ -353,11 +341,3 @@ def _moment(moment_us: int) -> str:
         return from_us(moment_us).isoformat()
     except OverflowError:
         return f"{moment_us // 1000} ms"
-
-
-def _midnight_us(day: date | None, zone: ZoneInfo, otherwise_us: int) -> int:
-    return otherwise_us if day is None else to_us(datetime.combine(day, time(), tzinfo=zone))
-
-
-def _or(bound: float | None, otherwise: float) -> float:
-    return otherwise if bound is None else bound

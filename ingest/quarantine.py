@@ -24,6 +24,7 @@ from ingest.admit import FUTURE_US, Admission
 from ingest.decoders import Decoders
 from ingest.decoders.common import spell
 from ingest.ledger import Ledger
+from ingest.memory import Memory
 from ingest.message import Arrival, ReadingsMessage, StatusMessage
 from ingest.reasons import ADVICE, MENDABLE, Reason
 from ingest.settle import Outcome, rejection, settle
@@ -145,6 +146,7 @@ class _Replay:
     def __init__(self, conn: Connection, wish: Wish, clock: Callable[[], datetime]) -> None:
         self._conn, self._wish, self._clock = conn, wish, clock
         self._writer = ReadingWriter(conn)
+        self._memory = Memory(conn)
         self._bundle = ""
         self._admission: Admission | None = None
         self._decoders = Decoders()
@@ -155,6 +157,7 @@ class _Replay:
         while True:
             with self._conn.transaction():
                 last = self._step(after)
+            self._memory.committed()
             if last is None:
                 return self.done
             after = last
@@ -169,8 +172,9 @@ class _Replay:
         if not rows:
             return None
         admission, now = self._city(), self._clock()
+        self._memory.begin(admission)
         arrivals, origin, finished = self._decoded(rows, admission, to_us(now))
-        outcome = settle(self._conn, self._writer, admission, arrivals)
+        outcome = settle(self._conn, self._writer, admission, self._memory, arrivals)
         ledger = Ledger()
         for at, row in enumerate(origin):
             if self._account(ledger, admission, row, arrivals[at], outcome, at):

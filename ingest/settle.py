@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import msgspec
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from city.clock import from_us, to_us
 from city.reading import Readings
 from ingest.admit import Admission, Admitted
+from ingest.memory import Memory
 from ingest.message import Arrival, Refused
 from ingest.reasons import MENDABLE, Reason
 from store.connection import Connection
@@ -52,15 +53,20 @@ class Outcome:
     repeated: list[int]
 
 
-def settle(conn: Connection, writer: ReadingWriter, admission: Admission, arrivals: Sequence[Arrival]) -> Outcome:
+def settle(
+    conn: Connection, writer: ReadingWriter, admission: Admission, memory: Memory, arrivals: Sequence[Arrival]
+) -> Outcome:
     """Judge and write the readings of a batch inside the caller's transaction; see `Outcome`."""
-    admitted = admission.admit_all(arrivals)
+    admitted = _where_they_stand(admission.admit_all(arrivals, memory.corrections), memory)
     notes = [[*arrival.message.refused, *admitted.refused[at]] for at, arrival in enumerate(arrivals)]
     fresh = _claims(conn, admission, admitted, notes) if admitted.claimed else np.ones(len(admitted.readings), np.bool_)
-    rows, origin = admitted.readings, admitted.origin
+    rows, origin, place, marks = admitted.readings, admitted.origin, admitted.place, admitted.marks
     if not fresh.all():
-        rows, origin = rows.take(fresh), origin[fresh]
-    written = writer.write(rows)
+        rows, origin, place, marks = rows.take(fresh), origin[fresh], place[fresh], marks.take(fresh)
+    if len(rows):
+        flag, tests = memory.judge(place, rows)
+        rows, marks = replace(rows, flag=flag), replace(marks, tests=marks.tests | tests)
+    written = writer.write(rows, marks)
     known = written.repeated
     if written.conflicting.any():
         told_before = _conflicts(conn, admission, rows, origin, written, notes)
@@ -70,6 +76,16 @@ def settle(conn: Connection, writer: ReadingWriter, admission: Admission, arriva
     stored = np.bincount(origin[written.new], minlength=len(arrivals))
     new = rows if written.new.all() else rows.take(written.new)
     return Outcome(new, notes, stored.tolist(), repeated.tolist())
+
+
+def _where_they_stand(admitted: Admitted, memory: Memory) -> Admitted:
+    """Put readings that came before their gateway's clock was set back where they were put then."""
+    again = memory.used(admitted.readings, admitted.marks.claimed_us, admitted.used) if admitted.used else []
+    if not again:
+        return admitted
+    time_us = admitted.readings.time_us.copy()
+    time_us[again] = [admitted.used[row] for row in again]
+    return replace(admitted, readings=replace(admitted.readings, time_us=time_us))
 
 
 def _claims(

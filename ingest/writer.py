@@ -19,6 +19,7 @@ from ingest.decoders import drill_of
 from ingest.exercises import Exercises
 from ingest.intake import Delivery
 from ingest.ledger import Account, Ledger, online
+from ingest.memory import Memory
 from ingest.message import Arrival, ReadingsMessage, Refusal, Refused, StatusMessage
 from ingest.numbering import Came
 from ingest.reasons import Reason
@@ -67,7 +68,7 @@ class BatchWriter:
         self._conn, self._clock = conn, clock
         self._readings = ReadingWriter(conn, _HOLD_S)
         self._online = online(conn)
-        self._clocks = Clocks()
+        self._clocks, self._memory = Clocks(), Memory(conn)
         self._admission: Admission | None = None
         self._bundle: str | None = None
         self.totals = Totals()
@@ -105,6 +106,7 @@ class BatchWriter:
         with self._conn.transaction():
             self._readings.begin()
             admission = self._current_admission()
+            self._memory.begin(admission)
             batch = _Batch()
             arrivals = self._sort(deliveries, admission, batch)
             new = self._account(arrivals, admission, batch)
@@ -122,6 +124,7 @@ class BatchWriter:
             for payload in played:
                 journal.append(self._conn, "exercise", payload, now)
         self._readings.committed()
+        self._memory.committed()
         self._online.update(batch.online)
         self._add(batch.totals, len(deliveries))
 
@@ -200,7 +203,7 @@ class BatchWriter:
         """Write what is admitted, note all that is not as sent, fill the accounts; give the new rows."""
         if not arrivals:
             return Readings.of([])
-        outcome = settle(self._conn, self._readings, admission, arrivals)
+        outcome = settle(self._conn, self._readings, admission, self._memory, arrivals)
         known = admission.city.gateways
         for arrival, notes, stored, repeated in zip(
             arrivals, outcome.notes, outcome.stored, outcome.repeated, strict=True
@@ -230,5 +233,7 @@ class BatchWriter:
             came = Came(message.seq, received_us if newest_us is None else newest_us, fresh)
         sent_us = newest_us if message.sent_us is None else message.sent_us
         if sent_us is not None:
-            batch.ledger.clock(message.gateway, self._clocks.hear(message.gateway, received_us, sent_us))
+            skew = self._clocks.hear(message.gateway, received_us, sent_us)
+            batch.ledger.clock(message.gateway, skew)
+            self._memory.follow(message.gateway, skew, sent_us, received_us)
         return batch.ledger.message(message.gateway, received_us, came)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,15 +18,6 @@ _TRAILER = b"\xff\xff"
 _NULL = -1
 
 
-def _row_type(fields: list[tuple[str, str]], null_raw: bool) -> np.dtype[np.void]:
-    spelled: list[tuple[str, str]] = [("fields", ">i2")]
-    for name, kind in fields:
-        spelled.append((f"{name}_length", ">i4"))
-        if not (name == "raw" and null_raw):
-            spelled.append((name, kind))
-    return np.dtype(spelled)
-
-
 _FIELDS = [
     ("sensor_id", ">i4"),
     ("flag", ">i2"),
@@ -31,23 +26,40 @@ _FIELDS = [
     ("received_at", ">i8"),
     ("raw", ">f8"),
 ]
+_MARKED = [("tests", ">i2"), ("claimed_at", ">i8")]
 
 
-def copy_bytes(readings: Readings, rows: NDArray[np.int32] | None = None) -> bytes:
-    """The readings as one binary COPY of (sensor_id, flag, time, value, received_at, raw), plus `row` when given.
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What is kept beside readings that have it.
 
-    `raw` becomes null where it equals the value (no calibration applied). Rows may come out in another order.
+    Attributes
+    ----------
+    tests
+        int16 (n,): tests of quality that said something of a reading, a bit each; 0 for none.
+    claimed_us
+        int64 (n,): the time that its gateway claimed, microseconds since 1970; its own time where that is it.
     """
-    calibrated = readings.raw != readings.value
-    parts = [_HEADER]
-    for mask, null_raw in ((~calibrated, True), (calibrated, False)):
-        if mask.any():
-            parts.append(_block(readings.take(mask), None if rows is None else rows[mask], null_raw=null_raw))
-    return b"".join([*parts, _TRAILER])
+
+    tests: NDArray[np.int16]
+    claimed_us: NDArray[np.int64]
+
+    def take(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> Marks:
+        """The rows that a mask or index array chooses."""
+        return Marks(self.tests[which], self.claimed_us[which])
+
+    def say_nothing(self, readings: Readings) -> bool:
+        """Whether there is nothing to keep beside these readings."""
+        return not self.tests.any() and np.array_equal(self.claimed_us, readings.time_us)
 
 
-def _block(readings: Readings, rows: NDArray[np.int32] | None, *, null_raw: bool) -> bytes:
-    columns: dict[str, NDArray[np.int32 | np.int64 | np.float64 | np.uint8]] = {
+def copy_bytes(readings: Readings, rows: NDArray[np.int32] | None = None, marks: Marks | None = None) -> bytes:
+    """The readings as one binary COPY of (sensor_id, flag, time, value, received_at, raw), in another order perhaps.
+
+    `raw` becomes null where it equals the value (no calibration applied). With `marks` (tests, claimed_at) follow, null
+    where there is nothing; `row` comes last when given.
+    """
+    columns: dict[str, NDArray[Any]] = {
         "sensor_id": readings.sensor_id,
         "flag": readings.flag,
         "time": readings.time_us - _EPOCH_2000_US,
@@ -55,14 +67,34 @@ def _block(readings: Readings, rows: NDArray[np.int32] | None, *, null_raw: bool
         "received_at": readings.received_us - _EPOCH_2000_US,
         "raw": readings.raw,
     }
-    fields = _FIELDS
+    fields, empty = list(_FIELDS), {"raw": readings.raw == readings.value}
+    if marks is not None:
+        columns |= {"tests": marks.tests, "claimed_at": marks.claimed_us - _EPOCH_2000_US}
+        fields += _MARKED
+        empty |= {"tests": marks.tests == 0, "claimed_at": marks.claimed_us == readings.time_us}
     if rows is not None:
-        columns["row"], fields = rows, [*_FIELDS, ("row", ">i4")]
-    block = np.empty(len(readings), dtype=_row_type(fields, null_raw))
+        columns["row"] = rows
+        fields.append(("row", ">i4"))
+    kinds = sum(mask.astype(np.uint8) << bit for bit, mask in enumerate(empty.values()))
+    parts = [_HEADER]
+    for kind in np.unique(kinds).tolist():
+        these = np.flatnonzero(kinds == kind)
+        null = {name for bit, name in enumerate(empty) if kind >> bit & 1}
+        parts.append(_block({name: column[these] for name, column in columns.items()}, fields, null))
+    return b"".join([*parts, _TRAILER])
+
+
+def _block(columns: Mapping[str, NDArray[Any]], fields: list[tuple[str, str]], null: set[str]) -> bytes:
+    spelled: list[tuple[str, str]] = [("fields", ">i2")]
+    for name, kind in fields:
+        spelled.append((f"{name}_length", ">i4"))
+        if name not in null:
+            spelled.append((name, kind))
+    block = np.empty(len(columns["flag"]), dtype=np.dtype(spelled))
     block["fields"] = len(fields)
     for name, kind in fields:
-        if name == "raw" and null_raw:
-            block["raw_length"] = _NULL
+        if name in null:
+            block[f"{name}_length"] = _NULL
         else:
             block[f"{name}_length"] = np.dtype(kind).itemsize
             block[name] = columns[name]

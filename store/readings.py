@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from city.clock import stopwatch_s
 from city.reading import Readings
-from store.columns import copy_bytes
+from store.columns import Marks, copy_bytes
 from store.connection import Connection
 from store.statements import statements
 
@@ -70,14 +70,16 @@ class ReadingWriter:
         self._known: NDArray[np.int32] | None = None  # sensors with a row in `lifeline.latest`
         self._caught_up_s = 0.0
 
-    def write(self, readings: Readings) -> Written:
-        """Write a batch and keep `lifeline.latest`; the caller's transaction must be open.
+    def write(self, readings: Readings, marks: Marks | None = None) -> Written:
+        """Write a batch and keep `lifeline.latest`; the caller's transaction must be open. `marks` go beside new rows.
 
         Values must be finite; times at most what partitions may be made for (the recorder bounds them).
         """
         order, first = _first_of_each(readings)
         unique = readings.take(order[first])
-        standing = self._put(unique) if len(unique) else (np.empty(0, np.bool_), np.empty(0), np.empty(0))
+        if marks is not None:
+            marks = None if marks.say_nothing(readings) else marks.take(order[first])
+        standing = self._put(unique, marks) if len(unique) else (np.empty(0, np.bool_), np.empty(0), np.empty(0))
         self._keep_latest(unique.take(standing[0]))
         return _spread(readings, order, first, standing)
 
@@ -106,23 +108,23 @@ class ReadingWriter:
         if len(self._holding):
             self._write_latest(self._holding)
 
-    def _put(self, unique: Readings) -> tuple[Mask, NDArray[np.float64], NDArray[np.float64]]:
+    def _put(self, unique: Readings, marks: Marks | None) -> tuple[Mask, NDArray[np.float64], NDArray[np.float64]]:
         """Store rows without repeats among them: which are new, and the value and raw value that now stand."""
         self._prepare(unique.time_us)
         if self._staged_left > 0:
             self._staged_left -= 1
-        elif self._copied(unique):
+        elif self._copied(unique, marks):
             return np.ones(len(unique), np.bool_), unique.value, unique.raw
         else:
             self._staged_left = _STAGED_BATCHES
-        return self._merge(unique)
+        return self._merge(unique, marks)
 
-    def _copied(self, unique: Readings) -> bool:
-        data = copy_bytes(unique)
+    def _copied(self, unique: Readings, marks: Marks | None) -> bool:
+        data, statement = copy_bytes(unique, None, marks), _SQL["copy" if marks is None else "copy_marked"]
         for attempt in (1, 2):
             self._conn.execute(_SQL["savepoint"])
             try:
-                with self._conn.cursor() as cursor, cursor.copy(_SQL["copy"]) as copy:
+                with self._conn.cursor() as cursor, cursor.copy(statement) as copy:
                     copy.write(data)
             except psycopg.errors.UniqueViolation:
                 self._conn.execute(_SQL["back"])
@@ -138,9 +140,9 @@ class ReadingWriter:
         self._conn.execute(_SQL["release"])
         return True
 
-    def _merge(self, unique: Readings) -> tuple[Mask, NDArray[np.float64], NDArray[np.float64]]:
+    def _merge(self, unique: Readings, marks: Marks | None) -> tuple[Mask, NDArray[np.float64], NDArray[np.float64]]:
         self._prepare(unique.time_us, again=True)
-        self._stage(unique)
+        self._stage(unique, marks)
         with self._conn.cursor() as cursor:
             old = [row for (row,) in cursor.execute(_SQL["merge"]).fetchall()]
             new = np.ones(len(unique), np.bool_)
@@ -152,10 +154,11 @@ class ReadingWriter:
                     value[row], raw[row] = its_value, its_raw
         return new, value, raw
 
-    def _stage(self, rows: Readings) -> None:
+    def _stage(self, rows: Readings, marks: Marks | None = None) -> None:
         self._conn.execute(_MAKE_STAGE)
-        data = copy_bytes(rows, np.arange(len(rows), dtype=np.int32))
-        with self._conn.cursor() as cursor, cursor.copy(_SQL["copy_stage"]) as copy:
+        data = copy_bytes(rows, np.arange(len(rows), dtype=np.int32), marks)
+        statement = _SQL["copy_stage" if marks is None else "copy_stage_marked"]
+        with self._conn.cursor() as cursor, cursor.copy(statement) as copy:
             copy.write(data)
 
     def _prepare(self, time_us: NDArray[np.int64], *, again: bool = False) -> None:

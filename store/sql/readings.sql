@@ -14,6 +14,10 @@ ROLLBACK TO SAVEPOINT readings
 -- Straight into the table: half the price of any other way, but one repeat refuses the whole batch.
 COPY lifeline.readings (sensor_id, flag, time, value, received_at, raw) FROM STDIN (FORMAT BINARY)
 
+-- name: copy_marked
+-- The same with what is kept beside some of them.
+COPY lifeline.readings (sensor_id, flag, time, value, received_at, raw, tests, claimed_at) FROM STDIN (FORMAT BINARY)
+
 -- name: make_stage
 -- A table of this session's own; it empties itself when the transaction ends.
 CREATE TEMPORARY TABLE IF NOT EXISTS lifeline_stage (
@@ -23,6 +27,8 @@ CREATE TEMPORARY TABLE IF NOT EXISTS lifeline_stage (
     value       float8 NOT NULL,
     received_at timestamptz NOT NULL,
     raw         float8,
+    tests       smallint,
+    claimed_at  timestamptz,
     row         integer NOT NULL
 ) ON COMMIT DELETE ROWS
 
@@ -34,11 +40,15 @@ DELETE FROM lifeline_stage
 -- The way for batches with repeats.
 COPY lifeline_stage (sensor_id, flag, time, value, received_at, raw, row) FROM STDIN (FORMAT BINARY)
 
+-- name: copy_stage_marked
+-- The same with what is kept beside some of them.
+COPY lifeline_stage (sensor_id, flag, time, value, received_at, raw, tests, claimed_at, row) FROM STDIN (FORMAT BINARY)
+
 -- name: merge
 -- Put in what is new and say which rows were not (without rows of the batch itself: those were sorted out before).
 WITH new AS (
-    INSERT INTO lifeline.readings (sensor_id, flag, time, value, received_at, raw)
-    SELECT sensor_id, flag, time, value, received_at, raw FROM lifeline_stage ORDER BY sensor_id, time
+    INSERT INTO lifeline.readings (sensor_id, flag, time, value, received_at, raw, tests, claimed_at)
+    SELECT sensor_id, flag, time, value, received_at, raw, tests, claimed_at FROM lifeline_stage ORDER BY sensor_id, time
     ON CONFLICT (sensor_id, time) DO NOTHING
     RETURNING sensor_id, time
 )

@@ -1,0 +1,117 @@
+"""What a recorder remembers between batches: what sensors said last, and the corrections of clocks.
+
+All of it stands in the database too: of a sensor that was not met before, the last readings are looked up; corrections
+of other recorders are read in every transaction, where a city corrects clocks at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from city.clock import to_us
+from city.reading import Readings
+from ingest.admit import Admission
+from ingest.clocks import Skew
+from ingest.corrections import Corrections, Step
+from ingest.qartod import Flags, Kept, Places, Qartod, Remembered, Tests, Times
+from store.connection import Connection
+from store.statements import statements
+
+_SQL = statements("memory", package="ingest")
+_LOOKED_BACK_US: Final = 7 * 86_400_000_000
+_LONGEST_RUN_US: Final = 100 * 86_400_000_000
+
+
+class Memory:
+    """Call `begin` in every transaction before anything else, and `committed` after it."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+        self._admission: Admission | None = None
+        self._qartod: Qartod | None = None
+        self._kept: list[Kept] = []
+        self._last = 0  # correction that was read
+        self._open = False
+        self.corrections: dict[str, Corrections] = {}
+
+    def begin(self, admission: Admission) -> None:
+        """A transaction begins, under this state of the register; what one before it left did not happen."""
+        self._kept = []
+        if self._open:  # the one before was rolled back, perhaps with corrections of its own
+            self._last, self.corrections = 0, {}
+        self._open = True
+        if admission is not self._admission:
+            self._admission, self._qartod = admission, None
+        if admission.corrected:
+            self._read_corrections()
+
+    def committed(self) -> None:
+        """The transaction is committed."""
+        if self._qartod is not None:
+            for kept in self._kept:
+                self._qartod.keep(kept)
+        self._kept, self._open = [], False
+
+    def judge(self, places: Places, readings: Readings) -> tuple[Flags, Tests]:
+        """The flags of readings in the order in which they came, none better than before, and what tests said."""
+        if self._qartod is None:
+            assert self._admission is not None, "begin comes first"  # noqa: S101 - the caller's promise
+            self._qartod = Qartod(self._admission.city, self._admission.sensors)
+        if len(strangers := self._qartod.strangers(places)):
+            self._look_up(self._qartod, strangers, int(readings.time_us.min()))
+        flag, tests, kept = self._qartod.judge(places, readings.time_us, readings.value, readings.flag)
+        self._kept.append(kept)
+        return flag, tests
+
+    def follow(self, gateway: str, skew: Skew, sent_us: int, received_us: int) -> None:
+        """Correct a gateway's clock from now on, where it asks for that and its skew has changed."""
+        if self._admission is None or gateway not in self._admission.corrected:
+            return
+        own = self.corrections.get(gateway) or Corrections()
+        if own.wanted(skew, sent_us, received_us) is None:
+            return
+        self._conn.execute(_SQL["one_corrects"])
+        self._read_corrections()  # somebody else's, made meanwhile
+        step = self.corrections.get(gateway, own).wanted(skew, sent_us, received_us)
+        if step is not None:
+            self._conn.execute(_SQL["correct"], {"gateway": gateway, **step._asdict()})
+
+    def used(self, readings: Readings, claimed_us: Times, used: Mapping[int, int]) -> list[int]:
+        """Which rows stand already where `used` says, under the same claim."""
+        rows = list(used)
+        values = {
+            "rows": rows,
+            "sensors": readings.sensor_id[rows].tolist(),
+            "times": list(used.values()),
+            "claims": claimed_us[rows].tolist(),
+        }
+        return [row for (row,) in self._conn.execute(_SQL["claimed_before"], values).fetchall()]
+
+    def _read_corrections(self) -> None:
+        rows = self._conn.execute(_SQL["corrections"], (self._last,)).fetchall()
+        for number, gateway, from_claimed, offset_us, made_at in rows:
+            own = self.corrections.setdefault(gateway, Corrections())
+            own.add(Step(to_us(from_claimed), offset_us, to_us(made_at)))
+            self._last = number
+
+    def _look_up(self, qartod: Qartod, strangers: Places, since_us: int) -> None:
+        assert self._admission is not None, "begin comes first"  # noqa: S101 - the caller's promise
+        sensor_id, limits = self._admission.numbers[strangers], qartod.limits
+        place = dict(zip(sensor_id.tolist(), strangers.tolist(), strict=True))
+        values = {
+            "sensors": sensor_id.tolist(),
+            "flat_us": np.minimum(limits.flat_us[strangers], _LONGEST_RUN_US).tolist(),
+            "within": limits.flat[strangers].tolist(),
+            "rest": np.where(limits.flat_us[strangers] > _LONGEST_RUN_US, np.inf, limits.rest[strangers]).tolist(),
+            "since_us": since_us - _LOOKED_BACK_US,
+        }
+        found = self._conn.execute(_SQL["last_said"], values).fetchall()
+        qartod.learn(
+            [
+                Remembered(place[row[0]], to_us(row[1]), row[2], row[3] and to_us(row[3]), row[4], to_us(row[5]))
+                for row in found
+            ]
+        )
