@@ -48,6 +48,22 @@ def parse_s(text: str) -> float:
     return float(total_ms / 1000)
 
 
+_YEARS = re.compile(r"(\d{1,6}(?:\.\d+)?)\s*y")
+_YEAR_S = 365.25 * 86_400
+
+
+def parse_years(text: str) -> float:
+    """Years of `10y`, `0.5y` or any other duration, above 0; InputError when it is none."""
+    years = _YEARS.fullmatch(text.strip())
+    try:
+        found = float(years[1]) if years else parse_s(text) / _YEAR_S
+    except InputError as error:
+        raise InputError(f"not a length of time, got {text!r}, try 10y or 90d") from error
+    if found <= 0:
+        raise InputError(f"expected more than nothing, got {text!r}, try 10y or 90d")
+    return found
+
+
 def _hint(text: str) -> str:
     number = re.match(r"\d+(\.\d+)?", text)
     return f"{number[0]}s, {number[0]}m or {number[0]}h" if number else "30s, 5m, 1h30m or 2d"

@@ -16,6 +16,7 @@ from rules.desk.plan import Escalation
 from rules.language.bookfile import load_book
 from rules.language.calendarfile import load_calendars
 from rules.language.windowfile import load_windows
+from rules.signs.detectionfile import load_detection
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,14 @@ def load_files(files: Mapping[str, str]) -> Checked:
     chains = escalation.chains if escalation else _named_chains(files)
     book, others = load_book(files, city, chains, whole=not faults)
     _, unmapped = load_mappings(files)
+    detection, unseen = load_detection(files, city, whole=not faults)
     calendars, _ = load_calendars(files, city.timezone)  # its faults are told with the rules
     people = {name: person.name.get("en", name) for name, person in escalation.people.items()} if escalation else {}
     windows, unfit = load_windows(files, city, calendars, book.rules if book else None, people, whole=not faults)
-    every = [*faults, *more, *others, *unfit, *unmapped]
+    every = [*faults, *more, *others, *unfit, *unmapped, *unseen]
     if every or escalation is None or book is None:
         raise FaultyInput(every)
-    return Checked(city, replace(book, windows=windows), escalation)
+    return Checked(city, replace(book, windows=windows, detection=detection), escalation)
 
 
 def check_files(files: Mapping[str, str]) -> list[Fault]:

@@ -11,6 +11,7 @@ from city.mapping import FLAG, MAPPING
 from rules.desk.escalationkeys import CHANNELS, ESCALATION, ROSTER, SHIFT, WEEKLY
 from rules.language.grammar import CALENDAR_FILE, FILE
 from rules.language.schema import Schema, condition_defs, document, mapping
+from rules.signs.detectionfile import DETECTION, QUANTITY
 from rules.trials.caseschema import tests_schema
 from rules.trials.scenarioschema import drill_schema
 
@@ -68,12 +69,21 @@ def _mapping() -> Schema:
     return document("Mapping", says, mapping(MAPPING, {"version": {"const": 1}, "flag": flag, "names": names}))
 
 
+def _detection() -> Schema:
+    names = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+    own = mapping(QUANTITY, {"context": names})
+    quantities = {"type": "object", "additionalProperties": own}
+    says = "How early signs are looked for: false-alarm budgets, neighbours, channels. Everything may be left out."
+    return document("Detection", says, mapping(DETECTION, {"quantities": quantities}))
+
+
 SCHEMAS: Mapping[str, Callable[[], Schema]] = {
     "tests": tests_schema,
     "drill": drill_schema,
     "rules": _rules,
     "escalation": _escalation,
     "calendar": _calendar,
+    "detection": _detection,
     "city": _city,
     "mapping": _mapping,
     "gateway": _gateway,

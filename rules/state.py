@@ -21,7 +21,8 @@ from rules.signs.memory import Signs
 class State:
     """`now_us` is the time of the last row. `folds`, by instance key: those that have something to remember.
 
-    `signs`: what the watch for early signs knows. `platform`: what stands of Lifeline itself, by key. `drills` that run; their engines' states are in `exercises`.
+    `signs`: what the watch for early signs knows. `platform`: what stands of Lifeline itself, by key. `drills` that
+    run; their engines' states are in `exercises`.
     """
 
     tracks: Tracks = field(default_factory=lambda: Tracks(REORDER_US))

@@ -19,6 +19,7 @@ PATTERNS = {
     "rules": "rules/*.yaml",
     "escalation": "escalation.yaml",
     "calendar": "calendar.yaml",
+    "detection": "detection.yaml",
     "city": "city.yaml",
     "mapping": "mappings/*.yaml",
     "gateway": "gateway.yaml",

@@ -65,7 +65,7 @@ class Fleet:
     def __init__(self, subjects: Sequence[Subject], settings: Settings = Settings(), *, plain: bool = False) -> None:  # noqa: B008 - frozen
         self.settings = settings
         self._run = run if plain or not available() else compiled(run)
-        self._kinds: dict[str, int] = {}
+        self._kinds: dict[tuple[str, float], int] = {}
         self._natures: Floats = np.zeros((0, layout.NATURE_WIDTH))
         self._nature: Longs = np.zeros(0, np.int64)
         self._rows = np.zeros((0, layout.WIDTH), np.float32)
@@ -95,14 +95,16 @@ class Fleet:
         for at, subject in enumerate(self.subjects):
             for which, neighbour in enumerate(subject.context[:CONTEXTS]):
                 self._neighbours[at, which] = _as_what(subject, neighbour)
-        self._nature = np.array([self._kind(subject.quantity) for subject in self.subjects], np.int64)
+        self._nature = np.array([self._kind(subject) for subject in self.subjects], np.int64)
 
-    def _kind(self, quantity: str) -> int:
-        if quantity not in self._kinds:
-            row = parameters(quantity, self.settings.budget(quantity), self.settings.silent(quantity))
+    def _kind(self, subject: Subject) -> int:
+        quantity = subject.quantity
+        kind = quantity, self.settings.budget(quantity, subject.tags)
+        if kind not in self._kinds:
+            row = parameters(*kind, self.settings.silent(quantity))
             self._natures = np.concatenate([self._natures, row[None]])
-            self._kinds[quantity] = len(self._kinds)
-        return self._kinds[quantity]
+            self._kinds[kind] = len(self._kinds)
+        return self._kinds[kind]
 
     def row_of(self, sensor: str) -> int | None:
         """A sensor's row, None when it is not watched."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from types import MappingProxyType
@@ -44,6 +44,8 @@ class Settings:
         Channels of `CHANNELS` not to listen to, for any quantity.
     quantities
         What is different for a quantity, by its id.
+    tags
+        False alarms per year of sensors with a tag: before the quantity's; of several, the smallest counts.
 
     Raises
     ------
@@ -59,9 +61,12 @@ class Settings:
     false_alarms_per_year: float = 1.0
     off: frozenset[str] = frozenset()
     quantities: Mapping[str, Wish] = field(default_factory=lambda: _NONE)
+    tags: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
-        for where, wish in (("settings", Wish(self.false_alarms_per_year, self.off)), *self.quantities.items()):
+        tags = ((tag, Wish(budget)) for tag, budget in self.tags.items())
+        own = Wish(self.false_alarms_per_year, self.off)
+        for where, wish in (("settings", own), *self.quantities.items(), *tags):
             budget = wish.false_alarms_per_year
             if budget is not None and not (isfinite(budget) and budget > 0):
                 raise InputError(f"{where}: false_alarms_per_year must be a number above 0, got {budget!r}")
@@ -70,8 +75,11 @@ class Settings:
             if len(wish.off | self.off) == len(CHANNELS):
                 raise InputError(f"{where}: every channel is off, try leaving the quantity out")
 
-    def budget(self, quantity: str) -> float:
-        """False alarms per sensor and year that are accepted for a quantity."""
+    def budget(self, quantity: str, tags: Iterable[str] = ()) -> float:
+        """False alarms per sensor and year that are accepted for a quantity, of a sensor with these tags."""
+        tagged = [self.tags[tag] for tag in tags if tag in self.tags]
+        if tagged:
+            return min(tagged)
         wish = self.quantities.get(quantity)
         own = wish.false_alarms_per_year if wish else None
         return self.false_alarms_per_year if own is None else own
@@ -85,5 +93,12 @@ class Settings:
     def hash(self) -> str:
         """Twelve hexadecimal digits that change with any setting and with the frozen configuration."""
         rows = {q: [w.false_alarms_per_year, sorted(w.off)] for q, w in self.quantities.items()}
-        text = json.dumps([FROZEN.hash, self.false_alarms_per_year, sorted(self.off), rows], sort_keys=True)
+        mine = [
+            FROZEN.hash,
+            self.false_alarms_per_year,
+            sorted(self.off),
+            rows,
+            *([dict(self.tags)] if self.tags else ()),
+        ]
+        text = json.dumps(mine, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -83,12 +83,18 @@ class Reaches:
 
 @dataclass(frozen=True, slots=True)
 class Detect:
-    """A detector finds the sample abnormal with at least `score`, in `direction` if one is given."""
+    """A detector finds the sample abnormal with at least `score`, in `direction` if one is given.
+
+    `years`: it must also be so rare that chance brings its like once in so many years; `channels`: and be found by one
+    of these (none given: any).
+    """
 
     detector: str
     score: float
     direction: str
     written: str
+    years: float = 0.0
+    channels: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

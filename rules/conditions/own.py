@@ -50,5 +50,5 @@ def _(condition: Detect, moment: Moment, deadband: float, seen: list[Evidence] |
     sample = moment.sample
     finding = moment.track.finding(sample.time_us, condition.detector)
     truth = found(condition, finding)
-    test = f"{condition.written}: {finding.reason}" if finding is not None else condition.written
+    test = f"{condition.written}: {finding.reason}" if finding is not None and finding.reason else condition.written
     return note(seen, moment.track, sample.value, sample.time_us, sample.flag, test, truth)

@@ -85,8 +85,13 @@ def found(detect: Detect, finding: Finding | None) -> Truth:
     """Whether a finding is what a detector condition asks for."""
     if finding is None or finding.verdict is Verdict.BLIND:
         return Truth.UNKNOWN
+    if finding.verdict is Verdict.NORMAL:
+        return Truth.FALSE
     fits = not detect.direction or finding.direction == detect.direction
-    return Truth.of(finding.verdict is Verdict.ABNORMAL and fits and finding.score >= detect.score)
+    fits &= not detect.channels or finding.channel in detect.channels
+    if detect.years > 0 and fits and finding.return_period_years is None:
+        return Truth.UNKNOWN
+    return Truth.of(fits and finding.score >= detect.score and (finding.return_period_years or 0.0) >= detect.years)
 
 
 def window(ask: Window, samples: Samples, deadband: float) -> Answer:

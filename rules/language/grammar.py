@@ -14,6 +14,7 @@ from city.keys import Kind as Kind
 from city.keys import optional as optional
 from city.keys import required as required
 from city.levels import COLOURS
+from detectors.early.channels import CHANNELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ _DETECTOR = {
     "detector": Key(Kind.TEXT, "The detector that finds the sample abnormal."),
     "score": Key(Kind.NUMBER, "The least score that counts (1)."),
     "direction": Key(Kind.WORD, "The direction that counts (either).", words=("up", "down")),
+    "once_in": Key(Kind.TEXT, "How rare it must be: its like comes by chance once in this time, or less often: 10y."),
+    "channel": Key(Kind.SOME, "The statistics that count (any), of early_sign.", words=CHANNELS),
 }
 _SITE_KIND = Key(Kind.TEXT, "Only at sites of this kind.")
 _TAGS = Key(Kind.WORDS, "Only sensors that have all these tags.")

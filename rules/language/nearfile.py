@@ -93,7 +93,9 @@ def _ask(
             reader.fault(path, "a neighbour's detector needs in_last", hint="in_last: 60m")
         ask = None if found is None else Found(found[0], window_us)
         quantities = frozenset() if found is None else found[1]
-        said = f"{data['detector']} in the last {data.get('in_last')}"
+        rare = found is not None and (found[0].years or found[0].channels)
+        name = found[0].written if found is not None and rare else data["detector"]
+        said = f"{name} in the last {data.get('in_last')}"
     elif head in TRENDS:
         trend = read_trend(reader, data, path, other)
         if "within" not in data:
@@ -108,7 +110,7 @@ def _ask(
 def _only_with(reader: Reader, data: Mapping[str, object], path: Path, head: str) -> None:
     """Faults of keys that say something about another kind of question."""
     mine = {
-        "detector": ("score", "direction", "in_last"),
+        "detector": ("score", "direction", "once_in", "channel", "in_last"),
         "silent": (),
         **dict.fromkeys(TRENDS, ("within",)),
     }.get(head, COMPARISONS)

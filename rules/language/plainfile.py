@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from city.duration import parse_years
 from city.errors import InputError
-from city.positions import Path, show
+from city.positions import Path, nearest_or_all, show
 from city.quantity import Quantity
+from detectors.early.channels import CHANNELS
 from detectors.registry import create
+from rules.alarm.track import EARLY_SIGN
 from rules.conditions.kinds import Compare, CountOf, Detect, Reaches, Trend, Window
 from rules.language.grammar import AGGREGATES, COMPARISONS, TRENDS
 from rules.language.reader import Plan, Reader, fixed
@@ -139,8 +142,36 @@ def read_detect(
         reader.fault((*path, "score"), "score: expected a number above 0", show(score), "1")
         score = 1
     direction = reader.word(data, "direction", path, ("up", "down"), "")
-    detect = Detect(str(name), float(score), direction, f"{name} {direction}".strip())
+    years, channels = _rarity(reader, data, path), _channels(reader, data, path)
+    written = f"{name} {direction}".strip()
+    written += f", once in {data['once_in']} or rarer" if years else ""
+    written += f", by {', '.join(channels)}" if channels else ""
+    detect = Detect(str(name), float(score), direction, written, years, frozenset(channels))
     return detect, frozenset(detector.quantities)
+
+
+def _rarity(reader: Reader, data: Mapping[str, object], path: Path) -> float:
+    """Years of `once_in`; 0 when there is none, with a fault when it is wrong."""
+    if "once_in" not in data:
+        return 0.0
+    try:
+        return parse_years(str(data["once_in"]))
+    except InputError as error:
+        reader.fault((*path, "once_in"), f"once_in: {error}")
+        return 0.0
+
+
+def _channels(reader: Reader, data: Mapping[str, object], path: Path) -> list[str]:
+    """The channels that count; faults of those that early_sign does not have."""
+    given = data.get("channel", [])
+    channels = [str(one) for one in given] if isinstance(given, list) else [str(given)]
+    if "channel" in data and (data.get("detector") != EARLY_SIGN or not channels):
+        reader.fault((*path, "channel"), "channel: goes with early_sign, which has several", hint="leaving it out")
+    for at, channel in enumerate(channels):
+        if channel not in CHANNELS and data.get("detector") == EARLY_SIGN:
+            place = (*path, "channel", at) if isinstance(given, list) else (*path, "channel")
+            reader.fault(place, "no such channel", show(channel), nearest_or_all(channel, CHANNELS))
+    return channels
 
 
 def detector_plan(reader: Reader, data: Mapping[str, object], path: Path, quantity: Quantity) -> Plan | None:

@@ -18,6 +18,7 @@ from city.quantity import QUANTITIES
 from city.words import catalogue, say
 from detectors.river_adapter import PREFIX
 from rules.language.retelling import retell
+from rules.signs.telling import retold, say_channel
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _UNITS_MS = (("days", 86_400_000), ("hours", 3_600_000), ("minutes", 60_000), ("seconds", 1_000))
@@ -177,12 +178,33 @@ def _detector(match: re.Match[str], language: str) -> str | None:
     name, direction, reason = match["detector"], match["direction"], match["reason"]
     if not _known(f"detectors.{name}") and not name.startswith(PREFIX):
         return None
-    if _known(f"detectors.{name}_{direction}"):
-        said = say(f"detectors.{name}_{direction}", language)
-    else:
-        key = "evidence.found" + (f"_{direction}" if direction else "")
-        said = say(key, language, detector=_named("detectors", name, language))
+    said = _narrowed(match, language, _by_name(name, direction, language))
     return say("evidence.with_remark", language, part=said, remark=say_reason(reason, language)) if reason else said
+
+
+def _by_name(name: str, direction: str | None, language: str) -> str:
+    if _known(f"detectors.{name}_{direction}"):
+        return say(f"detectors.{name}_{direction}", language)
+    key = "evidence.found" + (f"_{direction}" if direction else "")
+    return say(key, language, detector=_named("detectors", name, language))
+
+
+def _narrowed(match: re.Match[str], language: str, said: str) -> str:
+    """The same with how rare it must be, and by which channels."""
+    if period := match["period"]:
+        years = say("evidence.years", language, n=period[:-1]) if period.endswith("y") else say_time(period, language)
+        said = say("evidence.once_in", language, part=said, time=years)
+    if channels := match["channels"]:
+        told = [say_channel(channel, language) for channel in channels.split(", ")]
+        said = say(
+            "evidence.by_channels", language, part=said, channels=("、" if language == "zh" else ", ").join(told)
+        )
+    return said
+
+
+def _found_in_last(match: re.Match[str], language: str) -> str:
+    said = say_test(match["detector"], language)
+    return say("evidence.found_in_last", language, detector=said, time=say_time(match["time"], language))
 
 
 # Detectors' reasons, as they are written.
@@ -264,6 +286,8 @@ def say_reason(reason: str, language: str) -> str:
 
 
 def _seen(part: str, language: str) -> str | None:
+    if (said := retold(part, language)) is not None:
+        return said
     for key, pattern in _COMPILED.items():
         if match := pattern.fullmatch(part):
             return _simple(f"detectors.{key}")(match, language)
@@ -271,6 +295,7 @@ def _seen(part: str, language: str) -> str | None:
 
 
 _LEVELS = "|".join(colour.word for colour in COLOURS)
+_NARROW = r"(?:, once in \S+ or rarer)?(?:, by [a-z0-9_]+(?:, [a-z0-9_]+)*)?"
 _AGGREGATES = ("sum", "mean", "min", "max", "last", "range", "count")
 _FORMS: list[tuple[re.Pattern[str], Speak]] = [
     (re.compile(pattern), speak)
@@ -295,7 +320,7 @@ _FORMS: list[tuple[re.Pattern[str], Speak]] = [
         ),
         (rf"rising (?P<bound>.+?) within (?P<time>{_TIME})", _simple("evidence.rising")),
         (rf"falling (?P<bound>.+?) within (?P<time>{_TIME})", _simple("evidence.falling")),
-        (rf"(?P<detector>\S+) in the last (?P<time>{_TIME})", _simple("evidence.found_in_last")),
+        (rf"(?P<detector>\S+(?: (?:up|down))?{_NARROW}) in the last (?P<time>{_TIME})", _found_in_last),
         (rf"silent (?P<time>{_TIME})", _simple("evidence.silent")),
         (r"only (?P<calendar>.+)", _only),
         (r"above (?P<bound>.+)", _simple("evidence.above")),
@@ -304,6 +329,10 @@ _FORMS: list[tuple[re.Pattern[str], Speak]] = [
         (rf"stands: (?P<rule>\S+) (?P<level>{_LEVELS}) \S+", _simple("evidence.stands")),
         (r"blind: (?P<gateway>\S+) is silent", _simple("evidence.blind")),
         (r"(?P<kind>\w+) within (?P<distance>[^:]+)", _simple("evidence.beside")),
-        (r"(?P<detector>\S+?)(?: (?P<direction>up|down))?(?:: (?P<reason>.+))?", _detector),
+        (
+            r"(?P<detector>[^\s,]+?)(?: (?P<direction>up|down))?(?:, once in (?P<period>\S+) or rarer)?"
+            r"(?:, by (?P<channels>[a-z0-9_]+(?:, [a-z0-9_]+)*))?(?:: (?P<reason>.+))?",
+            _detector,
+        ),
     )
 ]

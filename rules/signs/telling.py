@@ -26,7 +26,7 @@ _RARE = re.compile(
     rf"(?:a 1-in-(?P<n>\d+)-(?P<of>years|days) reading|rarer than 1 in (?P<most>\d+) years) for this sensor: "
     rf"{_VALUE}(?:{_EXPECTED})?, (?P<channel>[a-z][a-z0-9_ ]{{1,80}})(?:, (?P<direction>up|down))?"
 )
-_OVER = re.compile(rf"usual again for this sensor: {_VALUE}(?:{_EXPECTED})?")
+_OVER = re.compile(rf"no longer unusual for this sensor: {_VALUE}(?:{_EXPECTED})?")
 _UNSEEN = re.compile(r"not to be judged: (?P<why>[a-z ]{1,80})")
 
 Parts = Mapping[str, str | None]
