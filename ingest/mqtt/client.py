@@ -189,6 +189,8 @@ class Client:
         elif self._pinged_s is not None and now_s - self._pinged_s > patience_s:
             self.leave(KEEP_ALIVE_TIMEOUT)
             raise ProtocolError(KEEP_ALIVE_TIMEOUT, f"nothing came for {now_s - self._heard_s:.0f} s, though asked")
+        elif self._pinged_s is not None:
+            return
         quiet_s = now_s - (self._said_s if self._pinged_s is not None else min(self._said_s, self._heard_s))
         if quiet_s > patience_s / 2:
             self._send(encode.PING)
