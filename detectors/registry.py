@@ -29,6 +29,7 @@ from detectors.protocol import Detector
 from detectors.river_adapter import PREFIX, RIVER_EXAMPLES, RiverDetector
 from detectors.settlement_rate import SettlementRate
 from detectors.settlement_trend import SettlementTrend
+from detectors.traffic_load import TrafficLoad
 
 _KINDS: Final[tuple[type[PerSensor[Any]] | type[EarlySign], ...]] = (
     MethaneOnset,
@@ -40,6 +41,7 @@ _KINDS: Final[tuple[type[PerSensor[Any]] | type[EarlySign], ...]] = (
     DrainRecession,
     BaselineShift,
     SettlementRate,
+    TrafficLoad,
     FatigueDamage,
     SettlementTrend,
     DifferentialSettlement,

@@ -9,6 +9,7 @@ from city.errors import InputError
 from detectors.baseline_shift import BaselineShift
 from detectors.protocol import Detector, Verdict
 from detectors.subject import Neighbour, Subject
+from detectors.traffic_load import TrafficLoad
 from tests.detectors.playing import onsets, play
 from tests.detectors.structures import Signal, strain, watched
 
@@ -69,3 +70,44 @@ def test_a_temperature_sensor_that_falls_silent_and_returns_elsewhere_is_no_shif
 def test_a_baseline_slower_than_nothing_is_refused() -> None:
     with pytest.raises(InputError, match="steady_s"):
         BaselineShift(steady_s=0.0)
+
+
+def test_a_load_beyond_the_heaviest_of_weeks_is_found_with_its_reading_and_said_how_rare() -> None:
+    values, _ = strain(1000, 20)
+    calm = watched(TrafficLoad(), values, MINUTE_S, "strain")
+    assert onsets(calm) == []
+    at = 18 * DAY + 9 * 60
+    values[at] += 260
+    findings = watched(TrafficLoad(), values, MINUTE_S, "strain")
+    heavy = next(finding for finding in findings if finding.verdict is Verdict.ABNORMAL)
+    assert heavy.time_us // 60_000_000 == at
+    assert (heavy.channel, heavy.direction) == ("overload", "up")
+    assert heavy.return_period_years is not None
+    assert heavy.return_period_years > 1
+    hour = [f for f in findings[at : at + 120] if f.verdict is Verdict.ABNORMAL]
+    assert len(hour) == 60, "it stands to the end of its hour"
+
+
+@pytest.mark.parametrize(("size", "direction"), [(1.6, "up"), (0.5, "down")])
+def test_loads_that_change_for_good_are_found_within_a_week(size: float, direction: str) -> None:
+    begin = 35 * DAY
+    values, _ = strain(1001, 42)
+    values[begin:] = strain(1001, 42, traffic=size)[0][begin:]
+    findings = watched(TrafficLoad(), values, MINUTE_S, "strain")
+    assert onsets(findings[:begin]) == []
+    changed = [f for f in findings[begin:] if f.channel == "peak_level" and f.verdict is Verdict.ABNORMAL]
+    assert changed
+    assert changed[0].direction == direction
+    assert changed[0].time_us / 60e6 - begin <= 7 * DAY
+
+
+def test_a_slow_swing_is_no_load_and_one_wild_reading_of_a_fast_gauge_is_none() -> None:
+    day = 2 * np.pi * np.arange(3 * DAY) / DAY
+    swing = 150 * np.cos(day) + np.random.default_rng(1).normal(0, 2, len(day))
+    findings = watched(TrafficLoad(first_limit=60.0), swing, MINUTE_S, "strain")
+    assert onsets(findings) == []
+    fast = np.random.default_rng(2).normal(0, 1, 3000)
+    fast[2000] = 900.0
+    assert onsets(watched(TrafficLoad(), fast, 0.1, "strain")) == []
+    fast[2000:2005] = 900.0
+    assert len(onsets(watched(TrafficLoad(), fast, 0.1, "strain"))) == 1

@@ -189,6 +189,7 @@ SERIES = {
     "settlement_rate": [-0.001 * i + 0.02 * (i % 2) for i in range(300)] + [-0.3 - 0.2 * i for i in range(200)],
     "settlement_trend": [-0.001 * i + 0.02 * (i % 2) for i in range(300)] + [-0.3 - 0.2 * i for i in range(200)],
     "creep_to_failure": [10 * math.log(1 - i / 600) + 0.01 * (i % 2) for i in range(560)],
+    "traffic_load": [0.0, 1.0, -1.0] * 50 + [450.0] + [0.0] * 80,
     "fatigue_damage": [0.0, 900.0, 20.0, 40.0] * 150,
     "river:anomaly.GaussianScorer": [5.0 + 0.3 * (i % 5) for i in range(300)] + [80.0],
 }
