@@ -178,7 +178,7 @@ class Admission:
         row_of = np.cumsum(good) - 1
         claims = {int(row_of[at]): int(batch.claimed_us[at]) for at in np.flatnonzero(claimed & good)}
         marks = Marks(tests, batch.claimed_us).take(good)
-        used = {int(row_of[at]): time_us for at, time_us in used.items() if good[at] and not claimed[at]}
+        used = {int(row_of[at]): time_us for at, time_us in used.items() if good[at]}
         refusals = self._refusals(batch, good, reasons)
         return Admitted(readings, batch.origin[good], claims, refusals, where[good], marks, used)
 

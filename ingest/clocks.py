@@ -19,24 +19,20 @@ OLDEST_US: Final = 900_000_000
 ENOUGH: Final = 8  # slots from which on it is known how sure the estimate is; as many are kept however old
 _LOW, _MIDDLE = 0.1, 0.5
 _STANDS_US: Final = 1_000_000
+_SURE_US: Final = 2_000_000
+_HELD_UP_US: Final = 300_000_000  # what looks like a clock that is behind may be messages held up: look for longer
 
 
 class Skew(NamedTuple):
     """A clock's error (positive: it is behind), how unsure that is (None: not known yet), and since when it stands.
 
-    Seconds, and microseconds since 1970; None while nothing was seen.
+    Seconds, and microseconds since 1970; None while nothing was seen. `known`: enough was seen to act on it.
     """
 
     skew_s: float | None
     uncertainty_s: float | None
     since_us: int | None
-
-    @property
-    def known(self) -> bool:
-        """Whether enough was seen to act on it: it is surer than a second, or than a tenth of itself."""
-        if self.skew_s is None or self.uncertainty_s is None:
-            return False
-        return self.uncertainty_s <= max(1.0, 0.1 * abs(self.skew_s))
+    known: bool = False
 
 
 UNKNOWN: Final = Skew(None, None, None)
@@ -76,7 +72,9 @@ class Window:
         since_us = self._skew.since_us
         if since_us is None or abs(low_us - self._stood_us) > max(_STANDS_US, unsure_us or 0):
             since_us, self._stood_us = now_us, low_us
-        self._skew = Skew(low_us / 1e6, None if unsure_us is None else unsure_us / 1e6, since_us)
+        long_enough = low_us < 0 or now_us - self._slots[0][0] * SLOT_US >= _HELD_UP_US
+        known = unsure_us is not None and unsure_us <= _SURE_US and long_enough
+        self._skew = Skew(low_us / 1e6, None if unsure_us is None else unsure_us / 1e6, since_us, known)
 
 
 def _quantile(ordered: list[int], share: float) -> int:

@@ -20,6 +20,7 @@ Times = NDArray[np.int64]
 
 SLEWED_US: Final = 120_000_000
 LEAD_US: Final = 30_000_000  # a step begins ahead of what is under way, so that every recorder knows it in time
+_LIVE_US: Final = 5_000_000
 _NO_FLOOR: Final = -(1 << 62)
 LEAST_US: Final = 1_000_000  # clocks that are nearer than this are left alone
 
@@ -48,16 +49,22 @@ class Corrections:
             self._before, self._again_us = tuple(self._steps), (step.from_us, until_us)
         self._steps = [*(one for one in self._steps if one.from_us < step.from_us), step]
 
-    def wanted(self, skew: Skew, sent_us: int, now_us: int) -> Step | None:
-        """The step that a clock's skew asks for, None while it is right or not known well enough."""
+    def wanted(self, skew: Skew, sent_us: int, received_us: int) -> Step | None:
+        """The step that a clock's skew asks for after a batch that ends with a message sent and received then.
+
+        None while the clock is right or not known well enough, and for what was held up: claims that are later than it
+        may have been stored already.
+        """
         if skew.skew_s is None or not skew.known:
             return None
         offset_us = round(skew.skew_s * 1e6)
+        if abs(received_us - sent_us - offset_us) > _LIVE_US:
+            return None
         standing_us = self._steps[-1].offset_us if self._steps else 0
         unsure_us = 2e6 * (skew.uncertainty_s or 0.0)
         if abs(offset_us - standing_us) <= max(LEAST_US, unsure_us):
             return None
-        return Step(sent_us + LEAD_US, offset_us, now_us)
+        return Step(sent_us + LEAD_US, offset_us, received_us)
 
     def correct(self, claimed_us: Times) -> Times:
         """Event times of claimed times."""

@@ -85,7 +85,8 @@ def _where_they_stand(admitted: Admitted, memory: Memory) -> Admitted:
         return admitted
     time_us = admitted.readings.time_us.copy()
     time_us[again] = [admitted.used[row] for row in again]
-    return replace(admitted, readings=replace(admitted.readings, time_us=time_us))
+    claimed = {row: claim_us for row, claim_us in admitted.claimed.items() if row not in again}
+    return replace(admitted, readings=replace(admitted.readings, time_us=time_us), claimed=claimed)
 
 
 def _claims(

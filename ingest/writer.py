@@ -14,7 +14,7 @@ from city.errors import OutsideError
 from city.load import load_city
 from city.reading import Readings
 from ingest.admit import Admission
-from ingest.clocks import Clocks
+from ingest.clocks import Clocks, Skew
 from ingest.decoders import drill_of
 from ingest.exercises import Exercises
 from ingest.intake import Delivery
@@ -59,6 +59,7 @@ class _Batch:
     changes: list[bytes] = field(default_factory=list)
     exercises: Exercises = field(default_factory=Exercises)
     totals: Totals = field(default_factory=Totals)
+    clocks: dict[str, tuple[Skew, int, int]] = field(default_factory=dict)  # and its last message: sent, received
 
 
 class BatchWriter:
@@ -222,6 +223,8 @@ class BatchWriter:
                 account.stored += stored
                 account.repeated += repeated
                 account.rejected += rejected
+        for gateway, (skew, sent_us, received_us) in batch.clocks.items():
+            self._memory.follow(gateway, skew, sent_us, received_us)
         return outcome.new
 
     def _heard(self, arrival: Arrival, batch: _Batch, *, fresh: bool) -> Account:
@@ -235,5 +238,5 @@ class BatchWriter:
         if sent_us is not None:
             skew = self._clocks.hear(message.gateway, received_us, sent_us)
             batch.ledger.clock(message.gateway, skew)
-            self._memory.follow(message.gateway, skew, sent_us, received_us)
+            batch.clocks[message.gateway] = skew, sent_us, received_us
         return batch.ledger.message(message.gateway, received_us, came)

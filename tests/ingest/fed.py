@@ -26,8 +26,13 @@ class Fed:
 
     def hear(self, *payloads: bytes, at_us: int = START_US) -> None:
         """Commit these messages as one batch that arrived then."""
-        made = [Delivery(self.decoders.decode(self.topic, one, at_us), at_us, one, 1, 1) for one in payloads]
-        self.writer.commit(made)
+        self.hear_each((at_us, one) for one in payloads)
+
+    def hear_each(self, arrivals: Iterable[tuple[int, bytes]]) -> None:
+        """Commit messages as one batch, each with its arrival."""
+        self.writer.commit(
+            [Delivery(self.decoders.decode(self.topic, one, at_us), at_us, one, 1, 1) for at_us, one in arrivals]
+        )
 
 
 def message(readings: Iterable[tuple[str, int, float]], **more: object) -> bytes:
