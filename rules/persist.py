@@ -15,6 +15,7 @@ from rules.effects import (
     AlarmEvent,
     AlarmSet,
     Annunciated,
+    BandDrawn,
     ClockSet,
     DrillSet,
     Effect,
@@ -71,6 +72,7 @@ _ORDER: Mapping[type, str] = {
     FloodSet: "flood",
     NoticeGathered: "digest_entry",
     DrillSet: "drill",
+    BandDrawn: "band",
 }
 
 
@@ -193,7 +195,20 @@ def _digest_entry(effect: NoticeGathered, at: datetime) -> Mapping[str, Any]:
 
 
 def _finding(effect: FindingMade, at: datetime) -> Mapping[str, Any]:
-    return {**_own(effect.finding), "time": from_us(effect.finding.time_us)}
+    finding = effect.finding
+    return {
+        **_own(finding),
+        "time": from_us(finding.time_us),
+        "evidence": Jsonb([list(one) for one in finding.evidence]),
+    }
+
+
+def _band(effect: BandDrawn, at: datetime) -> Mapping[str, Any]:
+    band = effect.band
+    return {
+        "sensors": list(band.sensors), "times": [from_us(time_us) for time_us in band.times_us],
+        "expected": list(band.expected), "low": list(band.low), "high": list(band.high),
+    }  # fmt: skip
 
 
 _ROWS: Mapping[type, Callable[[Any, datetime], Mapping[str, Any]]] = {
@@ -214,4 +229,5 @@ _ROWS: Mapping[type, Callable[[Any, datetime], Mapping[str, Any]]] = {
     NoticeGathered: _digest_entry,
     DrillSet: _drill,
     FindingMade: _finding,
+    BandDrawn: _band,
 }

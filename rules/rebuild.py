@@ -79,7 +79,7 @@ def rebuild(conn: Connection, bundle: BundleIn, follower: str) -> tuple[Engine, 
     for alarm in alarms.values():
         state.holds.note(alarm)
     remember_drills(conn, state, seq)
-    again = Engine(create, state)
+    again = Engine(create, state, draws=True)
     again.use(bundle)
     return again, seq
 

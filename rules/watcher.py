@@ -123,7 +123,7 @@ class _Following:
     restored: bool = False
     refused: str = ""
     snapshot_s: float = 0.0  # for how long the last one kept us
-    engine: Engine = field(default_factory=lambda: Engine(create))
+    engine: Engine = field(default_factory=lambda: Engine(create, draws=True))
     writer: SnapshotWriter = field(init=False)
     marks: dict[str, float] = field(default_factory=dict)
     rosters: RosterWatch = field(default_factory=RosterWatch)
@@ -172,7 +172,7 @@ class _Following:
         self.conn.commit()
         if kept is not None:
             try:
-                self.engine = Engine(create, snapshot.load(kept.body))
+                self.engine = Engine(create, snapshot.load(kept.body), draws=True)
                 self.seq = kept.seq
                 if kept.bundle:
                     self.engine.use(self._bundle_in(kept.bundle))
@@ -336,6 +336,7 @@ class _Following:
         detail = {
             "seq": self.seq, "lag_rows": max(0, journal.last_seq(self.news) - self.seq), "lag_s": round(self.lag_s, 3),
             "evaluated": self.engine.state.evaluated, "alarms": self.alarms,
+            "unlearned": self.engine.state.signs.unlearned,
         }  # fmt: skip
         roles.beat(self.conn, "watcher", os.getpid(), None, detail)
         self.conn.commit()

@@ -36,7 +36,7 @@ CHANGING = (
     "districts", "sites", "gateways", "sensors", "latest", "gateway_ledger", "bundles", "current_bundle", "followers",
     "snapshots", "snapshot_rest", "roles", "health", "clock", "incidents", "alarms", "escalations",
     "notices", "shelves", "sizes", "incident_clocks", "cap_messages", "floods", "maintenance",
-    "accounts", "tokens", "sessions", "limits", "drills", "gateway_hours",
+    "accounts", "tokens", "sessions", "limits", "drills", "gateway_hours", "bands",
 )  # fmt: skip
 # Tables without a policy by district that the API reads: about no district, or shown only beside a row that has one.
 OPEN = (

@@ -131,10 +131,24 @@ ON CONFLICT (entry) DO NOTHING;
 -- name: finding
 -- A detector's verdict on a sensor changed; told again after late data, the first word stays.
 INSERT INTO lifeline.findings (time, sensor, detector, channel, verdict, score, return_period_years, direction,
-                               expected, low, high, reason)
+                               expected, low, high, reason, evidence)
 VALUES (%(time)s, %(sensor)s, %(detector)s, %(channel)s, %(verdict)s, %(score)s, %(return_period_years)s, %(direction)s,
-        %(expected)s, %(low)s, %(high)s, %(reason)s)
+        %(expected)s, %(low)s, %(high)s, %(reason)s, %(evidence)s)
 ON CONFLICT (sensor, detector, channel, time) DO NOTHING;
+
+-- name: band
+-- What was expected of sensors at some instants: each in its place of the week's ring, unless that holds a later one.
+INSERT INTO lifeline.bands AS b (sensor_id, place, time, expected, low, high)
+SELECT DISTINCT ON (sensor_id, place) sensor_id, place, time, expected, low, high
+FROM (
+    SELECT sensor, time, floor(extract(epoch FROM time) / 1800)::bigint %% 336 AS place, expected, low, high
+    FROM unnest(%(sensors)s::text[], %(times)s::timestamptz[], %(expected)s::float4[], %(low)s::float4[],
+                %(high)s::float4[]) AS one (sensor, time, expected, low, high)
+) drawn JOIN lifeline.sensors USING (sensor)
+ORDER BY sensor_id, place, time DESC
+ON CONFLICT (sensor_id, place) DO UPDATE
+    SET time = excluded.time, expected = excluded.expected, low = excluded.low, high = excluded.high
+    WHERE b.time < excluded.time;
 
 -- name: only_one
 -- Only one watcher follows at a time; the lock goes with its connection.

@@ -93,8 +93,10 @@ _OF_EACH_DISTRICT = (
        to_condition, reason, evidence) VALUES ('ae' || %(n)s, now(), now(), 'a' || %(n)s, 'raised', 0, 4, 'normal',
        'active', 'x', '[]')""",
     """INSERT INTO lifeline.findings (time, sensor, detector, channel, verdict, score)
-       VALUES (now(), %(sensor)s, 'd', 'c', 'abnormal', 9)""",
+       VALUES (now(), %(sensor)s, 'early_sign', 'c', 'abnormal', 9)""",
     "INSERT INTO lifeline.limits VALUES (%(sensor)s, 'r', 4, 'high', 9)",
+    """INSERT INTO lifeline.bands (sensor_id, place, time, low, high)
+       SELECT sensor_id, 7, now(), 1, 2 FROM lifeline.sensors WHERE sensor = %(sensor)s""",
     """INSERT INTO lifeline.notices (notice, incident, kind, round, step, target, via, channel, state, level, content,
        created_at, next_try_at) VALUES ('n' || %(n)s, 'i' || %(n)s, 'raise', 1, 1, 'li', 'x', 'w', 'queued', 4, '{}',
        now(), now())""",
