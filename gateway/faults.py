@@ -156,15 +156,15 @@ def change(kind: Kind, amount: float, at: Stretch) -> Floats:
     return grown
 
 
-def deliver(kind: Kind, amount: float, time_us: Ints, keys: Keys) -> tuple[Ints, Ints]:
+def deliver(kind: Kind, amount: float, time_us: Ints, keys: Keys, counter: Ints) -> tuple[Ints, Ints]:
     """Which readings (places) of a stretch arrive, and with which times: rising.
 
     `amount` is the part that `dropout` loses, the seconds between the copies of `duplicate`, or the seconds by which
-    `clock_jump` sets the clock ahead.
+    `clock_jump` sets the clock ahead; `keys` and `counter` (n,) say whose luck it is.
     """
     places = np.arange(len(time_us))
     if kind.name == "dropout":
-        places = places[uniform(keys, places) >= amount]
+        places = places[uniform(keys, counter) >= amount]
         return places, time_us[places]
     if kind.name == "duplicate":
         twice = np.repeat(places, 2)

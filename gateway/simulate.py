@@ -19,6 +19,7 @@ from city.errors import InputError, OutsideError
 from gateway.agent import Agent
 from gateway.cityfolder import city_files, write_city, write_files
 from gateway.envelope import body
+from gateway.mishaps import Mishap
 from gateway.noise import key
 from gateway.outbox import Outbox
 from gateway.simulation import Simulation, check_seed
@@ -54,6 +55,8 @@ class SimulatorSettings:
         How long before the start the city has already been measured: uploaded at once, so that detectors know calm.
     durable
         Whether each outbox waits for the disk; see `Outbox`.
+    mishaps
+        Faults that were asked for, besides the storyline.
     """
 
     mqtt_url: str
@@ -63,6 +66,7 @@ class SimulatorSettings:
     clock: Clock
     history_s: float = 0.0
     durable: bool = True
+    mishaps: tuple[Mishap, ...] = ()
 
 
 def run_simulator(settings: SimulatorSettings, stop: threading.Event) -> None:
@@ -75,8 +79,9 @@ def run_simulator(settings: SimulatorSettings, stop: threading.Event) -> None:
     OutsideError
         The folder cannot be used.
     """
-    simulation = Simulation(check_seed(settings.seed), settings.start_us)
-    write_files(settings.folder, {TRUTH: simulation.storyline.truth_lines().decode()})
+    simulation = Simulation(check_seed(settings.seed), settings.start_us, mishaps=settings.mishaps)
+    truth = simulation.storyline.truth_lines() + simulation.mishaps.truth_lines()
+    write_files(settings.folder, {TRUTH: truth.decode()})
     with ThreadPoolExecutor(2, "outbox") as disk:
         asyncio.run(_City(settings, simulation, disk).run(stop))
 

@@ -6,6 +6,7 @@ so a simulator that was killed goes on exactly where its outbox says it had come
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from city.errors import InputError
 from gateway.envelope import Row
+from gateway.mishaps import Mishap, Mishaps
 from gateway.noise import Floats, Ints, Keys, key
 from gateway.physics import CALM, Moments
 from gateway.storyline import Storyline
@@ -61,15 +63,18 @@ class Simulation:
         Minute 0 of the storyline, microseconds since 1970 (cut to the second).
     calm
         No storyline: an ordinary day.
+    mishaps
+        Faults that were asked for, besides.
     """
 
-    def __init__(self, seed: int, start_us: int, *, calm: bool = False) -> None:
+    def __init__(self, seed: int, start_us: int, *, calm: bool = False, mishaps: Sequence[Mishap] = ()) -> None:
         self.seed, self.start_us = seed, start_us - start_us % _SECOND_US
         self.town: Town = plan(seed)
         self.storyline = Storyline(self.town, self.start_us, calm=calm)
         self._city = np.uint64(key(seed, "city"))
         self._groups = {gateway: self._group(sensors) for gateway, sensors in self.town.sensors_of.items()}
         self._alone = {s.id: _Group.of(seed, _kind(s), s.interval_s, (s,)) for s in self.town.sensors.values()}
+        self.mishaps = Mishaps(self.town, self.start_us, mishaps, self._undisturbed)
         self._frozen = {
             sensor: float(
                 self._values(self._alone[sensor], np.zeros(1, np.int64), self._second(minute), thawed=True)[0]
@@ -85,6 +90,10 @@ class Simulation:
 
     def _second(self, minute: float) -> Ints:
         return np.array([self.start_us // _SECOND_US + round(minute * 60)], dtype=np.int64)
+
+    def _undisturbed(self, sensor: str, minutes: Floats) -> Floats:
+        second: Ints = self.start_us // _SECOND_US + np.round(minutes * 60).astype(np.int64)
+        return self._values(self._alone[sensor], np.zeros(len(second), np.int64), second, thawed=True)
 
     def value(self, sensor: str, time_us: int) -> float:
         """What `sensor` would send at an instant (whole seconds; in its own unit). KeyError if there is none."""
@@ -108,7 +117,7 @@ class Simulation:
                 columns = zip(which.tolist(), second.tolist(), values.tolist(), strict=True)
                 rows += [(group.sensors[i].id, s * _SECOND_US, v, group.sensors[i].unit, 0) for i, s, v in columns]
         rows.sort(key=lambda row: (row[1], row[0]))
-        return rows
+        return self.mishaps.delivered(rows) if self.mishaps.planned else rows
 
     def _sent(self, group: _Group, which: Ints, second: Ints) -> Floats:
         scale = np.array([sensor.scale for sensor in group.sensors])[which]
@@ -128,6 +137,8 @@ class Simulation:
             if sensor.id in self.storyline.stuck and not thawed:
                 late = mine & (since_s >= self.storyline.stuck[sensor.id] * 60.0)
                 values[late] = self._frozen[sensor.id]
+            if sensor.id in self.mishaps.sensors and not thawed:
+                values[mine] = self.mishaps.bend(sensor.id, values[mine], since_s[mine] / 60.0)
         rounded: Floats = np.round(np.round(values / resolution) * resolution, 6)
         return rounded
 

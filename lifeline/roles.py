@@ -126,13 +126,13 @@ def _keeper(settings: Settings, clock: Clock, stop: threading.Event) -> None:
 
 def _simulator(settings: Settings, clock: Clock, stop: threading.Event) -> None:
     from gateway.simulate import SimulatorSettings, run_simulator
-    from lifeline.story import Story
+    from lifeline.story import Story, mishaps_of
 
     story = Story.read(settings.data)
     if story is None:
         raise InputError(f"{settings.data}: no story to play, try lifeline simulate or lifeline demo")
-    folder = settings.data / "gateways"
-    run_simulator(SimulatorSettings(settings.mqtt, folder, story.seed, story.start_us, clock), stop)
+    folder, mishaps = settings.data / "gateways", mishaps_of(settings.data)
+    run_simulator(SimulatorSettings(settings.mqtt, folder, story.seed, story.start_us, clock, mishaps=mishaps), stop)
 
 
 def _crew(settings: Settings, clock: Clock, stop: threading.Event) -> None:

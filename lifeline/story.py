@@ -6,11 +6,16 @@ import json
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from city.errors import InputError
 from lifeline.files import write_atomic
 
+if TYPE_CHECKING:
+    from gateway.mishaps import Mishap
+
 FILE = "demo.json"
+MISHAPS = "faults.json"
 OURS_BEFORE = {"lock", "log"}  # made on the way here, also in a new folder
 
 
@@ -50,6 +55,38 @@ def take_story(data: Path, seed: int | None, start_us: int | None, default: Stor
         if asked is not None and asked != has:
             raise InputError(f"{data}: already plays another story, got {name} {asked} but it has {has}, try --fresh")
     return kept
+
+
+def mishaps_of(data: Path) -> tuple[Mishap, ...]:
+    """The faults noted in a data folder; none when nobody asked for any."""
+    from gateway.mishaps import undump
+
+    path = data / MISHAPS
+    return undump(path.read_text(encoding="utf-8")) if path.exists() else ()
+
+
+def take_mishaps(data: Path, seed: int, asked: str) -> None:
+    """Note the faults that were asked for: `random`, or a file.
+
+    Raises
+    ------
+    FaultyInput
+        The file has mistakes.
+    InputError
+        The folder already plays without them, or with others: what was measured cannot be measured anew.
+    """
+    from city.folder import read_text
+    from gateway.mishaps import RANDOM, at_random, dump, load
+    from gateway.town import plan
+
+    path, town = Path(asked), plan(seed)
+    text = dump(at_random(town) if asked == RANDOM else load(read_text(path, "faults"), path.name, town))
+    kept, begun = data / MISHAPS, (data / "gateways").exists()
+    if begun and (not kept.exists() or kept.read_text(encoding="utf-8") != text):
+        raise InputError(
+            f"{data}: its city already plays without these faults, got --faults {asked}, try another --data"
+        )
+    write_atomic(kept, text)
 
 
 def write_city(data: Path, story: Story, crew_url: str) -> None:

@@ -78,7 +78,7 @@ def faulty(history: History, fault: Fault, first: int, last: int) -> dict[int, R
 def _delivered(history: History, fault: Fault, sent: Readings) -> Readings:
     begin, end = np.searchsorted(sent.at, [fault.first, fault.last])
     keys = np.full(end - begin, key(history.seed, fault.kind, fault.which, fault.first), dtype=np.uint64)
-    places, time_us = deliver(KINDS[fault.kind], fault.amount, sent.time_us[begin:end], keys)
+    places, time_us = deliver(KINDS[fault.kind], fault.amount, sent.time_us[begin:end], keys, sent.at[begin:end])
     after = sent.time_us[end:]
     late = after > (time_us[-1] if len(time_us) else 0)  # older than the newest is ignored
     return replace(

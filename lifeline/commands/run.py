@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from city.errors import InputError
 from lifeline.commands.options import (
     City,
     Data,
@@ -77,6 +78,10 @@ def simulate(
     rate: Annotated[float | None, typer.Option(help="Of the load: readings a second of all sensors.")] = None,
     seconds: Annotated[float, typer.Option(help="Of the load: how long it lasts.")] = 60.0,
     force: Annotated[bool, typer.Option("--force", help="Load a broker on another machine.")] = False,
+    faults: Annotated[
+        str | None,
+        typer.Option(help="More that goes wrong: a YAML file, or random (docs/simulated-city.md).", show_default=False),
+    ] = None,
     data: Data = None,
     mqtt_url: MqttUrl = None,
 ) -> None:
@@ -84,11 +89,13 @@ def simulate(
 
     With --sensors, a steady load of that many sensors instead, for a bounded time.
     """
+    if faults is not None and (sensors is not None or rate is not None):
+        raise InputError("a load has no faults, got --faults beside --sensors or --rate, try one of them")
     if sensors is not None or rate is not None:
         return _load(
             1000 if sensors is None else sensors, 1000.0 if rate is None else rate, seconds, seed, force, data, mqtt_url
         )
-    return _simulate_city(seed, data, mqtt_url)
+    return _simulate_city(seed, faults, data, mqtt_url)
 
 
 def _load(  # each is one option of the command
@@ -110,14 +117,16 @@ def _load(  # each is one option of the command
         raise typer.Exit(130)
 
 
-def _simulate_city(seed: int, data: Path | None, mqtt_url: str | None) -> None:
+def _simulate_city(seed: int, faults: str | None, data: Path | None, mqtt_url: str | None) -> None:
     from city.clock import process_clock
     from lifeline import endpoints, settings
     from lifeline.roles import run_role
-    from lifeline.story import Story, take_story
+    from lifeline.story import Story, take_mishaps, take_story
 
     found = settings.load(data=data, mqtt_url=mqtt_url)
     settings.prepare_data(found)
     found = found.model_copy(update={"mqtt_url": endpoints.with_running(found).mqtt_url})
     take_story(found.data, seed, None, Story(seed, process_clock().now_us()))
+    if faults is not None:
+        take_mishaps(found.data, seed, faults)
     run_role("simulator", found)

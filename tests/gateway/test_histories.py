@@ -152,14 +152,14 @@ def test_creep_speeds_up_towards_failure_as_its_inverse_velocity_says(histories:
 
 def test_delivery_faults_lose_double_and_shift() -> None:
     time_us = np.arange(100, dtype=np.int64) * 60_000_000
-    keys = np.full(100, 7, np.uint64)
-    places, times = deliver(KINDS["dropout"], 0.6, time_us, keys)
+    keys, counter = np.full(100, 7, np.uint64), np.arange(100)
+    places, times = deliver(KINDS["dropout"], 0.6, time_us, keys, counter)
     assert 20 < len(places) < 60
     assert np.array_equal(times, time_us[places])
-    places, times = deliver(KINDS["duplicate"], 5.0, time_us, keys)
+    places, times = deliver(KINDS["duplicate"], 5.0, time_us, keys, counter)
     assert len(places) == 200
     assert (np.diff(times) > 0).all()
-    _, times = deliver(KINDS["clock_jump"], 600.0, time_us, keys)
+    _, times = deliver(KINDS["clock_jump"], 600.0, time_us, keys, counter)
     assert (times - time_us == 600_000_000).all()
     history = simulate("strain", 4, 50)
     for kind in ("dropout", "duplicate", "clock_jump"):
