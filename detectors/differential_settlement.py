@@ -7,7 +7,9 @@ from typing import ClassVar, NamedTuple
 
 import msgspec
 
+from city.errors import InputError
 from detectors.blocks import SIGMA_PER_MAD, Ring, add, resistant_line
+from detectors.confirmed import confirmed
 from detectors.per_sensor import Answer, Moment, PerSensor, positive
 from detectors.robust import mad, median
 from detectors.subject import Neighbour
@@ -64,7 +66,8 @@ class DifferentialSettlement(PerSensor[ApartState]):
     Parameters
     ----------
     distortion
-        Angular distortion that must not be reached, a ratio: 0.002 is 1/500. Confirm it for the structure.
+        Angular distortion that must not be reached, a ratio: 0.002 is 1/500. Confirm it for the structure; a tag of the
+        point (`distortion=0.0033`) goes before it.
     horizon_s
         How long ahead the present rate is carried on (s).
     window_s, gap_s
@@ -135,6 +138,10 @@ class DifferentialSettlement(PerSensor[ApartState]):
         if own.origin_us < 0:
             own.origin_us = moment.time_us
         hour = (moment.time_us - own.origin_us) / 3.6e9
+        try:
+            distortion = confirmed(moment.subject, "distortion", self.distortion)
+        except InputError as error:
+            return Answer(None, str(error))
         neighbours = _peers(moment)
         own.pairs = {neighbour.sensor: own.pairs.get(neighbour.sensor) or Pair() for neighbour in neighbours}
         found = []
@@ -144,7 +151,7 @@ class DifferentialSettlement(PerSensor[ApartState]):
                 pair = own.pairs[neighbour.sensor]
                 self._learn(pair, hour, moment.value - theirs)
                 if len(pair.first) == _FIRST:
-                    found.append(self._apart(pair, neighbour))
+                    found.append(self._apart(pair, neighbour, distortion))
         if own.waiting:
             own.waiting -= 1
             return Answer(None, f"warming up, {own.waiting} readings to go")
@@ -164,8 +171,8 @@ class DifferentialSettlement(PerSensor[ApartState]):
         rests = [mm - pair.rate_mm_h * h for h, mm in pair.ring.points]
         pair.error_mm_h = unit * SIGMA_PER_MAD * mad(rests, median(rests))
 
-    def _apart(self, pair: Pair, neighbour: Neighbour) -> Apart:
-        limit_mm = self.distortion * 1000 * (neighbour.away_m or 0.0)
+    def _apart(self, pair: Pair, neighbour: Neighbour, distortion: float) -> Apart:
+        limit_mm = distortion * 1000 * (neighbour.away_m or 0.0)
         moved_mm = median(pair.recent) - pair.zero
         sure = max(0.0, abs(pair.rate_mm_h) - _SURE * pair.error_mm_h)
         later_mm = moved_mm + copysign(sure, pair.rate_mm_h) * self.horizon_h

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from math import exp
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import msgspec
 
 from city.errors import InputError
+from detectors.confirmed import confirmed
 from detectors.cycles import rest, take
 from detectors.per_sensor import Answer, Moment, PerSensor, positive
+from detectors.subject import Subject
 
 _YEAR_S = 365.25 * 86400.0
 _WARM_UP = 3
@@ -17,6 +19,20 @@ _BIN_MPA, _BINS = 10.0, 40  # of the spectrum that is kept; the last bin is open
 _KNEE = 0.737  # constant amplitude fatigue limit over the detail category, at 5 million cycles
 _CUT_OFF = 0.404  # cut-off limit over the detail category, at 100 million cycles
 _MPA_PER_GPA_UM = 1e-3
+
+
+class Detail(NamedTuple):
+    """What a member bears: stress per strain (MPa for each um/m), detail category over the safety factor (MPa)."""
+
+    mpa_per_um: float
+    category_mpa: float
+
+    def damage(self, range_um: float, halves: int) -> float:
+        """Share of the life that `halves` half cycles of a strain range use up."""
+        share = range_um * self.mpa_per_um / self.category_mpa
+        if share >= _KNEE:
+            return halves / 2 * share**3 / 2e6
+        return halves / 2 * (share / _KNEE) ** 5 / 5e6 if share >= _CUT_OFF else 0.0
 
 
 class FatigueState(msgspec.Struct, array_like=True):
@@ -47,7 +63,8 @@ class FatigueDamage(PerSensor[FatigueState]):
         Modulus of elasticity of the member (GPa): 210 is structural steel. Confirm it.
     safety
         Partial factor by which the category is divided, >= 1. 1.35 (safe life, grave consequence) is from memory and
-        **not verified** against the standard's text. Confirm it.
+        **not verified** against the standard's text. Confirm it. These three may stand among the tags of a gauge, each
+        for its own detail (`category_mpa=56`), and go before what is set here; a tag that is no number blinds.
     limit
         Damage at which the finding stands until the detail is judged anew, > 0.
     life_years
@@ -109,7 +126,7 @@ class FatigueDamage(PerSensor[FatigueState]):
         positive(self.name, life_years=life_years, memory_s=memory_s)
         if safety < 1:
             raise InputError(f"{self.name}: safety divides the category and must be at least 1, got {safety}")
-        self.category_mpa, self.mpa_per_um = category_mpa / safety, e_gpa * _MPA_PER_GPA_UM
+        self.category_mpa, self.e_gpa, self.safety = category_mpa, e_gpa, safety
         self.limit, self.life_years, self.memory_s = limit, life_years, memory_s
 
     def spectrum(self, sensor: str) -> dict[float, float]:
@@ -125,36 +142,27 @@ class FatigueDamage(PerSensor[FatigueState]):
         own.to_go = _WARM_UP
         return own
 
+    def _detail(self, subject: Subject | None) -> Detail:
+        category = confirmed(subject, "category_mpa", self.category_mpa) / confirmed(subject, "safety", self.safety)
+        return Detail(confirmed(subject, "e_gpa", self.e_gpa) * _MPA_PER_GPA_UM, category)
+
     def _step(self, own: FatigueState, moment: Moment) -> Answer:
+        try:
+            detail = self._detail(moment.subject)
+        except InputError as error:
+            return Answer(None, str(error))
         if own.to_go < _WARM_UP:  # time passes; but what a pause held is not known
             own.watched_s += moment.dt_s
             own.recent *= exp(-moment.dt_s / self.memory_s)
         for range_um, halves in take(own.waiting, moment.value):
-            self._count(own, range_um * self.mpa_per_um, halves)
+            _count(own, range_um, halves, detail)
         if own.to_go:
             own.to_go -= 1
             return Answer(None, f"warming up, {own.to_go} readings to go")
-        return self._judge(own)
+        return self._judge(own, detail)
 
-    def _count(self, own: FatigueState, range_mpa: float, halves: int) -> None:
-        place = min(int(range_mpa / _BIN_MPA), _BINS - 1)
-        if place >= len(own.spectrum):
-            own.spectrum += [0] * (place + 1 - len(own.spectrum))
-        own.spectrum[place] += halves
-        done = self._damage(range_mpa, halves)
-        own.damage += done
-        own.recent += done
-        own.largest_mpa = max(own.largest_mpa, range_mpa)
-
-    def _damage(self, range_mpa: float, halves: int) -> float:
-        """Share of the life that `halves` half cycles of a stress range use up."""
-        share = range_mpa / self.category_mpa
-        if share >= _KNEE:
-            return halves / 2 * share**3 / 2e6
-        return halves / 2 * (share / _KNEE) ** 5 / 5e6 if share >= _CUT_OFF else 0.0
-
-    def _judge(self, own: FatigueState) -> Answer:
-        still_open = sum(self._damage(um * self.mpa_per_um, halves) for um, halves in rest(own.waiting))
+    def _judge(self, own: FatigueState, detail: Detail) -> Answer:
+        still_open = sum(detail.damage(um, halves) for um, halves in rest(own.waiting))
         damage, pace = own.damage + still_open, own.recent * _YEAR_S / self.memory_s
         score = max(damage / self.limit, pace * self.life_years)
         evidence = (
@@ -170,3 +178,15 @@ class FatigueDamage(PerSensor[FatigueState]):
             f"{1 / self.life_years:.4f} allowed"
         )
         return Answer(score, reason, "up", evidence=evidence)
+
+
+def _count(own: FatigueState, range_um: float, halves: int, detail: Detail) -> None:
+    range_mpa = range_um * detail.mpa_per_um
+    place = min(int(range_mpa / _BIN_MPA), _BINS - 1)
+    if place >= len(own.spectrum):
+        own.spectrum += [0] * (place + 1 - len(own.spectrum))
+    own.spectrum[place] += halves
+    done = detail.damage(range_um, halves)
+    own.damage += done
+    own.recent += done
+    own.largest_mpa = max(own.largest_mpa, range_mpa)

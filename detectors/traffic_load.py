@@ -9,6 +9,7 @@ from typing import ClassVar
 import msgspec
 
 from city.errors import InputError
+from detectors.confirmed import confirmed
 from detectors.per_sensor import Answer, Moment, PerSensor, positive
 from detectors.robust import mad, median
 
@@ -59,7 +60,8 @@ class TrafficLoad(PerSensor[TrafficState]):
     return_years
         How rarely a peak must come to be an overload (years).
     first_limit
-        Peak that is an overload before the daily highest are known (um/m). Confirm it for the member.
+        Peak that is an overload before the daily highest are known (um/m). Confirm it for the member; a tag of the
+        gauge (`first_limit=180`) goes before it.
     least_ratio
         Smallest peak-load ratio worth a finding, > 1 (and 1 over it downwards).
     slow_s, gap_s
@@ -127,6 +129,10 @@ class TrafficLoad(PerSensor[TrafficState]):
         hour = local_us // (_DAY_US // 24)
         if hour != own.hour:
             self._turn(own, hour)
+        try:
+            first_limit = confirmed(moment.subject, "first_limit", self.first_limit)
+        except InputError as error:
+            return Answer(None, str(error))
         if own.waiting:
             return self._wait(own, moment.value)
         beside = moment.value - own.slow
@@ -134,7 +140,7 @@ class TrafficLoad(PerSensor[TrafficState]):
         peak = min(abs(beside), own.before) if moment.usual_s <= _HELD_S else abs(beside)
         own.before = abs(beside)
         own.hour_peak = max(own.hour_peak, peak)
-        return self._judge(own)
+        return self._judge(own, first_limit)
 
     def _wait(self, own: TrafficState, value: float) -> Answer:
         own.recent = (*own.recent, value)
@@ -178,8 +184,8 @@ class TrafficLoad(PerSensor[TrafficState]):
             daily = pstdev(logs[:-_WEEK]) / sqrt(_WEEK) / 2
             own.doubt = max(pstdev(older) * sqrt(1 + 1 / len(older)), daily)
 
-    def _judge(self, own: TrafficState) -> Answer:
-        limit = self.first_limit
+    def _judge(self, own: TrafficState, first_limit: float) -> Answer:
+        limit = first_limit
         years = None
         if own.spread:
             limit = own.mode + own.spread * log(_YEAR_D * self.return_years)

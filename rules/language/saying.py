@@ -225,6 +225,7 @@ _REASONS: Mapping[str, str] = {
     "no_neighbour": r"no neighbour of its kind at a known distance has spoken lately",
     "creeps": rf"sinking at (?P<rate>{_NUMBER}) mm/h and faster: inverse velocity \(R2 (?P<r2>{_NUMBER}), "
     rf"(?P<n>\d+) velocities\) meets zero in (?P<earliest>{_NUMBER}) to (?P<latest>{_NUMBER}) h",
+    "tag_unread": r"tag (?P<tag>\S+) is not one number above 0",
     "heavy_load": rf"a load of (?P<value>{_NUMBER}) um/m beside the slow trend, limit (?P<limit>{_NUMBER})",
     "loads_of_week": rf"loads of this week at (?P<ratio>{_NUMBER}) of those of the weeks before",
     "damage_grows": rf"fatigue damage (?P<damage>{_NUMBER}) of (?P<limit>{_NUMBER}) allowed, "

@@ -18,7 +18,8 @@ from city.levels import Flag
 from city.reading import Sample
 from detectors.cycles import MOST_WAITING, rest, take
 from detectors.fatigue_damage import FatigueDamage
-from detectors.protocol import Verdict
+from detectors.protocol import Finding, Verdict
+from detectors.subject import Subject
 
 rough = st.floats(-1e6, 1e6).map(lambda value: round(value, 3))
 histories = st.lists(st.one_of(st.integers(-4, 4).map(float), rough), min_size=2, max_size=200)
@@ -129,6 +130,21 @@ def test_a_pace_beyond_the_life_is_found_within_the_months_memory() -> None:
     assert 1 < first.time_us / day_us < 3
     assert first.direction == "up"
     assert found[-1].verdict is Verdict.ABNORMAL
+
+
+def test_a_gauge_is_judged_by_the_detail_that_its_tags_confirm() -> None:
+    def found(*tags: str) -> Finding:
+        detector = FatigueDamage()
+        detector.watch({"b": Subject("b", "strain", tags=frozenset({"girder", *tags}))})
+        return detector.update(_cycles(500.0, 100))[-1]
+
+    usual, weak = float(found().evidence[0][1]), float(found("category_mpa=35.5").evidence[0][1])
+    assert weak == pytest.approx(8 * usual)
+    assert found("category_mpa=71", "e_gpa=210", "safety=1.35") == found()
+    for tags in (["e_gpa=steel"], ["e_gpa=-1"], ["e_gpa=200", "e_gpa=210"]):
+        blind = found(*tags)
+        assert blind.verdict is Verdict.BLIND
+        assert "is not one number above 0" in blind.reason
 
 
 def test_settings_that_mean_nothing_are_refused() -> None:
