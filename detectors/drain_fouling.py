@@ -45,8 +45,8 @@ class DrainFouling(PerSensor[FoulingState]):
 
     `dry_depth`: more than `least_cm` after `dry_s` without rain at the gauge and without a wet neighbour, and it does
     not run off. `flat`: one and the same value for longer than `flat_s` and four times longer than ever before.
-    `quiet`: over half a day its readings change from one to the next by less than 15 % of what they used to (ten days). Score =
-    depth over `least_cm`, or time over what is allowed, or how much quieter. When the false depth goes within two
+    `quiet`: over half a day its readings change from one to the next by less than 15 % of what they used to (ten days).
+    Score = depth over `least_cm`, or time over what is allowed, or how much quieter. When the false depth goes within two
     readings, the answer says that somebody cleaned it.
 
     Parameters

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import msgspec
 
-from detectors.flood_response import STEP_S, Course, Now, Response, Stored, forecast
+from detectors.flood_response import STEP_S, Course, Now, Response, causes, forecast
 from detectors.per_sensor import Answer, Moment, PerSensor, positive
 from detectors.rain import Rain, gauges, listen
 from detectors.robust import median
@@ -33,9 +33,18 @@ class NowcastState(msgspec.Struct, array_like=True):
     waiting: int = 0
     then_us: int = 0
     then_cm: float = 0.0
-    then_stored: Stored = (0.0, 0.0, 0.0)
+    step: tuple[float, ...] = ()
     then_rest_cm: float = 0.0
     announced: bool = False
+
+
+def _added(sums: tuple[float, ...], more: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(one + other for one, other in zip(sums, more, strict=True)) if sums else more
+
+
+def _mean(sums: tuple[float, ...]) -> tuple[float, ...]:
+    """The last but one of the causes is 1 in each."""
+    return tuple(one / sums[-2] for one in sums)
 
 
 class FloodNowcast(PerSensor[NowcastState]):
@@ -63,6 +72,8 @@ class FloodNowcast(PerSensor[NowcastState]):
     -----
     Input
         cm; rainfall in mm per interval of the gauge. Any cadence up to 5 min; made for a minute.
+    Warm-up
+        10 readings, after a pause 5; a site's answer to rain takes its first three or four wet hours.
     Direction
         `up` only.
     Evidence
@@ -97,7 +108,7 @@ class FloodNowcast(PerSensor[NowcastState]):
         limit_cm: float = 15.0,
         horizon_s: float = 3600.0,
         margin: float = 1.1,
-        memory_s: float = 120.0,
+        memory_s: float = 60.0,
         gap_s: float = 900.0,
     ) -> None:
         super().__init__(gap_s)
@@ -148,19 +159,19 @@ class FloodNowcast(PerSensor[NowcastState]):
 
     def _learn(self, own: NowcastState, time_us: int, depth_cm: float, rest_cm: float, *, heard: bool) -> None:
         """Every five minutes, of the step that has just ended."""
-        stored = own.rain.stored_mm_h
         over_s = (time_us - own.then_us) * 1e-6
+        if heard:
+            own.step = _added(own.step, causes(own.rain.stored_mm_h, depth_cm))
         if own.then_us and over_s < STEP_S * 0.95:
             return
         if own.then_us and over_s < 2 * STEP_S:
-            x, y, z = ((one + other) / 2 for one, other in zip(stored, own.then_stored, strict=True))
             mean_cm = (depth_cm + own.then_cm) / 2
-            wet = mean_cm > _WET_CM or own.response.rise((x, y, z), mean_cm) > _COMING_CM
-            if heard and wet:
-                own.response.learn((x, y, z), mean_cm, (depth_cm - own.then_cm) * STEP_S / over_s)
+            change_cm = (depth_cm - own.then_cm) * STEP_S / over_s
+            if own.step and (mean_cm > _WET_CM or own.response.said(_mean(own.step)) > _COMING_CM):
+                own.response.learn(_mean(own.step), change_cm)
             if mean_cm > _WET_CM:
                 own.response.learn_rest(own.then_rest_cm, rest_cm)
-        own.then_us, own.then_cm, own.then_stored, own.then_rest_cm = time_us, depth_cm, stored, rest_cm
+        own.then_us, own.then_cm, own.step, own.then_rest_cm = time_us, depth_cm, (), rest_cm
 
     def _look_ahead(self, own: NowcastState, now: Now, *, heard: bool) -> Answer:
         likely = self._course(own, now, heard=heard, rain_left=_RAIN_LEFT, rest_left=own.response.fades)

@@ -1,37 +1,34 @@
 """How one low point answers to rain: learned from its own floods, step by step, and run forward to see what comes.
 
-Depth above the dry level changes in five minutes by what arrives through three reservoirs of rain (`detectors.rain`),
-less what the drain takes and what seeps away: five numbers, found by recursive least squares with a wide prior, so the
-first floods count at once. What the five numbers do not explain of the present rise fades as such rests have faded
-here.
+Depth above the dry level changes in five minutes by what arrives through reservoirs of rain and of rain beyond what
+sewers take (`detectors.rain`), less what the drain takes and what seeps away: eight numbers, found by recursive least
+squares with a wide prior, so the first floods count at once. What they do not explain of the present rise fades as such
+rests have faded here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import exp
 from typing import NamedTuple
 
 import msgspec
 
-from detectors.rain import RESERVOIRS_S
+from detectors.rain import SEWER_MM_H, Stored, flow
 
 STEP_S = 300.0
-_N = 5
-_PRIOR = (0.03, 0.03, 0.0, -0.8, -0.08)  # cm in 5 min: per mm/h of each reservoir; the drain; per cm of depth
-_PRIOR_SPREAD = (0.06, 0.06, 0.06, 1.0, 0.06)
+_N = 8
+# cm in 5 min: per mm/h of each reservoir of rain, and of rain beyond the sewers; what the drain takes; per cm of depth.
+_PRIOR = (0.03, 0.03, 0.01, 0.03, 0.03, 0.01, -0.6, -0.1)
+_PRIOR_SPREAD = (0.08, 0.08, 0.05, 0.15, 0.15, 0.1, 1.0, 0.1)
 _FORGET = 0.9995  # a step; a few hundred steps of rain are a wet year
 _NOISE_CM, _RELATIVE = 0.3, 0.15  # of one step's change
 _CLIP = 3.0  # standard deviations one step may teach
 _FADES, _FADES_WEIGHT = 0.6, 12.0  # part of the unexplained rise left after a step, and what the prior weighs (cm2)
 _FADES_MOST = 0.97
-_FADE = tuple(exp(-STEP_S / reservoir_s) for reservoir_s in RESERVOIRS_S)
-
-Stored = tuple[float, float, float]
 
 
 class Response(msgspec.Struct, array_like=True):
-    """What was learned of a site: five numbers, their covariance by rows, sums for the fading of rests, steps."""
+    """What was learned of a site: the numbers, their covariance by rows, sums for the fading of rests, steps."""
 
     weights: list[float] = msgspec.field(default_factory=lambda: list(_PRIOR))
     covariance: list[float] = msgspec.field(
@@ -42,14 +39,18 @@ class Response(msgspec.Struct, array_like=True):
     steps: int = 0
 
     def rise(self, stored: Stored, depth_cm: float) -> float:
-        """Change in five minutes (cm) by the five numbers, before the bottom of the hollow is reached."""
-        a, b, c, drain, seep = self.weights
-        return a * stored[0] + b * stored[1] + c * stored[2] + drain + min(seep, 0.0) * depth_cm
+        """Change in five minutes (cm) by the numbers, before the bottom of the hollow is reached."""
+        *rain, drain, seep = self.weights
+        arrives = sum(weight * one for weight, one in zip(rain, stored, strict=True))
+        return arrives + drain + min(seep, 0.0) * depth_cm
 
-    def learn(self, stored: Stored, depth_cm: float, change_cm: float) -> None:
-        """Take in one step: mean reservoirs and depth over it, and how much the depth changed."""
-        inputs = (*stored, 1.0, depth_cm)
-        said = sum(weight * one for weight, one in zip(self.weights, inputs, strict=True))
+    def said(self, inputs: Sequence[float]) -> float:
+        """Change in five minutes (cm) for the means of `causes` over a step."""
+        return sum(weight * one for weight, one in zip(self.weights, inputs, strict=True))
+
+    def learn(self, inputs: Sequence[float], change_cm: float) -> None:
+        """Take in one step: the means of `causes` over it, and how much the depth changed."""
+        said = self.said(inputs)
         noise = _NOISE_CM**2 + (_RELATIVE * change_cm) ** 2 + (_RELATIVE * said) ** 2
         gain = [sum(self.covariance[row * _N + column] * inputs[column] for column in range(_N)) for row in range(_N)]
         total = noise + sum(one * other for one, other in zip(gain, inputs, strict=True))
@@ -77,6 +78,11 @@ class Response(msgspec.Struct, array_like=True):
     def fades(self) -> float:
         """Part of an unexplained rise that is left after a step."""
         return max(0.0, min(self.rest_product / self.rest_square, _FADES_MOST))
+
+
+def causes(stored: Stored, depth_cm: float) -> tuple[float, ...]:
+    """What a rise is explained by, in the order of the weights."""
+    return (*stored, 1.0, depth_cm)
 
 
 class Now(NamedTuple):
@@ -110,15 +116,10 @@ def forecast(
     depth, rain, rest, stored = now.depth_cm, now.rain_mm_h, now.rest_cm, now.stored
     peak, reaches_s, rest = depth, None, rest * rest_left**0.5
     for step in range(1, round(horizon_s / STEP_S) + 1):
-        stored = _onward(stored, rain)
+        stored = flow(stored, rain, rain - SEWER_MM_H, STEP_S)
         change = rest + (response.rise(stored, depth) if response is not None else 0.0)
         if reaches_s is None and depth + change >= to_cm:
             reaches_s = STEP_S * (step - 1 + max(0.0, to_cm - depth) / max(change, 1e-9))
         depth = max(0.0, depth + change)
         peak, rain, rest = max(peak, depth), rain * rain_left, rest * rest_left
     return Course(peak, reaches_s)
-
-
-def _onward(stored: Sequence[float], rain_mm_h: float) -> Stored:
-    a, b, c = (rain_mm_h + (one - rain_mm_h) * fade for one, fade in zip(stored, _FADE, strict=True))
-    return a, b, c
