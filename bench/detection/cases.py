@@ -76,8 +76,8 @@ def onset(history: History, kind: Kind, which: int, around: int, attempt: str) -
         first = int(kept[int(place_at * len(kept))]) if len(kept) else around
         if first + length + day > history.count:
             continue
-        dry = kind.name != "backup" or not history.climate.rain_mm[first - day // 4 : first + length].any()
-        if dry and (trace.calm is None or trace.calm[first : first + min(length, day)].all()):
+        wet = trace.calm is not None and history.climate.rain_mm[first - day // 4 : first + min(length, day // 4)].any()
+        if not wet and (trace.calm is None or trace.calm[first : first + min(length, day)].all()):
             return first
     return None
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from typing import Final
 
 from bench.detection import flood, tables
@@ -113,8 +116,25 @@ def domains(options: Options) -> Iterator[Domain]:
     for name in options.domains or tuple(DOMAINS):
         if name not in DOMAINS:
             raise InputError(f"bench detection: unknown domain, got {name!r}, try one of {', '.join(DOMAINS)}")
-    for name in options.domains or tuple(DOMAINS):
-        yield measure(name, QUICK if options.quick else FULL, options)
+    names, size = options.domains or tuple(DOMAINS), size_of(options)
+    if options.jobs == 1:
+        yield from (measure(name, size, options) for name in names)
+        return
+    silent = replace(options, progress=_silent)
+    with ProcessPoolExecutor(options.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for found in pool.map(measure, names, repeat(size), repeat(silent)):
+            options.progress(f"{found.name} is done")
+            yield found
+
+
+def _silent(_: str) -> None:
+    """Other processes do not report."""
+
+
+def size_of(options: Options) -> Size:
+    """How much was asked for."""
+    size = QUICK if options.quick else FULL
+    return size if options.sensor_years is None else replace(size, sensor_years=options.sensor_years)
 
 
 def section(options: Options) -> Section:
@@ -124,14 +144,14 @@ def section(options: Options) -> Section:
     judged = tables.section(found, conditions(options))
     if "water_depth" not in (options.domains or DOMAINS):
         return judged
-    floods = flood.measure(options, first_seed(options), (QUICK if options.quick else FULL).flood_histories)
+    floods = flood.measure(options, first_seed(options), size_of(options).flood_histories)
     figures = {**judged.figures, "floods": flood.figures(floods)}
     return replace(judged, tables=(judged.tables[0], flood.table(floods), *judged.tables[1:]), figures=figures)
 
 
 def conditions(options: Options) -> str:
     """Under what the figures were measured."""
-    first, size = first_seed(options), QUICK if options.quick else FULL
+    first, size = first_seed(options), size_of(options)
     salted = ", salted: wider parameters and two more kinds of fault" if options.salt else ""
     slow = f"river on {size.river_days} days of one history" if size.river_days else "river is left out of quick runs"
     return (

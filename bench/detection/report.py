@@ -50,6 +50,10 @@ class Options:
         Folder of the recorded sets (`LIFELINE_DATA_DIR`); None when there is none.
     only
         Names of `SECTIONS`; empty: all.
+    sensor_years
+        Fault-free ones to simulate in each domain; None: 5 when quick, else 100.
+    jobs
+        Domains simulated at once, each in a process of its own.
     progress
         Told what happens now, in a few words.
     """
@@ -60,6 +64,8 @@ class Options:
     salt: str = ""
     data: Path | None = None
     only: tuple[str, ...] = ()
+    sensor_years: float | None = None
+    jobs: int = 1
     progress: Callable[[str], None] = lambda _: None
 
 

@@ -169,7 +169,8 @@ def _cell(cases: Sequence[Case], channels: Sequence[str]) -> tuple[str, ...]:
     found: list[Found] = [case.found[1.0] for case in cases]
 
     def middle(of: Callable[[Found], float]) -> float:
-        return float(np.median([of(one) for one in found])) if found else np.nan
+        known = [value for value in map(of, found) if not np.isnan(value)]
+        return float(np.median(known)) if known else np.nan
 
     return (
         str(len(cases)), *(percent(recall(cases, b).value) for b in BUDGETS), number(delay_quantile(found, 0.5)),

@@ -174,6 +174,13 @@ def detection(
             show_default=False,
         ),
     ] = None,
+    sensor_years: Annotated[
+        float | None,
+        typer.Option(
+            help="Fault-free sensor-years in each domain instead of 100 (quick: 5).", min=0.1, show_default=False
+        ),
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="Domains simulated at once.", min=1)] = 1,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -190,7 +197,7 @@ def detection(
         room = importlib.import_module("bench.detection.report")
         options = room.Options(
             quick=quick, domains=tuple(domain or ()), seeds=seeds, salt=salt, data=recordings, only=tuple(only or ()),
-            progress=status.update,
+            sensor_years=sensor_years, jobs=jobs, progress=status.update,
         )  # fmt: skip
         report = room.run(options)
     (console if console.is_terminal else Console(width=170)).print(report.render())
