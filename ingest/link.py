@@ -47,8 +47,8 @@ _BACK_OFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 class LinkSettings:
     """How to reach the broker. `share` names a shared subscription (`$share/NAME/…`), empty for none.
 
-    `sparkplug_host` is the name under which edge nodes know us, empty to hear none. It is not served together with
-    `share`: what a node's messages mean hangs on all of them coming to one place, in order.
+    `sparkplug_host` is the name under which edge nodes know us, empty to hear none. What a node's messages mean hangs
+    on all of them coming to one place, in order: of recorders that share, the one told by `be_host` hears them.
     """
 
     address: BrokerAddress
@@ -60,6 +60,10 @@ class LinkSettings:
 
 class _AnotherVersion(Exception):
     """The broker speaks another version of MQTT; the next connection uses it."""
+
+
+class _AnotherHost(Exception):
+    """Who hears Sparkplug has changed; the next connection says so, and has the will for it."""
 
 
 class Link:
@@ -81,8 +85,9 @@ class Link:
         self._decoders = decoders if decoders is not None else Decoders()
         self._topics: tuple[str, ...] = ()  # subscribed to
         self._asked: dict[int, list[str]] = {}  # topics of each subscription that is not answered
-        host = settings.sparkplug_host if not settings.share else ""
-        self._host_word = HostWord(host) if host else None
+        self._own_word = HostWord(settings.sparkplug_host) if settings.sparkplug_host else None
+        self._host_word = self._own_word if not settings.share else None
+        self._is_host = not settings.share
         self._reader, self._waker = socket.socketpair()
         for end in (self._reader, self._waker):
             end.setblocking(False)
@@ -95,12 +100,17 @@ class Link:
         self._heard_s = 0.0
         self._intake: Intake | None = None
         self.connects = 0
+        self.session_kept = False  # whether the broker still knew our session, at the last connection
         self.listening_us = 0  # city time at which the subscriptions were last made
 
     def wake(self) -> None:
         """Interrupt the wait for the network (any thread)."""
         with contextlib.suppress(BlockingIOError, OSError):  # full of wake-ups already, or the thread has ended
             self._waker.send(b"\0")
+
+    def be_host(self, host: bool) -> None:
+        """Hear Sparkplug from now on, or leave it to another recorder (any thread; the connection is made anew)."""
+        self._is_host = host
 
     @property
     def connected(self) -> bool:
@@ -125,6 +135,8 @@ class Link:
                 self._serve_one_connection(intake, give_up)
             except _AnotherVersion:
                 log.info("broker does not speak MQTT 5, going on with 3.1.1", extra={"action": "broker_version"})
+                continue
+            except _AnotherHost:
                 continue
             except (OSError, OutsideError, ProtocolError) as error:
                 if failures in (0, 10) or failures % 100 == 99:
@@ -151,6 +163,7 @@ class Link:
         return self._clock.now_us() if lost and now_s - self._heard_s > 2.0 and intake.idle else None
 
     def _serve_one_connection(self, intake: Intake, give_up: threading.Event) -> None:
+        self._host_word = self._own_word if self._is_host else None
         self._session += 1
         self._probe.begin(self._session)
         self._in_flight.clear()
@@ -239,7 +252,10 @@ class Link:
 
     def _welcomed(self, client: Client, packet: Connack) -> None:
         if packet.code == 0:
+            self.session_kept = packet.session_present
             self._subscribe(client, list(self._wanted()))
+            if self._own_word is not None and self._host_word is None and packet.session_present:
+                client.unsubscribe([*SPARKPLUG_TOPICS, self._own_word.topic])  # of a time when we were the host
             return
         unsupported = packet.code == UNSUPPORTED_VERSION or (packet.code == 1 and self._version == Version.V5)
         if unsupported and self._version == Version.V5:
@@ -268,9 +284,11 @@ class Link:
         """Follow the city's mappings with subscriptions; tell edge nodes what they should hear; probe."""
         if self._subscribed_s is None:
             return
+        if self._own_word is not None and self._is_host != (self._host_word is not None):
+            raise _AnotherHost
         wanted = self._wanted()
         if wanted != self._topics:
-            gone = [self._prefix + topic for topic in self._topics if topic not in wanted]
+            gone = [self._filter(topic) for topic in self._topics if topic not in wanted]
             self._subscribe(client, [topic for topic in wanted if topic not in self._topics])
             if gone:
                 client.unsubscribe(gone)
@@ -284,9 +302,10 @@ class Link:
             log.warning(text, probe.TOPIC, extra={"action": "probe_lost"})
         client.publish(probe.TOPIC, self._probe.send(now_s, self._clock.now_us()), 1)
 
-    @property
-    def _prefix(self) -> str:
-        return f"$share/{self._settings.share}/" if self._settings.share else ""
+    def _filter(self, topic: str) -> str:
+        """What is asked of the broker: Sparkplug is never shared."""
+        shared = self._settings.share and not topic.startswith("spBv1.0/")
+        return f"$share/{self._settings.share}/{topic}" if shared else topic
 
     def _wanted(self) -> tuple[str, ...]:
         nodes = (*SPARKPLUG_TOPICS, self._host_word.topic) if self._host_word is not None else ()
@@ -295,7 +314,7 @@ class Link:
     def _subscribe(self, client: Client, topics: list[str]) -> None:
         self._topics = self._wanted()
         if topics:
-            self._asked[client.subscribe([self._prefix + topic for topic in topics])] = topics
+            self._asked[client.subscribe([self._filter(topic) for topic in topics])] = topics
 
     def _delivery(self, client: Client, incoming: Publish, now_us: int) -> Delivery | None:
         topic, payload, number, qos = incoming.topic, incoming.payload, incoming.packet_id, incoming.qos

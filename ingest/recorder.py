@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import psycopg
@@ -19,6 +20,7 @@ from city.broker_address import BrokerAddress
 from city.clock import Clock, SystemClock, from_us, stopwatch_s
 from city.errors import LifelineError, OutsideError
 from city.mapping import load_mappings
+from ingest import session
 from ingest.decoders import Decoders
 from ingest.intake import Delivery, Intake
 from ingest.link import Link, LinkSettings
@@ -57,7 +59,7 @@ class RecorderSettings:
     tls
         Files for mqtts.
     sparkplug_host
-        The name under which Sparkplug edge nodes know us; empty to hear none. Not served with `share`.
+        The name under which Sparkplug edge nodes know us; empty to hear none. Of recorders that share, one hears them.
     """
 
     database_url: str
@@ -98,6 +100,8 @@ class _Recorder:
         self._heard_us: int | None = None
         self._beat_s, self._beaten_readings = stopwatch_s(), 0
         self._beats_failed = 0
+        self._client = f"{settings.client_id} at {address}"
+        self._noted_connects, self._is_host = 0, False
         self._base: dict[str, int] = {}  # counts of writers before a reconnection
 
     def run(self, stop: threading.Event) -> None:
@@ -143,6 +147,9 @@ class _Recorder:
         if self._conn is not None:
             self._conn.close()
         self._conn = self._writer = None
+        if self._is_host:  # held by the connection: another recorder may be it now
+            self._is_host = False
+            self._link.be_host(False)
 
     def _await_city(self, stop: threading.Event) -> bool:
         """Wait until a city folder is in force: before it every reading would be a stranger."""
@@ -185,6 +192,17 @@ class _Recorder:
         if found is not None:
             self._mapped, files = found
             self._decoders.mappings = tuple(load_mappings(files)[0])
+
+    def _take_offices(self, conn: Connection, heard: datetime | None) -> None:
+        """Note a new session with the broker; of recorders that share, be the one that hears Sparkplug if nobody is."""
+        if (connects := self._link.connects) != self._noted_connects:
+            began_at = from_us(self._link.listening_us)
+            session.note(conn, self._client, began_at, heard, kept=self._link.session_kept)
+            self._noted_connects = connects
+        if self._settings.share and self._settings.sparkplug_host and not self._is_host and session.take_host(conn):
+            log.info("hearing Sparkplug for all recorders that share", extra={"action": "sparkplug_host"})
+            self._is_host = True
+            self._link.be_host(True)
 
     def _catch_up(self) -> None:
         """Nothing came for a moment: write the newest values that were held back while much came."""
@@ -251,6 +269,7 @@ class _Recorder:
             "lag_s": 0.0 if oldest_us is None else max(0.0, (self._settings.clock.now_us() - oldest_us) / 1e6),
             "connected": self._link.connected,
             "connects": self._link.connects,
+            "sparkplug_host": bool(self._settings.sparkplug_host) and (self._is_host or not self._settings.share),
             "listening_us": self._link.listening_us,  # silence of others counts only while we listen
         }
         heard = None if self._heard_us is None else from_us(self._heard_us)
@@ -259,6 +278,7 @@ class _Recorder:
                 self._open()
             if self._conn is not None:
                 self._follow_mappings()
+                self._take_offices(self._conn, heard)
                 roles.beat(self._conn, ROLE, os.getpid(), heard, detail)
         except (psycopg.Error, LifelineError) as error:
             if not self._beats_failed:

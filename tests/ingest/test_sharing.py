@@ -1,0 +1,128 @@
+"""Recorders that share a subscription, of whom one hears Sparkplug; and sessions that a broker did not keep."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import aiomqtt
+import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from city.clock import SystemClock, stopwatch_s
+from ingest.recorder import RecorderSettings, run_recorder
+from store.connection import Connection
+from tests.ingest.edge_node import birth, metric, payload
+from tests.ingest.fed import START_US
+
+STATE = "spBv1.0/STATE/lifeline"
+
+
+@pytest.fixture
+def port(mosquitto: Path, tmp_path: Path) -> Iterator[int]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    config = tmp_path / "mosquitto.conf"
+    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nuser root\n")
+    process = subprocess.Popen([mosquitto, "-c", config], stderr=subprocess.DEVNULL)  # noqa: S603 - our own server
+    eventually(lambda: listens(port))
+    yield port
+    process.terminate()
+    process.wait()
+
+
+def eventually(condition: Callable[[], object], within_s: float = 30.0) -> None:
+    deadline_s = stopwatch_s() + within_s
+    while not (last := condition()):
+        assert stopwatch_s() < deadline_s, f"not within {within_s} s, last {last!r}"
+        SystemClock().pause_s(0.02)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as line:
+        return line.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def recording(database: str, port: int, name: str, share: str = "all") -> Iterator[None]:
+    settings = RecorderSettings(database, f"mqtt://127.0.0.1:{port}", SystemClock(), client_id=name, share=share)
+    stop = threading.Event()
+    thread = threading.Thread(target=run_recorder, args=(settings, stop))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(30)
+    assert not thread.is_alive()
+
+
+def count(conn: Connection, what: str) -> int:
+    row = conn.execute(f"SELECT count(*) FROM {what}".encode()).fetchone()  # noqa: S608 - of this file
+    return int(row[0]) if row else 0
+
+
+async def state(client: aiomqtt.Client, *, online: bool) -> None:
+    """Wait until the host says that it is there, or not."""
+    async for heard in client.messages:
+        if json.loads(heard.payload)["online"] is online:
+            return
+
+
+async def test_one_of_them_hears_sparkplug_and_the_next_takes_over(
+    conn: Connection, city_database: str, port: int
+) -> None:
+    async with aiomqtt.Client("127.0.0.1", port, timeout=30) as node:
+        await node.subscribe(STATE, qos=1)
+        await node.subscribe("spBv1.0/north/NCMD/gw-1", qos=1)
+
+        async def speak(seq: int, value: float, at_s: int) -> None:
+            told = metric(value, alias=1, at_ms=START_US // 1000 + at_s * 1000)
+            await node.publish("spBv1.0/north/NDATA/gw-1", payload(START_US // 1000, seq, [told]), qos=1)
+
+        async def be_born() -> None:
+            born = birth(START_US // 1000, 0, [metric(4.0, "wl-003", 1)])
+            await node.publish("spBv1.0/north/NBIRTH/gw-1", born, qos=1)
+
+        with recording(city_database, port, "one"):
+            await state(node, online=True)
+            with recording(city_database, port, "two"):
+                await be_born()
+                for seq in range(1, 20):
+                    await speak(seq, float(seq), seq)
+                readings = [{"sensor": "wl-004", "time": START_US // 1000 + n * 1000, "value": n} for n in range(30)]
+                for one in readings:
+                    await node.publish("lifeline/v1/north/gw-1/readings", json.dumps({"readings": [one]}), qos=1)
+                eventually(lambda: count(conn, "city.readings WHERE sensor = 'wl-003'") == 20)
+                eventually(lambda: count(conn, "city.readings WHERE sensor = 'wl-004'") == 30)
+                assert count(conn, "city.rejections") == 0
+        await state(node, online=False)
+        with recording(city_database, port, "two"):
+            await state(node, online=True)
+            await be_born()
+            await speak(1, 50.0, 51)
+            await speak(2, 51.0, 52)
+            eventually(lambda: count(conn, "city.readings WHERE value >= 50") == 2)
+            assert count(conn, "city.rejections") == 0
+
+
+async def test_a_session_that_the_broker_did_not_keep_is_told(conn: Connection, city_database: str, port: int) -> None:
+    for _ in range(2):
+        with recording(city_database, port, "one", share=""):
+            eventually(lambda: count(conn, "city.broker_sessions"))
+    assert count(conn, "city.broker_sessions WHERE NOT lost") == 1
+    thief = Client(CallbackAPIVersion.VERSION2, "one", protocol=MQTTProtocolVersion.MQTTv5)
+    thief.connect("127.0.0.1", port, clean_start=True)
+    thief.loop_start()
+    eventually(thief.is_connected)
+    thief.disconnect()
+    thief.loop_stop()
+    with recording(city_database, port, "one", share=""):
+        eventually(lambda: count(conn, "city.broker_sessions WHERE lost AND client LIKE 'one at mqtt://%'") == 1)
