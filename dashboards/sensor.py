@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from city.levels import Flag
-from city.words import say
+from city.words import catalogue, say
 from dashboards import parts
 from dashboards.builder import (
     SOURCE_UID,
@@ -228,6 +228,8 @@ def _findings(words: Words) -> Panel:
         [
             Override("time", parts.moment_column(words("when")) | {"links": [act]}),
             Override("detector", {"displayName": words("detector")}),
+            Override("channel", {"displayName": words("found_by"), "mappings": words_mapping(channels(words))}),
+            Override("years", {"displayName": words("once_in_years"), "decimals": 1, "custom.width": 110}),
             Override("verdict", {"displayName": words("verdict"), "mappings": words_mapping(verdicts)}),
             Override("direction", {"displayName": words("direction"), "custom.width": 80}),
             *(Override(key, {"displayName": words(key), "decimals": 2, "custom.width": 130}) for key in numbers),
@@ -235,6 +237,12 @@ def _findings(words: Words) -> Panel:
             *hidden("sensor"),
         ],
     )
+
+
+def channels(words: Words) -> dict[str, str]:
+    """The statistics of the watch for early signs, in words."""
+    topic = "signs.channel_"
+    return {key.removeprefix(topic): say(key, words.language) for key in catalogue() if key.startswith(topic)}
 
 
 def _readings(words: Words) -> Panel:

@@ -34,16 +34,22 @@ WHERE s.sensor = {THIS}
 ORDER BY 2"""  # noqa: S608 - built from constants of this room
 
 
-# What detectors expected beside what came; they look now and then, so their band is drawn in steps.
+# What was expected beside what came: kept every half hour for a week, and at every finding; so it is drawn in steps.
 EXPECTED = f"""\
 SELECT time, min(low) AS expected_low, max(high) AS expected_high
-FROM city.findings WHERE sensor = {THIS} AND $__timeFilter(time) AND low IS NOT NULL AND high IS NOT NULL
+FROM (
+    SELECT time, low, high FROM city.bands WHERE sensor = {THIS} AND $__timeFilter(time)
+    UNION ALL
+    SELECT time, low, high FROM city.findings
+    WHERE sensor = {THIS} AND $__timeFilter(time) AND low IS NOT NULL AND high IS NOT NULL
+) told
 GROUP BY 1
 ORDER BY 1
 LIMIT 5000"""  # noqa: S608 - built from constants of this room
 
 FINDINGS = f"""\
-SELECT time, detector, verdict, direction, score, expected, low AS expected_low, high AS expected_high, reason, sensor
+SELECT time, detector, channel, verdict, direction, return_period_years AS years, score, expected, low AS expected_low,
+       high AS expected_high, reason, sensor
 FROM city.findings WHERE sensor = {THIS} AND $__timeFilter(time)
 ORDER BY time DESC
 LIMIT {ROWS}"""  # noqa: S608 - built from constants of this room

@@ -229,6 +229,7 @@ class Finding(Row):
     low: float | None
     high: float | None
     reason: str
+    evidence: list[list[str | float]] = []
 
 
 class Site(Row):

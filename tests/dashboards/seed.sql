@@ -57,6 +57,13 @@ INSERT INTO lifeline.incident_clocks (incident, number, clock, level, began_at, 
   ('I-1', 1, 'close', 4, %(now)s - interval '40 min', %(now)s + interval '2 h', 'running', NULL);
 INSERT INTO lifeline.incident_events (event, time, incident, kind, actor, note, person) VALUES
   ('20', %(now)s - interval '40 min', 'I-1', 'opened', '', '', ''), ('21', %(now)s - interval '30 min', 'I-1', 'dispatch', 'li', 'crew 2', 'li');
+INSERT INTO lifeline.bands (sensor_id, place, time, expected, low, high)
+SELECT sensor_id, at, %(now)s - at * interval '30 min' - interval '5 min', 12 + at, 9 + at, 15 + at
+FROM lifeline.sensors, generate_series(0, 3) at WHERE sensor = 'w1';
+INSERT INTO lifeline.findings (time, sensor, detector, channel, verdict, score, return_period_years, direction, expected, low,
+                               high, reason) VALUES
+  (%(now)s - interval '20 min', 'w1', 'early_sign', 'level_16', 'abnormal', 1.4, 8, 'up', 13, 10, 16,
+   'a 1-in-8-years reading for this sensor: 25 cm, expected 13 (10 to 16), level over 16 intervals, up');
 INSERT INTO lifeline.findings (time, sensor, detector, channel, verdict, score, direction, expected, low, high, reason) VALUES
   (%(now)s - interval '30 min', 'w1', 'flood_onset', '', 'abnormal', 9, 'up', 12, 10, 14, 'rises'),
   (%(now)s - interval '10 min', 'w1', 'flood_onset', '', 'normal', 0, '', 30, 28, 32, '');

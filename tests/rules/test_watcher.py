@@ -190,8 +190,8 @@ def test_signs_and_bands_are_kept_once_through_a_restart(database: str, tmp_path
         wait_for(lambda: handled(database))
     found = query(
         database,
-        """SELECT channel, verdict, direction, low < expected AND expected < high, return_period_years >= 1, reason, time
-           FROM city.findings WHERE detector = 'early_sign' ORDER BY time""",
+        """SELECT channel, verdict, direction, low < expected AND expected < high, return_period_years >= 1, reason,
+                  time FROM city.findings WHERE detector = 'early_sign' ORDER BY time""",
     )
     found = [row for row in found if row[6] >= from_us(T0_US + 36_000_000_000)]
     assert [row[1:5] for row in found][:1] == [("abnormal", "up", True, True)]
