@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import threading
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from city.clock import SystemClock
 from city.errors import FaultyInput, InputError
 from gateway.faults import KINDS, kinds_for
 from gateway.mishaps import Mishap, at_random, load
-from gateway.simulate import TRUTH, SimulatorSettings
+from gateway.simulate import TRUTH, SimulatorSettings, run_simulator
 from gateway.simulation import Simulation
 from gateway.town import plan
 from lifeline.story import mishaps_of, take_mishaps
@@ -139,3 +141,14 @@ def test_a_folder_keeps_its_faults_and_refuses_others_once_it_plays(tmp_path: Pa
         take_mishaps(data, 7, "random")
     with pytest.raises(InputError, match="nowhere"):
         take_mishaps(data, 7, str(tmp_path / "nowhere.yaml"))
+
+
+def test_the_truth_beside_the_data_tells_of_them_too(broker: str, tmp_path: Path) -> None:
+    stop, clock = threading.Event(), SystemClock()
+    stop.set()
+    drift = Mishap(SENSOR, "drift", 30.0, 2.0, -6.0)
+    run_simulator(SimulatorSettings(broker, tmp_path, 7, START_US, clock, mishaps=(drift,)), stop)
+    truth = [json.loads(line) for line in (tmp_path / TRUTH).read_text().splitlines()]
+    assert len(truth) == len(Simulation(7, START_US).storyline.acts) + 1
+    assert (truth[-1]["what"], truth[-1]["sensors"], truth[-1]["amount"]) == ("drift", [SENSOR], -6.0)
+    assert truth[-1]["from"] < truth[-1]["to"]
