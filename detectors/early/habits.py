@@ -21,18 +21,31 @@ def place_of(local_us: int) -> tuple[float, int]:
     return (place + 24.0 if place < 0.0 else place), (1 if (day + 3) % 7 >= 5 else 0)
 
 
-def habit_at(f: Row, place: float, weekend: int) -> float:
-    """What is usual there, between the two nearest hours; hours never seen are like the one before."""
+def between(f: Row, place: float, weekend: int) -> float:
+    """What is usual there, between the two nearest hours."""
     hour = int(place)
     following = hour + 1 if hour < 23 else 0
-    if f[SEEN_D] < 1.0 and f[HOUR] != hour and f[HOUR] >= 0.0:
+    part = place - hour
+    at = HABIT + 24 * weekend
+    return float((1.0 - part) * np.float64(f[at + hour]) + part * np.float64(f[at + following]))
+
+
+def habit_at(f: Row, place: float, weekend: int) -> float:
+    """What is usual there; in the first day hours never seen are like the one before."""
+    hour = int(place)
+    if f[SEEN_D] < 1.0 and f[HOUR] >= 0.0 and int(f[HOUR]) % 24 != hour:
+        following = hour + 1 if hour < 23 else 0
         carried = f[HABIT + hour]
         f[HABIT + following] = carried
         f[HABIT + 24 + following] = carried
-    f[HOUR] = hour
-    part = place - hour
-    at = HABIT + 24 * weekend
-    return (1.0 - part) * np.float64(f[at + hour]) + part * np.float64(f[at + following])
+    return between(f, place, weekend)
+
+
+def turn_of(f: Row, place: float, weekend: int) -> float:
+    """Where a weekend begins or ends: by how much its habits lie below those of the day before, at this very moment."""
+    if f[HOUR] < 0.0 or int(f[HOUR]) // 24 == weekend:
+        return 0.0
+    return between(f, place, 1 - weekend) - between(f, place, weekend)
 
 
 def learn_habit(f: Row, place: float, weekend: int, dt_s: float, pull: float) -> None:

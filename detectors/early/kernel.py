@@ -15,7 +15,7 @@ import numpy as np
 from detectors.columns import ABNORMAL, BLIND, NORMAL
 from detectors.early import layout
 from detectors.early.channels import NOT_NEWER, PAUSED, RAIN, UNUSABLE, WARMING
-from detectors.early.habits import habit_at, learn_habit, place_of
+from detectors.early.habits import habit_at, learn_habit, place_of, turn_of
 from detectors.early.layout import (
     AVERAGE,
     BAND,
@@ -92,6 +92,15 @@ def learning(f: Row, years: float, p: Row, dt_s: float) -> float:
     return 0.0
 
 
+def shift(f: Row, by: float) -> None:
+    """What is expected jumps, where a weekend begins: what was found of late jumps with it."""
+    if by != 0.0:
+        f[NEAR] = np.float64(f[NEAR]) + by
+        for k in range(4):
+            f[AVERAGE + k] = np.float64(f[AVERAGE + k]) + by
+        f[layout.REST] = np.float64(f[layout.REST]) + by * np.float64(f[layout.SLOPE])
+
+
 def relearn(f: Row, d: Row) -> None:
     """What has lasted beyond the freeze is the new normal."""
     shift = np.float64(f[AVERAGE + 2])
@@ -134,8 +143,14 @@ def step(f: Row, d: Row, t: Row, h: Row, p: Row, kinds: Row, time_us: int, local
     usual_s = max(np.float64(f[USUAL_S]), 1e-3)
     known_dt_s = min(dt_s, 3.0 * usual_s)  # a pause teaches nothing
     place, weekend = place_of(local_us)
-    turned = int(place) != f[layout.HOUR]
-    habit = habit_at(f, place, weekend) if usual_s < 10_000.0 else 0.0
+    hour = int(place) + 24 * weekend
+    turned = hour != f[layout.HOUR]
+    habit = 0.0
+    if usual_s < 10_000.0:
+        habit = habit_at(f, place, weekend)
+        if turned:
+            shift(f, turn_of(f, place, weekend))
+    f[layout.HOUR] = hour
     mean = d[LEVEL] + habit
     deviation = x - mean
     u = dt_s / usual_s
@@ -145,7 +160,7 @@ def step(f: Row, d: Row, t: Row, h: Row, p: Row, kinds: Row, time_us: int, local
     wet = p[layout.GATE] > 0.0 and rains(f, kinds, context, dt_s)
     whole, y, rest, surprise = False, x - d[layout.OWN_MEAN], 0.0, 0.0
     if kinds[0] > 0:
-        whole = gather(f, p, kinds, context, habit, known_dt_s, z)
+        whole = gather(f, h, p, kinds, context, habit, known_dt_s, z)
         if whole:
             rest = rest_of(f, z, y)
             surprise = measure_rest(f, p, rest, u, usual_s, x, stat, side)
@@ -159,7 +174,7 @@ def step(f: Row, d: Row, t: Row, h: Row, p: Row, kinds: Row, time_us: int, local
         if whole:
             learn_rest(f, d, z, y, rest, surprise, known_dt_s)
             if turned:
-                solve(f, work)
+                solve(f, h, work)
         learn(f, d, p, known_dt_s, deviation, place, weekend)
     if not warm and not wet:
         raise_tops(f, stat)

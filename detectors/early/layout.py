@@ -19,7 +19,6 @@ LAST_US, CHANGE_US, LEVEL, SLOW, PREVIOUS = 0, 1, 2, 3, 4
     TICK_S,  # seconds seen since
     TICKS,
     USUAL_S,  # usual interval
-    WAITING,  # samples to wait after a pause
     NEAR,  # where the deviation from level and habits now stands, by a local-level filter
     STEP,  # smallest change seen: the resolution of the sensor
     NOISE,  # scale of the innovation
@@ -39,13 +38,14 @@ LAST_US, CHANGE_US, LEVEL, SLOW, PREVIOUS = 0, 1, 2, 3, 4
     BIN,
     HELD,
     HOUR,  # place in the habits of the last sample
+    WAITING,  # samples to wait after a pause
     BAND,  # innovation at which the spike channel is abnormal, in scales
 ) = range(12, 38)
 AVERAGE = 38  # 4: deviation averaged over 4, 16, 64, 256 usual intervals
 AVERAGE_SCALE = 42  # 4
 HABIT = 58  # 48: deviation by hour, working days then weekends
-HISTOGRAM = 212  # uint16 place: 48 counts
-TAIL = 130  # 4 for each channel
+HISTOGRAM = 212  # uint16 place: 44 counts
+TAIL = 128  # 4 for each channel
 TOP, THRESHOLD, EXCESS, EXCESS_2 = 0, 1, 2, 3  # largest of this block; then the tail beyond a threshold
 CHANNEL_COUNT = len(CHANNELS)
 
@@ -54,7 +54,8 @@ COVARIANCE = TAIL + 4 * CHANNEL_COUNT  # 28: moments of the regressors and the s
 SLOPE = COVARIANCE + (REGRESSORS + 1) * (REGRESSORS + 2) // 2
 NEIGHBOUR_MEAN = SLOPE + REGRESSORS  # 4
 LAGGED = NEIGHBOUR_MEAN + 4
-PRESENT = LAGGED + 1  # 4: how often a neighbour has a value
+PRESENT = LAGGED + 1  # 4: how often a neighbour has a value, and a new one: two uint16 each, 65,535 is always
+NEIGHBOUR_LAST = PRESENT + 4  # 4: the last values seen
 (
     REST,  # where what the neighbours leave now stands
     REST_NOISE,
@@ -63,10 +64,11 @@ PRESENT = LAGGED + 1  # 4: how often a neighbour has a value
     REST_COPOWER,
     REST_D,  # days that neighbours were there
     WET_S,  # how long rain still explains what standing water does
-) = range(PRESENT + 4, PRESENT + 11)
+    REST_LAST_CHANGE,
+) = range(NEIGHBOUR_LAST + 4, NEIGHBOUR_LAST + 12)
 REST_AVERAGE = 46  # 5: over 4, 16, 64, 256 intervals and two days
 REST_SCALE = 51  # 5
-LAST_CHANGE, REST_LAST, REST_LAST_CHANGE = 56, 57, 255
+LAST_CHANGE, REST_LAST = 56, 57
 OWN_MEAN = 5  # float64: the sensor's own mean of weeks, as its neighbours' are taken
 
 # Places in a nature's row of parameters.

@@ -31,9 +31,9 @@ _CHANNELS: Final[Mapping[str, tuple[float, float, float, float]]] = {
     "level_64": (0.12, 2.6, 0.5, 0.10),
     "level_256": (0.12, 2.2, 0.5, 0.10),
     "drift": (0.10, 2.0, 0.5, 0.10),
-    "variance_up": (0.08, 1.0, 0.2, 0.10),
-    "variance_down": (0.05, 1.2, 0.2, 0.10),
-    "flat": (0.10, 2.0, 0.25, 0.10),
+    "variance_up": (0.10, 0.4, 0.10, 0.10),
+    "variance_down": (0.06, 0.4, 0.10, 0.10),
+    "flat": (0.10, 2.5, 0.3, 0.05),
     "rarity": (0.20, 5.5, 0.7, 0.05),
     "daily_cycle": (0.05, 2.2, 0.5, 0.10),
     "context_spike": (0.08, 4.0, 0.6, 0.12),
@@ -41,8 +41,10 @@ _CHANNELS: Final[Mapping[str, tuple[float, float, float, float]]] = {
     "context_level_16": (0.12, 3.0, 0.5, 0.10),
     "context_level_64": (0.12, 2.6, 0.5, 0.10),
     "context_level_256": (0.12, 2.2, 0.5, 0.10),
-    "context_drift": (0.15, 2.0, 0.5, 0.10),
+    "context_drift": (0.25, 2.0, 0.5, 0.10),
 }
+
+_SLOW: Final = ("level_256", "drift", "daily_cycle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Nature:
         PLAIN, LOG of (value + offset), or ASINH of value / offset: the scale on which its noise is even.
     clip
         How many spreads of one sample may enter an average: small where short plumes are part of life.
+    slow
+        What part of their budget the own slow channels keep: little where weather moves the level by itself.
     gap_s
         A pause longer than this (and than five usual intervals) makes it warm up again.
     gate
@@ -63,7 +67,8 @@ class Nature:
 
     transform: int = PLAIN
     offset: float = 1.0
-    clip: float = 5.0
+    clip: float = 20.0
+    slow: float = 1.0
     gap_s: float = 3600.0
     gate: bool = False
 
@@ -71,8 +76,10 @@ class Nature:
 GENERIC: Final = Nature()
 NATURES: Final[Mapping[str, Nature]] = MappingProxyType(
     {
-        "methane": Nature(LOG, 1.0, 2.5),
-        "water_depth": Nature(ASINH, 2.0, 5.0, gate=True),
+        "gas_pressure": Nature(slow=0.05),
+        "gas_flow": Nature(ASINH, 2.0, slow=0.05),
+        "methane": Nature(LOG, 1.0),
+        "water_depth": Nature(ASINH, 2.0, gate=True),
     }
 )
 
@@ -91,6 +98,7 @@ class Configuration:
         """Twelve hexadecimal digits that change when any number here does."""
         parts = {
             "version": self.version,
+            "layout": {name: place for name, place in vars(layout).items() if isinstance(place, int)},
             "channels": {name: list(row) for name, row in self.channels.items()},
             "natures": {name: asdict(one) for name, one in self.natures.items()},
             "generic": asdict(self.generic),
@@ -109,7 +117,8 @@ def parameters(quantity: str, budget_per_year: float, off: frozenset[str]) -> Fl
     row[layout.BUDGET], row[layout.GAP_S], row[layout.GATE] = budget_per_year, nature.gap_s, nature.gate
     for at, name in enumerate(CHANNELS):
         weight, threshold, excess, shape = FROZEN.channels[name]
-        row[layout.WEIGHT + at] = 0.0 if name in off else weight
+        kept = nature.slow if name in _SLOW else 1.0
+        row[layout.WEIGHT + at] = 0.0 if name in off else kept * weight
         row[layout.START_THRESHOLD + at] = threshold
         row[layout.START_EXCESS + at] = excess
         row[layout.START_SHAPE + at] = shape

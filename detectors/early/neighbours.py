@@ -17,6 +17,7 @@ from detectors.early.layout import (
     CLIP,
     COVARIANCE,
     LAGGED,
+    NEIGHBOUR_LAST,
     NEIGHBOUR_MEAN,
     OWN_MEAN,
     PRESENT,
@@ -34,18 +35,42 @@ from detectors.early.layout import (
     STEP,
     WET_S,
 )
-from detectors.early.statistics import TO_SIGMA, follow, gain_of, learn_pace, widening
+from detectors.early.statistics import LATE, TO_SIGMA, follow, gain_of, learn_pace, widening
 from detectors.early.transforms import transformed
 
 Row = Any
 NONE, REGRESSOR, PEER, THERMOMETER, RAIN_GAUGE = 0, 1, 2, 3, 4  # as what a neighbour counts
 MEMORY_D, LAG_S, DAY_S = 20.0, 10_800.0, 86_400.0
+HALF, USUALLY = 32_768, 60_000  # of 65,535
 SPEAKS_D = 3.0  # days of neighbours before what is left of them is listened to
 RAIN_FOR_S = 6.0 * 3600.0  # so long after rain depth is still its doing
 LENGTHS = (4.0, 16.0, 64.0, 256.0)
 
 
-def gather(f: Row, p: Row, kinds: Row, context: Row, habit: float, dt_s: float, z: Row) -> bool:
+def heard(f: Row, h: Row, j: int, value: float, dt_s: float) -> bool:
+    """Whether a neighbour has something to say: a value, and a new one if it usually has a new one."""
+    at = 2 * (PRESENT + j)
+    here, new = np.isfinite(value), False
+    if here:
+        new = value != np.float64(f[NEIGHBOUR_LAST + j])
+        f[NEIGHBOUR_LAST + j] = value
+    first = h[at] == 0
+    share = dt_s / (DAY_S + dt_s)
+    h[at] = faded(h[at], here, share) if not first else (HALF if here else 0)
+    often = h[at + 1]
+    if here:
+        h[at + 1] = faded(often, new, share) if not first else HALF
+    return bool(here and (new or often < USUALLY))
+
+
+def faded(share: int, true: bool, part: float) -> int:
+    """A share in 65,535ths, moved by a part of the way towards what is true now, at least by one."""
+    if true:
+        return min(65_535, int(share) + 1 + int(part * (65_535 - int(share))))
+    return max(1, int(share) - 1 - int(part * int(share)))
+
+
+def gather(f: Row, h: Row, p: Row, kinds: Row, context: Row, habit: float, dt_s: float, z: Row) -> bool:
     """Fill `z` (REGRESSORS) with what is known around the sensor; whether all that usually is there is there."""
     z[0] = habit
     complete, any_there = True, False
@@ -54,19 +79,14 @@ def gather(f: Row, p: Row, kinds: Row, context: Row, habit: float, dt_s: float, 
         z[1 + j] = 0.0
         if kinds[j] == NONE or kinds[j] == RAIN_GAUGE:
             continue
-        present = np.float64(f[PRESENT + j])
         value = context[j]
-        if not np.isfinite(value):
-            f[PRESENT + j] = present - dt_s / (DAY_S + dt_s) * present
-            complete = bool(complete and present < 0.5)
+        if not heard(f, h, j, value, dt_s):
+            complete = bool(complete and h[2 * (PRESENT + j)] < HALF)
             continue
         if kinds[j] == PEER:
             value = transformed(value, p)
-        if present == 0.0:
+        if f[NEIGHBOUR_MEAN + j] == 0.0:
             f[NEIGHBOUR_MEAN + j] = value
-            f[PRESENT + j] = 0.5
-        else:
-            f[PRESENT + j] = present + dt_s / (DAY_S + dt_s) * (1.0 - present)
         mean = np.float64(f[NEIGHBOUR_MEAN + j])
         z[1 + j] = value - mean
         any_there = True
@@ -110,7 +130,7 @@ def measure_rest(f: Row, p: Row, rest: float, u: float, usual_s: float, x: float
     innovation = rest - np.float64(f[REST])
     f[REST] = np.float64(f[REST]) + gain_of(f, REST_POWER, u) * innovation
     speaks = f[REST_D] > SPEAKS_D
-    if speaks:
+    if speaks and u <= LATE:
         stat[CONTEXT] = abs(innovation) / (noise * widening(f, REST_POWER, noise, u))
         side[CONTEXT] = 1.0 if innovation > 0.0 else -1.0
     most = p[CLIP] * spread
@@ -170,13 +190,13 @@ def moment_at(f: Row, i: int, j: int) -> float:
     return float(np.float64(f[COVARIANCE + i * (i + 1) // 2 + j]))
 
 
-def solve(f: Row, work: Row) -> None:
+def solve(f: Row, h: Row, work: Row) -> None:
     """New slopes from the moments: a slightly ridged regression, by Cholesky's decomposition in `work` (7, 6)."""
     n = REGRESSORS
     ridge = 1e-3 + 0.02 / (0.1 + np.float64(f[REST_D]))
     for i in range(n):
         own = moment_at(f, i, i)
-        dead = own < 1e-12 or (1 <= i <= 4 and f[PRESENT + i - 1] < 0.5)
+        dead = own < 1e-12 or (1 <= i <= 4 and h[2 * (PRESENT + i - 1)] < HALF)
         work[n, i] = 0.0 if dead else 1.0 / sqrt(own)
     for i in range(n):
         for j in range(i + 1):

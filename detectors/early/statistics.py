@@ -50,7 +50,10 @@ from detectors.early.layout import (
 
 Row = Any
 TO_SIGMA = 1.2533  # mean absolute value of normal noise, to its standard deviation
-BINS = 48
+BINS = 44
+LATE = 4.0  # intervals after which the next value says nothing about spikes
+UNSEEN = 0.05  # counts that a bin never hit is worth
+YOUNG = 1000  # counts until which any value makes room for itself
 FULL = 60_000.0  # counts a histogram holds before all are halved
 DAY_S = 86_400.0
 SCALE_MEMORY_D, SLOW_SCALE_MEMORY_D = 7.0, 20.0
@@ -79,6 +82,8 @@ def measure(f: Row, d: Row, t: Row, h: Row, p: Row, time_us: int, x: float, u: f
     stat[SPIKE], side[SPIKE] = abs(innovation) / (noise * wide), 1.0 if innovation > 0.0 else -1.0
     stat[RATE] = abs(change) / (max(TO_SIGMA * np.float64(f[CHANGE]), finest) * sqrt(max(1.0, u)))
     side[RATE] = 1.0 if change > 0.0 else -1.0
+    if u > LATE:
+        stat[SPIKE], stat[RATE] = 0.0, 0.0
     most = p[CLIP] * spread
     pull = max(-most, min(most, deviation))
     length = 4.0
@@ -129,7 +134,7 @@ def measure_flat(f: Row, d: Row, t: Row, time_us: int, x: float, usual_s: float,
         t[CHANGE_US] = time_us
         return
     if f[STEP] > 0.0:
-        stat[FLAT] = log(1.0 + (time_us - t[CHANGE_US]) * 1e-6 / usual_s)
+        stat[FLAT] = sqrt((time_us - t[CHANGE_US]) * 1e-6 / usual_s)
 
 
 def bin_of(f: Row, x: float) -> int:
@@ -143,7 +148,7 @@ def measure_rarity(f: Row, h: Row, x: float, up: float, stat: Row, side: Row) ->
     if f[BIN] <= 0.0:
         return
     held = np.float64(f[HELD])
-    stat[RARITY] = log((held + 0.5 * BINS) / (np.float64(h[HISTOGRAM + bin_of(f, x)]) + 0.5))
+    stat[RARITY] = log((held + UNSEEN * BINS) / (np.float64(h[HISTOGRAM + bin_of(f, x)]) + UNSEEN))
     side[RARITY] = up
 
 
@@ -234,6 +239,12 @@ def learn_histogram(f: Row, h: Row, x: float) -> None:
         if f[COUNT] >= 23:
             start_histogram(f, x)
         return
+    for _ in range(4 if f[HELD] < YOUNG else 0):
+        place = (x - np.float64(f[LOW])) / np.float64(f[BIN])
+        if place < 0.0:
+            widen(f, h, 0)
+        elif place >= BINS:
+            widen(f, h, BINS - 1)
     at = bin_of(f, x)
     h[HISTOGRAM + at] += 1
     held = np.float64(f[HELD]) + 1.0

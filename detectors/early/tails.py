@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from detectors.early.channels import CONTEXT_DRIFT, DAILY, DRIFT
+from detectors.early.channels import CONTEXT, CONTEXT_DRIFT, DAILY, DRIFT, LEVEL, RARITY, VARIANCE_DOWN, VARIANCE_UP
 from detectors.early.layout import (
     BAND,
     BUDGET,
@@ -36,9 +36,11 @@ Row = Any
 SHARE = 0.25  # of blocks pass the threshold
 YEAR_S = 31_557_600.0
 AT_START = 8.0  # blocks that the starting tail is worth
-DOUBT = 3.0  # passes that stand for what is not known of a tail
+DOUBT = 1.0  # passes that stand for what is not known of a tail
 MOST_BLOCKS = 800.0  # older ones are forgotten
 LONGEST = 1e6  # years
+LIGHTEST = -0.05  # shape
+TRUSTED_Y = 28.0 / 365.25  # age from which a sensor's tails have their whole part of the budget
 
 
 def blocks_of(channel: int) -> int:
@@ -62,8 +64,26 @@ def shape_of(mean: float, square: float) -> float:
     """Shape of the tail from the first two moments of what passes the threshold."""
     variance = square - mean * mean
     if variance <= 0.0:
-        return 0.05
-    return max(0.05, min(0.5, 0.5 * (1.0 - mean * mean / variance)))
+        return LIGHTEST
+    return max(LIGHTEST, min(0.5, 0.5 * (1.0 - mean * mean / variance)))
+
+
+def experience(f: Row, c: int) -> float:
+    """How many independent things a channel has seen: blocks, but for averages over hours fewer."""
+    ticks = np.float64(f[TICKS])
+    seen = ticks * max(21_600.0, 16.0 * np.float64(f[USUAL_S])) / (4.0 * length_of(c) * np.float64(f[USUAL_S]))
+    return min(ticks / blocks_of(c), seen, MOST_BLOCKS)
+
+
+def length_of(c: int) -> float:
+    """Over how many intervals a channel averages."""
+    if c in (LEVEL + 2, CONTEXT + 3):
+        return 64.0
+    if c in (LEVEL + 3, CONTEXT + 4):
+        return 256.0
+    if c in (VARIANCE_UP, VARIANCE_DOWN):
+        return 128.0
+    return 4.0
 
 
 def years_of(f: Row, p: Row, c: int, s: float) -> float:
@@ -72,11 +92,16 @@ def years_of(f: Row, p: Row, c: int, s: float) -> float:
     mean = np.float64(f[at + EXCESS])
     shape = shape_of(mean, np.float64(f[at + EXCESS_2]))
     scale = mean * (1.0 - shape)
-    passes = DOUBT + SHARE * min(np.float64(f[TICKS]) / blocks_of(c), MOST_BLOCKS)
-    shape = shape + 1.0 / passes
+    shape = max(0.01, shape + 1.0 / (DOUBT + SHARE * experience(f, c)))
     per_year = SHARE * YEAR_S / (max(21_600.0, 16.0 * np.float64(f[USUAL_S])) * blocks_of(c))
     exponent = log1p(shape * (s - np.float64(f[at + THRESHOLD])) / scale) / shape
-    return float(min(LONGEST, p[WEIGHT + c] / per_year * exp(min(exponent, 40.0))))
+    years = exp(min(exponent, 40.0)) / per_year
+    if c == RARITY:
+        return float(min(LONGEST, p[WEIGHT + c] * years))
+    seen = np.float64(f[SEEN_D]) / 365.25
+    trust = min(1.0, seen / TRUSTED_Y)
+    most = seen * (1.0 + experience(f, c) * experience(f, c) / 16.0) + 1e-6
+    return float(min(LONGEST, p[WEIGHT + c] * trust * trust * years * most / (years + most)))
 
 
 def loudest(f: Row, p: Row, stat: Row) -> tuple[float, int]:
@@ -121,7 +146,7 @@ def close_block(f: Row, p: Row) -> None:
     shape = shape_of(mean, np.float64(f[at + EXCESS_2]))
     per_year = SHARE * YEAR_S / max(21_600.0, 16.0 * np.float64(f[USUAL_S]))
     rarer = max(1.0, per_year / max(p[WEIGHT] * p[BUDGET], 1e-9))
-    shape = shape + 1.0 / (DOUBT + SHARE * min(ticks, MOST_BLOCKS))
+    shape = max(0.01, shape + 1.0 / (DOUBT + SHARE * min(ticks, MOST_BLOCKS)))
     f[BAND] = np.float64(f[at + THRESHOLD]) + mean / shape * (exp(shape * log1p(rarer - 1.0)) - 1.0)
 
 
@@ -133,9 +158,9 @@ def learn_top(f: Row, p: Row, c: int, blocks: float) -> None:
     f[at + TOP] = 0.0
     gain = max(0.04, 1.0 / (blocks + 4.0))
     if top <= threshold:
-        f[at + THRESHOLD] = max(threshold - SHARE * gain * mean * 2.0, 0.2 * p[START_THRESHOLD + c])
+        f[at + THRESHOLD] = max(threshold - SHARE * gain * mean * 2.0, 0.1 * p[START_THRESHOLD + c])
         return
-    shape = shape_of(mean, np.float64(f[at + EXCESS_2]))
+    shape = max(0.01, shape_of(mean, np.float64(f[at + EXCESS_2])))
     passes = SHARE * (blocks + AT_START)
     most = mean * (1.0 - shape) / shape * (exp(shape * log1p(4.0 * passes)) - 1.0)
     excess = min(top - threshold, most)
