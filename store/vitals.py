@@ -8,7 +8,7 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from store import audit, health
+from store import audit, health, intakehealth
 from store.connection import Connection
 from store.health import Row, Vitals
 from store.migrate import Tier, detect_tier
@@ -53,7 +53,7 @@ def refresh(conn: Connection) -> list[Row]:
     found = measure(conn)
     conn.execute(_SQL["remember_size"], (found.size_bytes,))
     conn.execute(_SQL["forget_sizes"])
-    rows = health.judge(found)
+    rows = [*health.judge(found), *intakehealth.measure(conn)]
     for row in rows:
         health.report(conn, row.name, row.state, row.value, row.unit, row.advice, row.text)
     head = audit.head(conn)  # where the log ended: an anchor for `lifeline audit verify`
