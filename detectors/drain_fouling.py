@@ -11,14 +11,15 @@ from detectors.mover import Mover, hear
 from detectors.per_sensor import Answer, Moment, PerSensor, positive
 from detectors.rain import Rain, gauges, listen
 
-_FALLING = 0.8  # of the depth of `dry_s` before: less is water that runs off
+_FALLING = 0.8  # of the deepest within `dry_s`: less is water that runs off
 _DAY_S = 86400.0
-_LIVELY_DAYS, _QUIET_HOURS = 10.0, 12.0
+_LIVELY_DAYS, _QUIET_HOURS = 10.0, 8.0
 _QUIET = 0.15  # of the usual change from reading to reading
 _FLAT_FACTOR = 4.0  # times the longest stretch of one value so far
 _LEAST_LIVELY_CM = 0.02
 _CLEANED = 0.7  # of the false depth gone within two readings
 _FLOOR_CM = 0.3
+_STOOD = 7  # looks at the depth within `dry_s`, all of which must show it
 _CLEAR_AT = 0.7
 
 
@@ -43,10 +44,10 @@ class FoulingState(msgspec.Struct, array_like=True):
 class DrainFouling(PerSensor[FoulingState]):
     """Depth without a flood: the sensor's business, not the duty officer's.
 
-    `dry_depth`: more than `least_cm` after `dry_s` without rain at the gauge and without a wet neighbour, and it does
-    not run off. `flat`: one and the same value for longer than `flat_s` and four times longer than ever before.
-    `quiet`: over half a day its readings change from one to the next by less than 15 % of what they used to (ten days).
-    Score = depth over `least_cm`, or time over what is allowed, or how much quieter. When the false depth goes within two
+    `dry_depth`: more than `least_cm` all through `dry_s` without rain at the gauge and without a wet neighbour, and
+    it does not run off. `flat`: one and the same value for longer than `flat_s` and four times longer than ever before.
+    `quiet`: over a third of a day its readings change from one to the next by less than 15 % of what they used to (ten
+    days). Score = depth over `least_cm`, or time over what is allowed, or how much quieter. When false depth goes within two
     readings, the answer says that somebody cleaned it.
 
     Parameters
@@ -143,11 +144,12 @@ class DrainFouling(PerSensor[FoulingState]):
         return wet
 
     def _dry_depth(self, own: FoulingState, moment: Moment, wet: bool | None) -> Answer:
-        if not own.past or moment.time_us - own.past[-1][0] >= self.dry_us // 6:
-            own.past = (*own.past, (moment.time_us, own.depth_cm))[-7:] if wet is False else ()
+        if not own.past or moment.time_us - own.past[-1][0] >= self.dry_us // (_STOOD - 1):
+            own.past = (*own.past, (moment.time_us, own.depth_cm))[-_STOOD:] if wet is False else ()
         dry_us = moment.time_us - own.dry_us if own.dry_us else 0
         score = own.depth_cm / self.least_cm
-        if dry_us < self.dry_us or not own.past or own.depth_cm < _FALLING * own.past[0][1]:
+        stood = [depth_cm for _, depth_cm in own.past]
+        if len(stood) < _STOOD or own.depth_cm < _FALLING * max(stood) or min(stood) < _CLEAR_AT * self.least_cm:
             return Answer(min(max(score, 0.0), 0.5), "", "", 0.0, None, self.least_cm)
         if own.standing_cm and score >= _CLEAR_AT:
             score = max(score, 1.0)

@@ -73,8 +73,8 @@ class DrainRecession(PerSensor[RecessionState]):
 
     Depth above the dry level falls as h = h0 exp(-t/K). K is fitted between 90 % and 25 % of each crest of at least
     `least_cm` while no rain falls; it counts when a straight line through the logarithm explains 90 % of it. Score =
-    how far the median of the last two floods lies above the median of those before, over log(`factor`) or three of their
-    own spreads, whichever is more. It stands until the next flood says otherwise.
+    how far the median of the last two floods lies above the median of those before, over log(`factor`) or three of the
+    spreads of those, whichever is more. It stands until the next flood says otherwise.
 
     Parameters
     ----------

@@ -107,7 +107,7 @@ class FloodNowcast(PerSensor[NowcastState]):
         *,
         limit_cm: float = 15.0,
         horizon_s: float = 3600.0,
-        margin: float = 1.1,
+        margin: float = 1.15,
         memory_s: float = 60.0,
         gap_s: float = 900.0,
     ) -> None:

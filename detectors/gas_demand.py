@@ -15,6 +15,7 @@ from detectors.subject import Subject
 
 _SHORT_S, _LONG_S = 1800.0, 6 * 3600.0  # over which the rest is looked at
 _DAY_S = 86400.0
+_SPREAD_S, _PROFILE_S = 14 * _DAY_S, 10 * _DAY_S
 _NIGHT = (1.0, 5.0)  # hours in which a city sleeps
 _NIGHTS, _NIGHTS_NEEDED = 21, 7
 _STALE_S = 2 * 3600.0  # a temperature or a flow older than this explains nothing
@@ -191,7 +192,8 @@ class GasDemand(PerSensor[DemandState]):
             score = abs(z) / max(extremes.limit(self.years), 1.0)
             if score >= found[2]:
                 found = (channel, z, score, extremes.years(abs(z)))
-            extremes.take(abs(z), moment.time_us, moment.dt_s, self.years)
+            if own.seen_s > _PROFILE_S:  # before that, what is left is mostly the profile that is not known yet
+                extremes.take(abs(z), moment.time_us, moment.dt_s, self.years)
         return found
 
     def _hold(self, own: DemandState, moment: Moment, channel: str, score: float) -> None:
@@ -211,7 +213,8 @@ class GasDemand(PerSensor[DemandState]):
         learn(own.profile, rest, usual.hour, moment.dt_s, **known)  # type: ignore[arg-type]  # names of its keywords
         if own.seen_s > _DAY_S:  # before that the rest is the profile that is not known yet
             learn_spread(own.profile, abs(own.short), usual.hour, moment.dt_s)
-            own.long_spread += (abs(own.long) - own.long_spread) * min(1.0, moment.dt_s / (10 * _DAY_S))
+            known_s = min(max(own.seen_s - _DAY_S, _LONG_S), _SPREAD_S)
+            own.long_spread += (abs(own.long) - own.long_spread) * min(1.0, moment.dt_s / known_s)
         elif own.profile.spread[int(usual.hour) % 24] == 0:
             own.long_spread = usual.doubt
         own.seen_s += moment.dt_s
