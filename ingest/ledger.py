@@ -68,6 +68,11 @@ class Ledger:
         account.messages += 1
         return account
 
+    def number(self, gateway: str, at_us: int, came: Came) -> None:
+        """Note the number of a message that came at `at_us` and is taken in only now."""
+        self.of(gateway, at_us)
+        self._of(gateway).numbers.append((came, at_us // HOUR_US))
+
     def clock(self, gateway: str, skew: Skew) -> None:
         """Note how far a gateway's clock is off."""
         self._of(gateway).skew = skew

@@ -26,6 +26,7 @@ from ingest.decoders.common import spell
 from ingest.ledger import Ledger
 from ingest.memory import Memory
 from ingest.message import Arrival, ReadingsMessage, StatusMessage
+from ingest.numbering import Came
 from ingest.reasons import ADVICE, MENDABLE, Reason
 from ingest.settle import Outcome, rejection, settle
 from store import bundle, journal, register, rejections
@@ -240,7 +241,11 @@ class _Replay:
         gateway = arrival.message.gateway
         if gateway not in admission.city.gateways:
             return False
-        account = ledger.of(gateway, to_us(row.received_at))  # in the hour in which it was refused
+        at_us, message = to_us(row.received_at), arrival.message
+        account = ledger.of(gateway, at_us)  # in the hour in which it was refused
+        if message.seq is not None and stored and not row.sensor and not _MORE.match(row.detail):
+            # Its number may have been missing: of a message that was refused whole nobody knew it.
+            ledger.number(gateway, at_us, Came(message.seq, max(message.time_us), True))
         account.stored += stored
         conflicts = sum(note.count for note in outcome.notes[at] if note.reason is Reason.CONFLICT)
         if row.reason in (Reason.UNKNOWN_GATEWAY, Reason.BAD_TOPIC):  # it had no account then

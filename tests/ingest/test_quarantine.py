@@ -68,6 +68,11 @@ class Rig:
         ).fetchone()
         assert row is not None
         assert row[0] == sum(row[1:]), row
+        hours = self.conn.execute(
+            "SELECT published, stored, repeated, rejected FROM city.gateway_hours WHERE gateway = %s", (gateway,)
+        ).fetchall()
+        assert all(published == sum(rest) for published, *rest in hours), hours
+        assert row == tuple(map(sum, zip(*hours, strict=True)))
         return row
 
 
@@ -221,6 +226,19 @@ def test_groups_tell_the_most_first_with_advice(rig: Rig) -> None:
     assert (row.reason, row.payload, row.received_at) == ("bad_json", b"{", from_us(START_US + 1))
     assert groups(rig.conn, Wish(), limit=1)[1] == 2
     assert [group.reason for group in groups(rig.conn, Wish(reason="bad_json"))[0]] == ["bad_json"]
+
+
+def test_a_number_is_no_longer_missing_once_its_message_is_taken_in(rig: Rig) -> None:
+    rig.conn.execute("ALTER TABLE lifeline.readings ADD CONSTRAINT poison CHECK (value <> 66)")
+    for seq in range(3):
+        readings = [{"sensor": "wl-000", "time": START_US // 1000 + seq, "value": 66 if seq == 1 else seq}]
+        rig.hear(json.dumps({"seq": seq, "readings": readings}).encode())
+    missing = "SELECT missing FROM city.gateways WHERE gateway = 'gw-1'"
+    assert (rig.waiting(), rig.conn.execute(missing).fetchone()) == ([("not_storable", "")], (1,))
+    rig.conn.execute("ALTER TABLE lifeline.readings DROP CONSTRAINT poison")
+    assert rig.replay() == Replayed(looked=1, rows=1, stored=1)
+    assert rig.conn.execute(missing).fetchone() == (0,)
+    assert rig.account() == (3, 3, 0, 0)
 
 
 def test_every_reason_has_advice() -> None:

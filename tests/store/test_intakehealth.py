@@ -43,8 +43,8 @@ def test_a_clock_that_is_off_is_a_warning_unless_it_is_corrected_or_unsure(conn:
     assert skew(300, 280).state == "ok"
     assert skew(-300, 0.1).state == "warning"
     assert "gw-1, 300.0 s (± 0.1 s) ahead since" in skew(-300, 0.1).text
-    columns = "(gateway, from_claimed, offset_us, made_at)"
-    conn.execute(f"INSERT INTO lifeline.clock_corrections {columns} VALUES ('gw-1', now(), -299000000, now())".encode())
+    correct = "INSERT INTO lifeline.clock_corrections (gateway, from_claimed, offset_us, made_at) "
+    conn.execute(correct + "VALUES ('gw-1', now(), -299000000, now())")
     assert skew(-300, 0.1).state == "ok"
 
 
