@@ -44,6 +44,17 @@ def test_a_shift_is_found_on_its_way_though_the_day_swings_wider(size: float, ov
         assert begin < found[0] <= begin + within_min
 
 
+def test_a_shift_too_slow_for_the_baseline_is_found_against_the_days_before() -> None:
+    values, warm = strain(1101, 24)
+    begin = 18 * DAY
+    values[begin:] += 8 / DAY * np.arange(len(values) - begin)
+    findings = watched(BaselineShift(), values, MINUTE_S, "strain", {"t": ("temperature", warm, None)})
+    slow = [f for f in findings if f.channel == "slow" and f.verdict is Verdict.ABNORMAL]
+    assert slow
+    assert slow[0].direction == "up"
+    assert begin < slow[0].time_us // 60_000_000 <= begin + 3 * DAY
+
+
 def test_a_shift_says_how_much_temperature_explains() -> None:
     values, warm = strain(1000, 7)
     values[6 * DAY :] += 40
