@@ -147,7 +147,7 @@ def freeze(state: State) -> Sequence[bytes | memoryview]:
     for name in COLUMNS:
         block = columns[name].view(np.uint8).data
         blocks += [_LENGTH.pack(len(block)), block]
-    return [*blocks, _LENGTH.pack(len(fleet)), fleet]
+    return [*blocks, _LENGTH.pack(sum(len(block) for block in fleet)), *fleet]
 
 
 def dump(state: State) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -22,6 +23,7 @@ from detectors.subject import Neighbour, Subject
 
 NAME: Final = "early_sign"
 _ROW_BYTES: Final = 4 * layout.WIDTH
+_BYTES = struct.Struct(">BI")  # how MessagePack begins long bytes
 _STAMP: Final = FROZEN.hash[:8].encode()  # rows of another configuration are refused
 
 
@@ -70,6 +72,7 @@ class Fleet:
         self._nature: Longs = np.zeros(0, np.int64)
         self._rows = np.zeros((0, layout.WIDTH), np.float32)
         self.subjects: list[Subject] = []
+        self._frozen = np.empty((0, layout.WIDTH), np.float32)
         self._place: dict[str, int] = {}
         self.watch(subjects)
         none = np.zeros(0)
@@ -163,11 +166,18 @@ class Fleet:
 
     def snapshot(self) -> bytes:
         """Everything learned, with the sensors' names and the hash of the settings."""
+        return b"".join(self.snapshot_blocks())
+
+    def snapshot_blocks(self) -> list[bytes | memoryview]:
+        """The same in parts, rows copied once only; good until the next call, which uses their memory again."""
         begun = np.flatnonzero(self._rows[:, layout.COUNT] > 0)
         names = [self.subjects[at].sensor for at in begun.tolist()]
-        rows = self._rows if len(begun) == len(self._rows) else self._rows[begun]
-        parts = {"hash": self.settings.hash.encode(), "sensors": msgspec.msgpack.encode(names), "rows": rows.tobytes()}
-        return msgspec.msgpack.encode((NAME, parts))
+        if self._frozen.shape != (len(begun), layout.WIDTH):
+            self._frozen = np.empty((len(begun), layout.WIDTH), np.float32)
+        np.take(self._rows, begun, axis=0, out=self._frozen)
+        parts = {"hash": self.settings.hash.encode(), "sensors": msgspec.msgpack.encode(names), "rows": b""}
+        head = msgspec.msgpack.encode((NAME, parts))[:-2]  # without the empty rows at its end
+        return [head, _BYTES.pack(0xC6, self._frozen.nbytes), self._frozen.view(np.uint8).ravel().data]
 
     @staticmethod
     def sensors_in(data: bytes) -> list[str]:

@@ -31,8 +31,8 @@ class FleetLike(Protocol):
         """Put back what `row_state` gave; None forgets."""
         ...
 
-    def snapshot(self) -> bytes:
-        """Everything learned."""
+    def snapshot_blocks(self) -> Sequence[bytes | memoryview]:
+        """Everything learned, in parts that are good until the next call."""
         ...
 
     def restore(self, data: bytes) -> None:
@@ -87,13 +87,13 @@ class Signs:
     made_of: object = None
     _heads: tuple[Any, bytes] = ((), b"")
 
-    def freeze(self) -> tuple[tuple[Any, ...], bytes]:
-        """What makes this value again: a small picklable part, and the fleet's bytes (see `thaw`)."""
+    def freeze(self) -> tuple[tuple[Any, ...], Sequence[bytes | memoryview]]:
+        """What makes this value again: a small picklable part, and the fleet's bytes in blocks (see `thaw`)."""
         if self._heads[0] is not self.names:
             self._heads = self.names, msgspec.json.encode((self.names, self.quantities))
         marked = {name: (one.states, one.told) for name, one in self.marked.items()}
         small = (self._heads[1], self.told.tobytes(), self.drawn.tobytes(), marked, self.unlearned)
-        return small, self.kept if self.fleet is None else self.fleet.snapshot()
+        return small, [self.kept] if self.fleet is None else self.fleet.snapshot_blocks()
 
     @classmethod
     def thaw(cls, small: Sequence[Any], fleet: bytes) -> Signs:

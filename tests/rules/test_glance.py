@@ -15,6 +15,7 @@ from rules import snapshot
 from rules.check import Checked, load_files
 from rules.engine import Engine
 from rules.inputs import BundleIn, Input, ReadingsIn, TickIn
+from rules.signs.memory import Signs
 from rules.state import State
 from tests.rules.small_city import T0_US, city_files
 
@@ -110,10 +111,15 @@ class Pair:
                 self.step(self.bundle())
 
 
+def frozen(signs: Signs) -> tuple[object, bytes]:
+    small, blocks = signs.freeze()
+    return small, b"".join(blocks)
+
+
 def content(state: State) -> Mapping[str, Any]:
     own = {name: value for name, value in vars(state).items() if name != "tracks"}
     tracks = {name: (track.samples, track.newest_us, track.received_us) for name, track in state.tracks.items()}
-    return {**own, "signs": state.signs.freeze(), "tracks": tracks}
+    return {**own, "signs": frozen(state.signs), "tracks": tracks}
 
 
 CHECKED = tuple(load_files(city_files(rules__more=rules)) for rules in BOOKS)
