@@ -14,6 +14,7 @@ import numpy as np
 
 from city.quantity import QUANTITIES
 from detectors.columns import ABNORMAL, BLIND, CONTEXTS, Columns, Found
+from detectors.onset import Onsets
 from detectors.subject import Neighbour, Subject
 from lifeline.seriesfile import Chunk, SeriesFile
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 HEAD: Final = (
     "time", "value", "verdict", "score", "return_period_years", "direction", "channel", "expected", "low", "high",
-    "reason",
+    "onset_years", "reason",
 )  # fmt: skip
 _VERDICTS: Final = ("NORMAL", "ABNORMAL", "BLIND")
 _DIRECTIONS: Final = {1: "up", -1: "down", 0: ""}
@@ -67,7 +68,7 @@ class Summary:
 
 
 class _Engine:
-    """A fleet of one; made once the usual interval is known."""
+    """A fleet of one, and what of its answers is news; made once the usual interval is known."""
 
     def __init__(self, quantity: str, neighbours: tuple[Neighbour, ...], interval_s: float) -> None:
         from detectors.early.channels import BLIND_REASONS, CHANNELS
@@ -75,6 +76,7 @@ class _Engine:
 
         self.channels, self.reasons = CHANNELS, BLIND_REASONS
         self._fleet: Fleet = Fleet([Subject("series", quantity, interval_s, neighbours)])
+        self.news = Onsets()
         self._neighbours = len(neighbours)
         self._around = [math.nan] * self._neighbours
         self._since_us = [0] * self._neighbours
@@ -148,7 +150,7 @@ def score(
             if abnormal:
                 summary.channels[line[6]] += 1
             elif line[2] == _VERDICTS[BLIND]:
-                summary.blind[line[10]] += 1
+                summary.blind[line[-1]] += 1
             alarmed = abnormal
         times = [time for time, timed in zip(chunk.time_us, chunk.timed, strict=True) if timed]
         if times:
@@ -170,7 +172,7 @@ def _lines(chunk: Chunk, engine: _Engine, before: int, warm_up_rows: int) -> Ite
     for i, why in enumerate(chunk.why):
         value = _text(chunk.value[i])
         if not chunk.timed[i]:
-            yield (chunk.time_text[i], value, _VERDICTS[BLIND], "0", "", "", "", "", "", "", why)
+            yield (chunk.time_text[i], value, _VERDICTS[BLIND], "0", "", "", "", "", "", "", "", why)
             continue
         warming = before + i < warm_up_rows
         verdict = BLIND if warming else int(found.verdict[n])
@@ -187,6 +189,7 @@ def _lines(chunk: Chunk, engine: _Engine, before: int, warm_up_rows: int) -> Ite
             _text(found.expected[n]),
             _text(found.low[n]),
             _text(found.high[n]),
+            _text(engine.news.take(math.nan if blind else float(found.return_period_years[n]))),
             reason if blind else "",
         )
         n += 1

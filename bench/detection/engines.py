@@ -10,6 +10,7 @@ from bench.detection.nabcorpus import Floats, Longs
 from detectors.columns import BLIND, CONTEXTS, Columns, Found
 from detectors.early.fleet import Fleet
 from detectors.early.settings import Settings
+from detectors.onset import Onsets
 from detectors.subject import Neighbour, Subject
 
 GENERIC: Final = "series"  # a quantity nobody knows
@@ -71,3 +72,9 @@ def return_periods(found: Found) -> Floats:
 def early_sign(time_us: Longs, value: Floats) -> Floats:
     """The return period of every row, as the engine of no particular quantity says it."""
     return return_periods(run(time_us, value))
+
+
+def early_sign_onsets(time_us: Longs, value: Floats) -> Floats:
+    """The same as news: of each bout its first row alone (`detectors.onset`)."""
+    news = Onsets()
+    return np.array([news.take(years) for years in early_sign(time_us, value).tolist()])
