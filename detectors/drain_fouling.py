@@ -44,11 +44,11 @@ class FoulingState(msgspec.Struct, array_like=True):
 class DrainFouling(PerSensor[FoulingState]):
     """Depth without a flood: the sensor's business, not the duty officer's.
 
-    `dry_depth`: more than `least_cm` all through `dry_s` without rain at the gauge and without a wet neighbour, and
-    it does not run off. `flat`: one and the same value for longer than `flat_s` and four times longer than ever before.
-    `quiet`: over a third of a day its readings change from one to the next by less than 15 % of what they used to (ten
-    days). Score = depth over `least_cm`, or time over what is allowed, or how much quieter. When false depth goes within two
-    readings, the answer says that somebody cleaned it.
+    `dry_depth`: more than `least_cm` all through `dry_s` without rain at the gauge and without a wet neighbour, and it
+    does not run off. `flat`: one and the same value for longer than `flat_s` and four times longer than ever before.
+    `quiet`: over a third of a day its readings change from one to the next by less than 15 % of what they used to.
+    Score = depth over `least_cm`, or time over what is allowed, or how much quieter. When false depth goes within a
+    moment, the answer says that somebody cleaned it.
 
     Parameters
     ----------
@@ -87,6 +87,7 @@ class DrainFouling(PerSensor[FoulingState]):
     name: ClassVar[str] = "drain_fouling"
     quantities: ClassVar[frozenset[str]] = frozenset({"water_depth"})
     channel: ClassVar[str] = "dry_depth"
+    channels: ClassVar[tuple[str, ...]] = ("dry_depth", "flat", "quiet")
     state_type: ClassVar[type[FoulingState]] = FoulingState
 
     def __init__(

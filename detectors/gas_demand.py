@@ -113,6 +113,7 @@ class GasDemand(PerSensor[DemandState]):
     name: ClassVar[str] = "gas_demand"
     quantities: ClassVar[frozenset[str]] = frozenset({"gas_flow", "gas_pressure"})
     channel: ClassVar[str] = "demand"
+    channels: ClassVar[tuple[str, ...]] = ("demand", "slow_demand", "night_flow")
     state_type: ClassVar[type[DemandState]] = DemandState
 
     def __init__(

@@ -91,6 +91,7 @@ class GasDrop(PerSensor[DropState]):
     name: ClassVar[str] = "gas_drop"
     quantities: ClassVar[frozenset[str]] = frozenset({"gas_pressure"})
     channel: ClassVar[str] = "alone"
+    channels: ClassVar[tuple[str, ...]] = ("leak", "supply_event", "alone")
     state_type: ClassVar[type[DropState]] = DropState
 
     def __init__(

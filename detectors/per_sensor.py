@@ -99,6 +99,7 @@ class PerSensor(ABC, Generic[S]):
     name: ClassVar[str]
     quantities: ClassVar[frozenset[str]]
     channel: ClassVar[str]
+    channels: ClassVar[tuple[str, ...]] = ()  # of a detector that has several, `channel` among them
     state_type: ClassVar[type[msgspec.Struct]]
 
     def __init__(self, gap_s: float) -> None:

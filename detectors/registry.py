@@ -17,6 +17,7 @@ from detectors.creep_to_failure import CreepToFailure
 from detectors.differential_settlement import DifferentialSettlement
 from detectors.drain_fouling import DrainFouling
 from detectors.drain_recession import DrainRecession
+from detectors.early.channels import CHANNELS
 from detectors.early.detector import EarlySign
 from detectors.fatigue_damage import FatigueDamage
 from detectors.flood_nowcast import FloodNowcast
@@ -54,6 +55,19 @@ _NATIVE: Final[Mapping[str, type[PerSensor[Any]] | type[EarlySign]]] = {kind.nam
 def names() -> tuple[str, ...]:
     """Every native detector, and the river models the laws are tested on (`create` takes any other river model too)."""
     return (*_NATIVE, *RIVER_EXAMPLES)
+
+
+def channels(name: str) -> tuple[str, ...]:
+    """The channels by which a detector's findings may speak, when it has several; else none."""
+    kind = _NATIVE.get(name)
+    if kind is None:
+        return ()
+    return kind.channels if issubclass(kind, PerSensor) else CHANNELS
+
+
+def all_channels() -> tuple[str, ...]:
+    """Every channel that a rule may name."""
+    return tuple(dict.fromkeys(channel for name in _NATIVE for channel in channels(name)))
 
 
 def create(name: str, **parameters: object) -> Detector:

@@ -14,7 +14,7 @@ from city.keys import Kind as Kind
 from city.keys import optional as optional
 from city.keys import required as required
 from city.levels import COLOURS
-from detectors.early.channels import CHANNELS
+from detectors.registry import all_channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ _DETECTOR = {
     "score": Key(Kind.NUMBER, "The least score that counts (1)."),
     "direction": Key(Kind.WORD, "The direction that counts (either).", words=("up", "down")),
     "once_in": Key(Kind.TEXT, "How rare it must be: its like comes by chance once in this time, or less often: 10y."),
-    "channel": Key(Kind.SOME, "The statistics that count (any), of early_sign.", words=CHANNELS),
+    "channel": Key(Kind.SOME, "The channels that count (any), of a detector with several.", words=all_channels()),
 }
 _SITE_KIND = Key(Kind.TEXT, "Only at sites of this kind.")
 _TAGS = Key(Kind.WORDS, "Only sensors that have all these tags.")

@@ -8,9 +8,8 @@ from city.duration import parse_years
 from city.errors import InputError
 from city.positions import Path, nearest_or_all, show
 from city.quantity import Quantity
-from detectors.early.channels import CHANNELS
+from detectors.registry import channels as channels_of
 from detectors.registry import create
-from rules.alarm.track import EARLY_SIGN
 from rules.conditions.kinds import Compare, CountOf, Detect, Reaches, Trend, Window
 from rules.language.grammar import AGGREGATES, COMPARISONS, TRENDS
 from rules.language.reader import Plan, Reader, fixed
@@ -165,12 +164,14 @@ def _channels(reader: Reader, data: Mapping[str, object], path: Path) -> list[st
     """The channels that count; faults of those that early_sign does not have."""
     given = data.get("channel", [])
     channels = [str(one) for one in given] if isinstance(given, list) else [str(given)]
-    if "channel" in data and (data.get("detector") != EARLY_SIGN or not channels):
-        reader.fault((*path, "channel"), "channel: goes with early_sign, which has several", hint="leaving it out")
+    known = channels_of(str(data.get("detector")))
+    if "channel" in data and not (known and channels):
+        what = "channel: goes with early_sign and other detectors that have several"
+        reader.fault((*path, "channel"), what, hint="leaving it out")
     for at, channel in enumerate(channels):
-        if channel not in CHANNELS and data.get("detector") == EARLY_SIGN:
+        if known and channel not in known:
             place = (*path, "channel", at) if isinstance(given, list) else (*path, "channel")
-            reader.fault(place, "no such channel", show(channel), nearest_or_all(channel, CHANNELS))
+            reader.fault(place, "no such channel", show(channel), nearest_or_all(channel, known))
     return channels
 
 
