@@ -168,31 +168,29 @@ def _usual_s(chunk: Chunk) -> float:
 def _lines(chunk: Chunk, engine: _Engine, before: int, warm_up_rows: int) -> Iterator[tuple[str, ...]]:
     """The answer of each row: the engine's where the row has a time, else why it has none."""
     found = engine.answer(chunk)
-    n = 0
+    answers = zip(*(column.tolist() for column in found), strict=True)
     for i, why in enumerate(chunk.why):
         value = _text(chunk.value[i])
         if not chunk.timed[i]:
             yield (chunk.time_text[i], value, _VERDICTS[BLIND], "0", "", "", "", "", "", "", "", why)
             continue
+        verdict, score_, years, channel, direction, expected, low, high, reason = next(answers)
         warming = before + i < warm_up_rows
-        verdict = BLIND if warming else int(found.verdict[n])
-        blind = verdict == BLIND
-        reason = why or ("warming up" if warming else engine.reasons[found.reason[n]])
+        blind = warming or verdict == BLIND
         yield (
             chunk.time_text[i],
             value,
-            _VERDICTS[verdict],
-            "0" if blind else _text(found.score[n]),
-            "" if blind else _text(found.return_period_years[n]),
-            "" if blind else _DIRECTIONS[int(found.direction[n])],
-            "" if blind else engine.channels[found.channel[n]],
-            _text(found.expected[n]),
-            _text(found.low[n]),
-            _text(found.high[n]),
-            _text(engine.news.take(math.nan if blind else float(found.return_period_years[n]))),
-            reason if blind else "",
+            _VERDICTS[BLIND if blind else verdict],
+            "0" if blind else _text(score_),
+            "" if blind else _text(years),
+            "" if blind else _DIRECTIONS[direction],
+            "" if blind else engine.channels[channel],
+            _text(expected),
+            _text(low),
+            _text(high),
+            _text(engine.news.take(math.nan if blind else years)),
+            (why or ("warming up" if warming else engine.reasons[reason])) if blind else "",
         )
-        n += 1
 
 
 def _text(value: float) -> str:
