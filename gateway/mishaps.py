@@ -56,7 +56,8 @@ class Mishap:
 
 def usual_amount(kind: Kind, quantity: str) -> float:
     """What it amounts to where nobody says."""
-    return _OTHER.get(kind.name, USUAL.get(quantity, 1.0) * (0.25 if kind.name == "noise" else 1.0))
+    usual = USUAL.get(quantity, 1.0)
+    return _OTHER.get(kind.name, abs(usual) / 4.0 if kind.name == "noise" else usual)
 
 
 def load(text: str, file: str, town: Town) -> tuple[Mishap, ...]:
