@@ -87,9 +87,10 @@ class BaselineShift(PerSensor[ShiftState]):
         `up` tension (the value rose), `down` compression.
     Blind spots
         A change slower than the baseline, and with temperature one slower than some 10 um/m in a week; a step during a
-        pause; a step that comes back within `persist` readings; a load that stays (a jam) looks like a step, and so does a temperature front that bends the signal by about
-        `least_step` within `memory_s`: without the temperature itself they cannot be told apart. Lorries in one reading
-        of eight cost one false alarm in 10 sensor-days, in one of five one a day: then send medians, not instants.
+        pause; a step that comes back within `persist` readings. A load that stays (a jam) looks like a step, and so
+        does a temperature front that bends the signal by about `least_step` within `memory_s`: without the temperature
+        itself they cannot be told apart. Lorries in one reading of eight cost one false alarm in 10 sensor-days, in one
+        of five one a day: then send medians, not instants.
     Source
         Median level against trend: guided by Kromanis & Kripakaran (2014), Adv. Eng. Inform. 28, 277, on thermal
         response; gains as in `flood_onset`. The combination and its numbers are our own.
@@ -108,6 +109,7 @@ class BaselineShift(PerSensor[ShiftState]):
     name: ClassVar[str] = "baseline_shift"
     quantities: ClassVar[frozenset[str]] = frozenset({"strain"})
     channel: ClassVar[str] = "level"
+    channels: ClassVar[tuple[str, ...]] = ("level", "slow")
     state_type: ClassVar[type[ShiftState]] = ShiftState
 
     def __init__(

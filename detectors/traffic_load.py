@@ -99,6 +99,7 @@ class TrafficLoad(PerSensor[TrafficState]):
     name: ClassVar[str] = "traffic_load"
     quantities: ClassVar[frozenset[str]] = frozenset({"strain"})
     channel: ClassVar[str] = "overload"
+    channels: ClassVar[tuple[str, ...]] = ("overload", "peak_level")
     state_type: ClassVar[type[TrafficState]] = TrafficState
 
     def __init__(
