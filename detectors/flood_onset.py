@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from math import exp, inf, sqrt
 from typing import ClassVar
 
 import msgspec
 
 from detectors.per_sensor import Answer, Moment, PerSensor, positive
 from detectors.robust import median
+from detectors.water import gains
 
 _OVER_S = 300.0  # rises are stated over five minutes
 _NOISE_MEMORY = 200  # readings
 _TYPICAL = 1.25  # standard deviation over mean absolute deviation, normal noise
 _CALM_AT = 0.5  # a rise is over, and noise is learned, below this part of the limit
-_FASTER, _SLOWER = 4.0, 0.5  # how far rising water departs from its present rate
 
 
 class FloodState(msgspec.Struct, array_like=True):
@@ -62,7 +61,8 @@ class FloodOnset(PerSensor[FloodState]):
     Direction
         `up` only.
     Blind spots
-        It says *rising*, not *standing*: at the crest it is NORMAL, depth thresholds must hold the alarm. Water that
+        It says *rising*, not *standing*: at the crest it is NORMAL, depth thresholds must hold the alarm; when a depth
+        will be reached is for `flood_nowcast`. Water that
         came during a pause; rises below `least_rise_cm` in 5 min; two blips in a row (a parked car) look like water.
     Source
         Alpha-beta filter: Kalata (1984), IEEE Trans. AES 20, 174; critically damped gains: Brookner (1998), Tracking
@@ -77,9 +77,6 @@ class FloodOnset(PerSensor[FloodState]):
     >>> detector = FloodOnset()
     >>> [str(f.verdict) for f in detector.update(samples)][-6:]
     ['normal', 'normal', 'abnormal', 'abnormal', 'abnormal', 'abnormal']
-    >>> early_s, late_s = detector.nowcast("w1", 27.0)
-    >>> early_s < 420 < late_s
-    True
     """
 
     name: ClassVar[str] = "flood_onset"
@@ -118,7 +115,7 @@ class FloodOnset(PerSensor[FloodState]):
             return self._wait(own)
         expected_cm = own.depth_cm + own.rate_cm_s * moment.dt_s
         innovation_cm = median(own.recent) - expected_cm
-        alpha, beta = self._gains(moment.dt_s)
+        alpha, beta = gains(moment.dt_s, self.memory_s)
         own.depth_cm = expected_cm + alpha * innovation_cm
         own.rate_cm_s += beta * innovation_cm / moment.dt_s
         rise_cm, limit_cm = own.rate_cm_s * _OVER_S, max(self.least_rise_cm, self.limit * own.noise_cm)
@@ -138,10 +135,6 @@ class FloodOnset(PerSensor[FloodState]):
         own.waiting -= 1
         return Answer(None, f"warming up, {own.waiting} readings to go")
 
-    def _gains(self, dt_s: float) -> tuple[float, float]:
-        fade = exp(-dt_s / self.memory_s)
-        return 1 - fade * fade, (1 - fade) ** 2
-
     def _learn(self, own: FloodState, moment: Moment, innovation_cm: float, *, calm: bool) -> None:
         """Noise follows the innovations, clipped so that one event cannot make the sensor deaf."""
         own.frozen_us = 0 if calm else own.frozen_us or moment.time_us
@@ -150,22 +143,3 @@ class FloodOnset(PerSensor[FloodState]):
         own.seen = min(own.seen + 1, _NOISE_MEMORY)
         target_cm = _TYPICAL * min(innovation_cm, 3 * own.noise_cm)
         own.noise_cm = max(self.noise_floor_cm, own.noise_cm + (target_cm - own.noise_cm) / own.seen)
-
-    def nowcast(self, sensor: str, depth_cm: float) -> tuple[float, float] | None:
-        """Seconds after the last reading when the water may reach `depth_cm`, as (earliest, latest).
-
-        None when it is not rising, there already, or BLIND. Water does not rise in straight lines: the range is the
-        straight line's time with four times the rate and with half of it, widened by two standard deviations of the
-        rate's noise (`latest` infinite when those reach zero). On recorded street floods, the range given at the first
-        finding for 15 cm held 93 % of the tidal and 71 % of the rain events that reached it; but 45 % and 83 % of the
-        events found below 15 cm never did.
-        """
-        known = self._sensors.get(sensor)
-        if known is None or not known.own.rising or max(known.own.depth_cm, known.own.recent[-1]) >= depth_cm:
-            return None
-        own, usual_s = known.own, max(known.usual_s, 1.0)
-        alpha, beta = self._gains(usual_s)
-        error_cm_s = 2 * own.noise_cm / usual_s * beta * sqrt(2 / (alpha * (4 - 2 * alpha - beta)))
-        away_cm = depth_cm - own.depth_cm
-        slow_cm_s = _SLOWER * own.rate_cm_s - error_cm_s
-        return away_cm / (_FASTER * own.rate_cm_s + error_cm_s), away_cm / slow_cm_s if slow_cm_s > 0 else inf
