@@ -26,6 +26,9 @@ _ROW_BYTES: Final = 4 * layout.WIDTH
 _BYTES = struct.Struct(">BI")  # how MessagePack begins long bytes
 _STAMP: Final = FROZEN.hash[:8].encode()  # rows of another configuration are refused
 
+_FIRST: Final = np.zeros(1, np.int64)
+_UNSORTED: Final = np.zeros(0, np.int64)
+
 
 class Heard(NamedTuple):
     """One channel in an explanation: its statistic at the last sample is not kept, its tail is."""
@@ -69,7 +72,7 @@ class Fleet:
         self._run = run if plain or not available() else compiled(run)
         self._kinds: dict[tuple[str, float], int] = {}
         self._natures: Floats = np.zeros((0, layout.NATURE_WIDTH))
-        self._nature: Longs = np.zeros(0, np.int64)
+        self._marks: Longs = np.zeros((0, 1 + CONTEXTS), np.int64)
         self._rows = np.zeros((0, layout.WIDTH), np.float32)
         self.subjects: list[Subject] = []
         self._frozen = np.empty((0, layout.WIDTH), np.float32)
@@ -94,11 +97,11 @@ class Fleet:
         more = len(self.subjects) - len(self._rows)
         if more > 0:
             self._rows = np.concatenate([self._rows, np.zeros((more, layout.WIDTH), np.float32)])
-        self._neighbours = np.zeros((len(self.subjects), CONTEXTS), np.int64)
+        self._marks = np.zeros((len(self.subjects), 1 + CONTEXTS), np.int64)
         for at, subject in enumerate(self.subjects):
+            self._marks[at, 0] = self._kind(subject)
             for which, neighbour in enumerate(subject.context[:CONTEXTS]):
-                self._neighbours[at, which] = _as_what(subject, neighbour)
-        self._nature = np.array([self._kind(subject) for subject in self.subjects], np.int64)
+                self._marks[at, 1 + which] = _as_what(subject, neighbour)
 
     def _kind(self, subject: Subject) -> int:
         quantity = subject.quantity
@@ -126,26 +129,26 @@ class Fleet:
         n = len(batch.row)
         if n and not (int(batch.row.min()) >= 0 and int(batch.row.max()) < len(self.subjects)):
             raise InputError(f"{NAME}: row not in the fleet of {len(self.subjects)}, got {batch.row.max()}")
-        found = Found(
-            verdict=np.empty(n, np.uint8),
-            score=np.empty(n),
-            return_period_years=np.empty(n),
-            channel=np.empty(n, np.uint8),
-            direction=np.empty(n, np.int8),
-            expected=np.empty(n),
-            low=np.empty(n),
-            high=np.empty(n),
-            reason=np.empty(n, np.uint8),
+        if n == 1:
+            order = _FIRST
+        elif n * 4 > len(self.subjects):
+            order = _UNSORTED  # the kernel counts
+        else:
+            order = np.argsort(batch.row, kind="stable")
+        numbers, words = np.empty((n, 5)), np.empty((n, 4), np.int8)
+        self._run(order, *batch, self._rows, self._natures, self._marks, numbers, words)
+        kinds = words.view(np.uint8)
+        return Found(
+            verdict=kinds[:, 0],
+            score=numbers[:, 0],
+            return_period_years=numbers[:, 1],
+            channel=kinds[:, 1],
+            direction=words[:, 2],
+            expected=numbers[:, 2],
+            low=numbers[:, 3],
+            high=numbers[:, 4],
+            reason=kinds[:, 3],
         )
-        order = np.argsort(batch.row, kind="stable")
-        f = self._rows
-        self._run(
-            order, batch.row, batch.time_us, batch.local_us, batch.value, batch.flag, batch.context,
-            f, f.view(np.float64), f.view(np.int64), f.view(np.uint16), self._natures, self._nature, self._neighbours,
-            *found[:1], found.score, found.return_period_years, found.channel, found.direction,
-            found.expected, found.low, found.high, found.reason,
-        )  # fmt: skip
-        return found
 
     def has_begun(self, row: int) -> bool:
         """Whether a usable sample of it was ever taken in."""
@@ -209,12 +212,12 @@ class Fleet:
         """What is known of one sensor: value, and the tail of every channel."""
         f = self._rows[row]
         wide, longs = f.view(np.float64), f.view(np.int64)
-        p = self._natures[self._nature[row]]
+        p = self._natures[self._marks[row, 0]]
         heard = tuple(
             Heard(
                 name,
-                float(f[layout.TAIL + 4 * c + layout.THRESHOLD]),
-                float(f[layout.TAIL + 4 * c + layout.EXCESS]),
+                float(f[layout.TAIL + c + layout.THRESHOLD]),
+                float(f[layout.TAIL + c + layout.EXCESS]),
                 float(p[layout.WEIGHT + c]),
             )
             for c, name in enumerate(CHANNELS)

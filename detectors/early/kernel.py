@@ -202,33 +202,53 @@ def score_of(years: float, budget: float) -> float:
     return max(0.0, min(1.0 + 0.25 * log10(max(q, 1e-9)), 1.0 - 1e-12))
 
 
-def run(order: Row, row: Row, time_us: Row, local_us: Row, value: Row, flag: Row, context: Row, f: Row, d: Row, t: Row,
-        h: Row, natures: Row, nature: Row, kinds: Row, verdict: Row, score: Row, years: Row, channel: Row,
-        direction: Row, expected: Row, low: Row, high: Row, reason: Row) -> None:  # fmt: skip
-    """Take samples in, in the order given, and write the answer to each at its own place."""
+def in_rows(row: Row, sensors: int) -> Row:
+    """The order that takes samples row by row, and within a row as they came: a counting sort."""
+    begin = np.zeros(sensors + 1, np.int64)
+    for r in row:
+        begin[r + 1] += 1
+    for r in range(sensors):
+        begin[r + 1] += begin[r]
+    order = np.empty(len(row), np.int64)
+    for i in range(len(row)):
+        order[begin[row[i]]] = i
+        begin[row[i]] += 1
+    return order
+
+
+def run(order: Row, row: Row, time_us: Row, local_us: Row, value: Row, flag: Row, context: Row, rows: Row,
+        natures: Row, marks: Row, numbers: Row, words: Row) -> None:  # fmt: skip
+    """Take samples in, row by row, and write the answer to each at its own place.
+
+    `order` is how to take them, empty: to be found here. `marks` are (sensors, 5): nature and what the neighbours are.
+    `numbers` (n, 5) become score, years, expected, low, high; `words` (n, 4) verdict, channel, direction, reason.
+    """
+    f, d, t, h = rows, rows.view(np.float64), rows.view(np.int64), rows.view(np.uint16)
     stat, side, out = np.zeros(CHANNEL_COUNT), np.zeros(CHANNEL_COUNT), np.zeros(6)
     z, work = np.zeros(layout.REGRESSORS), np.zeros((layout.REGRESSORS + 1, layout.REGRESSORS))
+    if len(order) == 0:
+        order = in_rows(row, len(rows))
     for i in order:
         r = row[i]
-        p = natures[nature[r]]
-        verdict[i], score[i], years[i], channel[i], direction[i] = BLIND, 0.0, np.nan, 0, 0
-        expected[i], low[i], high[i] = np.nan, np.nan, np.nan
+        p, kinds = natures[marks[r, 0]], marks[r, 1:]
+        words[i, 0], words[i, 1], words[i, 2], words[i, 3] = BLIND, 0, 0, 0
+        numbers[i, 0] = 0.0
+        for k in range(1, 5):
+            numbers[i, k] = np.nan
         if f[r, COUNT] > 0 and time_us[i] <= t[r, LAST_US]:
-            reason[i] = NOT_NEWER
+            words[i, 3] = NOT_NEWER
             continue
         if flag[i] > WORST_USABLE or not isfinite(value[i]) or abs(value[i]) > LARGEST:
-            reason[i] = UNUSABLE
+            words[i, 3] = UNUSABLE
             continue
-        why = step(
-            f[r], d[r], t[r], h[r], p, kinds[r], time_us[i], local_us[i], value[i], context[i], stat, side, z, work, out
-        )
-        reason[i] = why
+        why = step(f[r], d[r], t[r], h[r], p, kinds, time_us[i], local_us[i], value[i], context[i],
+                   stat, side, z, work, out)  # fmt: skip
+        words[i, 3] = why
         if why == WARMING:
             continue
-        expected[i], low[i], high[i] = out[3], out[4], out[5]
+        numbers[i, 2], numbers[i, 3], numbers[i, 4] = out[3], out[4], out[5]
         if why > 0:
             continue
-        years[i] = out[0]
-        channel[i], direction[i] = int(out[1]), int(out[2])
-        score[i] = score_of(out[0], p[layout.BUDGET])
-        verdict[i] = ABNORMAL if score[i] >= 1.0 else NORMAL
+        score = score_of(out[0], p[layout.BUDGET])
+        numbers[i, 0], numbers[i, 1] = score, out[0]
+        words[i, 0], words[i, 1], words[i, 2] = (ABNORMAL if score >= 1.0 else NORMAL), int(out[1]), int(out[2])

@@ -46,8 +46,9 @@ AVERAGE_SCALE = 42  # 4
 HABIT = 58  # 48: deviation by hour, working days then weekends
 HISTOGRAM = 212  # uint16 place: 44 counts
 TAIL = 128  # 4 for each channel
-TOP, THRESHOLD, EXCESS, EXCESS_2 = 0, 1, 2, 3  # largest of this block; then the tail beyond a threshold
 CHANNEL_COUNT = len(CHANNELS)
+# Of the tails: the largest of this block; then what lies beyond a threshold, by its first two moments.
+TOP, THRESHOLD, EXCESS, EXCESS_2 = 0, CHANNEL_COUNT, 2 * CHANNEL_COUNT, 3 * CHANNEL_COUNT
 
 REGRESSORS = 6  # the sensor's habits, four neighbours, a lagged temperature
 COVARIANCE = TAIL + 4 * CHANNEL_COUNT  # 28: moments of the regressors and the sensor, lower triangle

@@ -51,7 +51,7 @@ def blocks_of(channel: int) -> int:
 def start_tails(f: Row, p: Row) -> None:
     """Give a new sensor the tails that all start with."""
     for c in range(CHANNEL_COUNT):
-        at = TAIL + 4 * c
+        at = TAIL + c
         mean, shape = p[START_EXCESS + c], p[START_SHAPE + c]
         f[at + TOP] = 0.0
         f[at + THRESHOLD] = p[START_THRESHOLD + c]
@@ -88,7 +88,7 @@ def length_of(c: int) -> float:
 
 def years_of(f: Row, p: Row, c: int, s: float) -> float:
     """Return period of a statistic of channel c beyond its threshold, for its part of the budget."""
-    at = TAIL + 4 * c
+    at = TAIL + c
     mean = np.float64(f[at + EXCESS])
     shape = shape_of(mean, np.float64(f[at + EXCESS_2]))
     scale = mean * (1.0 - shape)
@@ -110,7 +110,7 @@ def loudest(f: Row, p: Row, stat: Row) -> tuple[float, int]:
     for c in range(CHANNEL_COUNT):
         if p[WEIGHT + c] <= 0.0:
             continue
-        threshold = np.float64(f[TAIL + 4 * c + THRESHOLD])
+        threshold = np.float64(f[TAIL + THRESHOLD + c])
         s = stat[c]
         if s > threshold:
             found = years_of(f, p, c, s)
@@ -128,8 +128,8 @@ def loudest(f: Row, p: Row, stat: Row) -> tuple[float, int]:
 def raise_tops(f: Row, stat: Row) -> None:
     """Keep the largest of the block."""
     for c in range(CHANNEL_COUNT):
-        if stat[c] > f[TAIL + 4 * c + TOP]:
-            f[TAIL + 4 * c + TOP] = stat[c]
+        if stat[c] > f[TAIL + TOP + c]:
+            f[TAIL + TOP + c] = stat[c]
 
 
 def close_block(f: Row, p: Row) -> None:
@@ -152,7 +152,7 @@ def close_block(f: Row, p: Row) -> None:
 
 def learn_top(f: Row, p: Row, c: int, blocks: float) -> None:
     """Learn from the largest statistic of a block; what is beyond anything to be expected by now counts as that."""
-    at = TAIL + 4 * c
+    at = TAIL + c
     top, threshold = np.float64(f[at + TOP]), np.float64(f[at + THRESHOLD])
     mean = np.float64(f[at + EXCESS])
     f[at + TOP] = 0.0

@@ -203,3 +203,57 @@ def detection(
     (console if console.is_terminal else Console(width=170)).print(report.render())
     if out is not None:
         report.write(out)
+
+
+@app.command("ingest")
+def ingest(
+    quick: Annotated[bool, typer.Option("--quick", help="A twentieth of the readings: to see that it works.")] = False,
+    seed: Annotated[int, typer.Option(help="Which readings.", min=0)] = 7,
+    rounds: Annotated[int, typer.Option(help="How often each backlog is drained; the median counts.", min=1)] = 1,
+    mosquitto: Annotated[
+        Path | None, typer.Option(help="The broker's program, if not on the PATH.", dir_okay=False, show_default=False)
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the figures here.", dir_okay=False, show_default=False)
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Measure how fast readings become durable, beside raw COPY of the same rows; exit 2 if one is lost."""
+    from rich.console import Console
+    from rich.status import Status
+
+    console = Console()
+    with Status("starting", console=Console(stderr=True)) as status:
+        report = importlib.import_module("bench.ingest").run(
+            quick=quick, seed=seed, rounds=rounds, mosquitto=mosquitto, data=data, progress=status.update
+        )
+    console.print(report.render())
+    if json_file is not None:
+        json_file.write_text(report.json(), encoding="utf-8")
+    if report.lost:
+        raise typer.Exit(2)
+
+
+@app.command("detectors")
+def detectors(
+    seed: Annotated[int, typer.Option(help="Which readings.", min=0)] = 7,
+    quick: Annotated[bool, typer.Option("--quick", help="Small fleets: to see that it works.")] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the figures here.", dir_okay=False, show_default=False)
+    ] = None,
+    markdown_file: Annotated[
+        Path | None, typer.Option("--markdown", help="Also write tables here.", dir_okay=False, show_default=False)
+    ] = None,
+) -> None:
+    """Measure the engine of early signs: updates a second, 1,000 to 500,000 sensors on one core, state, snapshots."""
+    from rich.console import Console
+    from rich.status import Status
+
+    console = Console()
+    with Status("starting", console=Console(stderr=True)) as status:
+        report = importlib.import_module("bench.detectors").run(seed=seed, quick=quick, progress=status.update)
+    console.print(report.render())
+    if json_file is not None:
+        json_file.write_text(report.json(), encoding="utf-8")
+    if markdown_file is not None:
+        markdown_file.write_text(report.markdown(), encoding="utf-8")
