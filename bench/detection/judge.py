@@ -15,6 +15,7 @@ from bench.detection.floors import quick_floors, river_floors
 from bench.detection.metrics import BUDGETS, Heard, threshold_for
 from bench.detection.report import Options, Section
 from bench.detection.runs import Limits, Neighbourhood, Played, calibrate, judge, nominal_limits
+from city.clock import stopwatch_s
 from city.errors import InputError
 from gateway.faults import FAMILIES
 from gateway.histories.history import DEVELOPMENT, DOMAINS, VALIDATION, code_hash, simulate
@@ -40,9 +41,12 @@ FULL: Final = Size(100.0, 8, 3, 150, 8)
 
 @dataclass
 class Domain:
-    """What was measured in one domain: by candidate."""
+    """What was measured in one domain: by candidate; which seeds, and how fast they were simulated."""
 
     name: str
+    seeds: list[int] = field(default_factory=list)
+    samples: int = 0
+    simulated_s: float = 0.0
     played: dict[str, Played] = field(default_factory=dict)
     channels: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -55,6 +59,8 @@ class Domain:
             known.cases += run.cases
             known.updates += run.updates
             known.took_s += run.took_s
+            known.counted += run.counted
+            known.blind += run.blind
 
 
 def first_seed(options: Options) -> int:
@@ -97,7 +103,11 @@ def measure(domain: str, size: Size, options: Options) -> Domain:
     limits = limits_for(domain, fleet, apart, DAYS, options.salt)
     years, seed = 0.0, first
     while years < size.sensor_years and seed < first + _APART:
+        began_s = stopwatch_s()
         place = Neighbourhood(simulate(domain, seed, DAYS, salt=options.salt))
+        found.simulated_s += stopwatch_s() - began_s
+        found.samples += sum(map(len, place.sent))
+        found.seeds.append(seed)
         found.add(fleet, judge(place, limits, forks=size.forks, families=families))
         years += sum(place.counted_years())
         seed += 1

@@ -69,12 +69,14 @@ class Case:
 
 @dataclass
 class Played:
-    """Everything of one candidate in one history."""
+    """Everything of one candidate in one history; of the readings `counted`, for how many it was `blind`."""
 
     quiet: list[Quiet] = field(default_factory=list)
     cases: list[Case] = field(default_factory=list)
     updates: int = 0
     took_s: float = 0.0
+    counted: int = 0
+    blind: int = 0
 
 
 class Neighbourhood:
@@ -169,6 +171,8 @@ class Player:
         self.played.updates += len(at)
         if not counts:
             return
+        self.played.counted += len(at)
+        self.played.blind += int(np.isnan(answers.score).sum())
         loosest = min(self.limits.by_budget.values())
         high = np.flatnonzero(answers.score >= loosest)
         for row, which in enumerate(self._place.rows):
