@@ -9,6 +9,7 @@ from detectors.settlement_rate import SettlementRate, SettlementState
 
 YEAR_H = 365.25 * 24
 _AFTER_PAUSE = 3
+_DAY_H = 24.0
 
 
 class SettlementTrend(SettlementRate):
@@ -33,7 +34,8 @@ class SettlementTrend(SettlementRate):
         mm, negative downwards, at any cadence: readings are averaged into blocks of `window_s` / 24, eight days. Made
         for daily positions from satellites and for liquid levels over years.
     Warm-up, delay
-        18 readings; little is seen before the window has filled. See the figures in `docs/detectors.md`.
+        18 readings; nothing is said in the first six days, and little is seen before the window has filled. See
+        the figures in `docs/detectors.md`.
     Season
         A yearly and a half-yearly wave are taken away once a whole year is known; before that every limit is 35 mm a
         year wider, which is the slope of a season of 6 mm. Temperature, when the register names a sensor of it, is
@@ -85,6 +87,11 @@ class SettlementTrend(SettlementRate):
             freeze_s=freeze_s,
             gap_s=gap_s,
         )
+
+    def _first(self) -> SettlementState:
+        own = super()._first()
+        own.block_h = _DAY_H  # weather is over within a day: what moves for hours is not a trend
+        return own
 
     def _resume(self, own: SettlementState) -> SettlementState:
         own.waiting = max(own.waiting, _AFTER_PAUSE)  # blocks know their times: a pause only leaves a gap between them
