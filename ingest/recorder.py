@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 ROLE: Final = "recorder"
 CLIENT_ID: Final = "lifeline-recorder"
-_BATCH_ROWS: Final = 10_000
+_BATCH_ROWS: Final = 20_000
 _MAX_ROWS: Final = 40_000  # pending readings: above, reading from the broker pauses
 _MAX_BYTES: Final = 32 << 20
 _BEAT_S: Final = 0.5

@@ -14,6 +14,7 @@ module      topics                                             content
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from city import mapping as mappings
@@ -111,6 +112,7 @@ def _exercise(source: Source, payload: bytes) -> ReadingsMessage:
     return message
 
 
+@lru_cache(maxsize=20_000)
 def drill_of(topic: str) -> str:
     """The drill that a topic is of; empty when it is none of a drill's."""
     levels = topic.split("/")

@@ -1,0 +1,80 @@
+"""The ingest benchmark in small: its load is what it says, a backlog is drained and counted, goals are judged."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bench.ingest import _Bench
+from bench.ingestload import BLOCK, SHAPES, Blaster, Messages, Shape, city
+from bench.ingestreport import Delay, Drain, IngestReport, Live, WritePath
+from bench.ingestsystem import Servers
+from bench.machine import local
+from city.errors import InputError
+from city.load import load_city
+from ingest.decoders import decode
+from ingest.message import ReadingsMessage
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=[shape.name for shape in SHAPES])
+def test_messages_hold_what_their_shape_says_and_no_reading_twice(shape: Shape) -> None:
+    sensors, seen = load_city(city(4)).sensors, set[tuple[str, int]]()
+    for topic, payload in Messages(shape, 4, 1_782_864_000_000_000).take(40):
+        message = decode(topic, payload)
+        assert isinstance(message, ReadingsMessage)
+        assert not message.refused
+        assert len(message.sensor) == shape.readings
+        assert {sensors[name].gateway for name in message.sensor} == {message.gateway}
+        if shape.blocks:
+            assert message.time_us[BLOCK - 1] - message.time_us[0] == (BLOCK - 1) * 20_000
+        seen.update(zip(message.sensor, message.time_us, strict=True))
+    assert len(seen) == 40 * shape.readings
+
+
+def test_nobody_elses_broker_is_loaded() -> None:
+    with pytest.raises(InputError, match="loopback brokers only"):
+        Blaster("mqtt://192.0.2.1:1883")
+
+
+@pytest.fixture
+def bench(postgres_dsn: str, broker: str, tmp_path: Path) -> _Bench:
+    return _Bench(Servers(postgres_dsn, broker, {}, "nats-server", shares=False), tmp_path, 7, 2, lambda _: None)
+
+
+def test_a_backlog_is_drained_whole_beside_raw_copy(bench: _Bench) -> None:
+    found = bench.drain(Shape("20 a message", 20, 1500), 1)
+    assert (found.rows, found.lost) == (30_000, 0)
+    assert found.per_s > 0
+    assert found.copied_per_s > 0
+    assert found.peak_mib is not None
+    assert 20 < found.peak_mib < 300
+
+
+def test_the_write_path_is_measured_fresh_and_again(bench: _Bench) -> None:
+    found = bench.write_path(30_000)
+    assert found.rows == 30_000
+    assert min(found.copied_per_s, found.fresh_per_s, found.replay_per_s) > 0
+
+
+def test_goals_are_met_or_not_and_said() -> None:
+    shapes = [(shape.name, shape.readings) for shape in SHAPES]
+    drains = tuple(
+        Drain(name, 1, n, 1000, 0, 20_000.0 * n, 20_000.0 * n, {"recorder": 1.0}, 90.0) for name, n in shapes
+    )
+    report = IngestReport(
+        local(), "mosquitto", 7, True, drains, (Live("20 a message", 20, 10, 1e5),),
+        (Delay(1 / 3, 1e5, 2.0, 9.0, 10), Delay(1 / 2, 1e5, 2.0, 9.0, 10)), WritePath(10, 100.0, 99.0, 80.0),
+        ("nothing",), "1",
+    )  # fmt: skip
+    assert {goal.met for goal in report.goals()} == {True}
+    slow = replace(report, drains=tuple(replace(one, per_s=one.per_s / 2, peak_mib=200.0) for one in drains))
+    assert [goal.met for goal in slow.goals()].count(False) == 5
+    assert len(json.loads(report.json())["goals"]) == 8
+    console = Console(width=160)
+    with console.capture() as seen:
+        console.print(report.render())
+    assert "drained / raw COPY, series blocks" in seen.get()
