@@ -16,12 +16,13 @@ from bench.detection.candidates import Candidate, FleetCandidate
 from bench.detection.cases import ANCHOR_AT, cases
 from bench.detection.floors import AlwaysOn, Difference, Floor, Random, River, SeasonalZ, StaticLimit
 from bench.detection.judge import Domain, Size
-from bench.detection.metrics import BUDGETS
+from bench.detection.metrics import BUDGETS, threshold_for
 from bench.detection.report import DetectionReport, Options, Section, Table, run
 from bench.detection.runs import Limits, Neighbourhood, calibrate, nominal_limits
 from bench.detection.tables import MAIN, section
 from bench.machine import local
 from city.errors import InputError
+from detectors.columns import Columns, Floats
 from gateway.faults import KINDS
 from gateway.histories.history import simulate
 from gateway.histories.trace import Trace
@@ -91,7 +92,7 @@ def test_random_alarms_find_no_more_than_luck() -> None:
     place, lucky = Neighbourhood(simulate("settlement", 2, 150)), Random()
     ((heard, years),) = calibrate(place, [lucky])
     assert years == pytest.approx(sum(place.counted_years()))
-    limits = Limits(dict.fromkeys(BUDGETS, judge.threshold_for(heard, years, 12.0)))
+    limits = Limits(dict.fromkeys(BUDGETS, threshold_for(heard, years, 12.0)))
     (played,) = runs.judge(place, [(lucky, limits)], forks=2, families=FAMILIES)
     short = [case for case in played.cases if case.found[1.0].lasts_h <= 12]
     assert sum(case.found[1.0].hit for case in short) <= 3
@@ -110,7 +111,7 @@ class Doubling(Floor):
 
     name, fixed = "doubling", 1e18
 
-    def score(self, columns: runs.Columns) -> runs.Floats:  # type: ignore[name-defined]  # as runs imports them
+    def score(self, columns: Columns) -> Floats:
         found = np.zeros(len(columns.row))
         for at, row in enumerate(columns.row.tolist()):
             self.state[row, 0] = np.nan_to_num(self.state[row, 0]) + 1

@@ -172,7 +172,8 @@ def test_noise_grows_and_damping_takes_the_cycle() -> None:
     n = 3000
     keys, counter = np.full(n, 5, np.uint64), np.arange(n, dtype=np.int64)
     cycle = np.sin(counter / 100.0)
-    at = Stretch(counter / n, counter * 1.0, np.zeros(n), cycle, keys, counter)
+    minutes = counter.astype(np.float64)
+    at = Stretch(minutes / n, minutes, np.zeros(n), cycle, keys, counter)
     assert change(KINDS["noise"], 2.0, at).std() == pytest.approx(2.0, rel=0.05)
     np.testing.assert_allclose((cycle + change(KINDS["damping"], 0.5, at))[720:], 0.5 * cycle[720:])
     assert set(change(KINDS["intermittent"], 3.0, at).tolist()) == {0.0, 3.0}
