@@ -97,16 +97,16 @@ class Ledger:
         return heard
 
     def _number(self, conn: Connection) -> dict[str, Numbering]:
-        """Merge the numbers that came into those that the database knows, which stay locked to the commit."""
-        numbered = sorted(gateway for gateway, heard in self._heard.items() if heard.numbers)
-        if not numbered:
-            return {}
-        known = _standing(conn, numbered)
-        if missing := [gateway for gateway in numbered if gateway not in known]:
+        """Merge the numbers that came into those that the database knows; these gateways stay locked to the commit."""
+        gateways = sorted({gateway for gateway, _ in self.accounts})
+        known = _standing(conn, gateways)
+        if missing := [gateway for gateway in gateways if gateway not in known]:
             conn.execute(_SQL["begin"], (missing,))  # a row to lock, so that another recorder's first numbers are seen
-            known |= _standing(conn, numbered)
+            known |= _standing(conn, gateways)
         merged: dict[str, Numbering] = {}
-        for gateway in numbered:
+        for gateway in gateways:
+            if gateway not in self._heard or not self._heard[gateway].numbers:
+                continue
             merged[gateway], changes = take(known[gateway], self._heard[gateway].numbers)
             for hour, change in changes.items():
                 self.of(gateway, hour * HOUR_US).missing += change

@@ -36,6 +36,7 @@ ALTER TABLE lifeline.gateway_ledger
     ADD COLUMN gap_hours bigint[] NOT NULL DEFAULT '{}',
     ADD COLUMN skew_uncertainty_s float8,
     ADD COLUMN skew_since timestamptz;
+ALTER TABLE lifeline.gateway_ledger SET (fillfactor = 30);
 UPDATE lifeline.gateway_ledger SET first_seq = 0, first_us = 0,
     last_us = (date_part('epoch', coalesce(last_seen, now())) * 1e6)::bigint,
     gap_hours = array_fill((date_part('epoch', coalesce(last_seen, now()))::bigint / 3600), ARRAY[cardinality(gaps) / 2])
@@ -54,7 +55,7 @@ CREATE TABLE lifeline.gateway_hours (
     rejected    bigint NOT NULL DEFAULT 0,
     missing     bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (gateway, hour)
-);
+) WITH (fillfactor = 50);  -- counted up with every batch: room for the next row beside the last
 -- What was counted before stands in the hour of the last message, so that hours add up to the sums.
 INSERT INTO lifeline.gateway_hours (gateway, hour, published, received, stored, repeated, rejected, missing)
 SELECT gateway, date_trunc('hour', coalesce(last_seen, now()), 'UTC'), published, received, stored, repeated, rejected, missing
