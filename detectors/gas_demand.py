@@ -86,8 +86,8 @@ class GasDemand(PerSensor[DemandState]):
         5 readings, then judging with a wide band; the profile takes two weeks, nights take one.
     False alarms, delay
         On simulated fault-free histories, after four weeks: 4 in 5.9 sensor-years of flow (with temperature), none in
-        2.7 of pressure (with its peers; without a neighbour about 9 a year). A leak that grows to 40 % of the median flow
-        within 36 h is found after 23 to 29 h; one of 20 % is lost in the whims of demand.
+        2.7 of pressure (with its peers; without a neighbour about 9 a year). A leak that grows to 40 % of the median
+        flow within 36 h is found after 23 to 29 h; one of 20 % is lost in the whims of demand.
     Direction
         `up` more flow (or pressure) than usual, `down` less.
     Evidence
