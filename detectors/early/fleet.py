@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -12,8 +12,8 @@ import numpy as np
 from city.errors import InputError
 from detectors.columns import CONTEXTS, Columns, Floats, Found, Longs
 from detectors.early import layout
-from detectors.early.channels import CHANNELS
 from detectors.early.compiled import available, compiled
+from detectors.early.explain import Explanation, explain
 from detectors.early.kernel import run
 from detectors.early.natures import FROZEN, parameters
 from detectors.early.neighbours import PEER, RAIN_GAUGE, REGRESSOR, THERMOMETER
@@ -28,25 +28,6 @@ _STAMP: Final = FROZEN.hash[:8].encode()  # rows of another configuration are re
 
 _FIRST: Final = np.zeros(1, np.int64)
 _UNSORTED: Final = np.zeros(0, np.int64)
-
-
-class Heard(NamedTuple):
-    """One channel in an explanation: its statistic at the last sample is not kept, its tail is."""
-
-    channel: str
-    threshold: float
-    mean_excess: float
-    weight: float
-
-
-class Explanation(NamedTuple):
-    """What is known of one sensor after its last sample, in its own unit unless said otherwise."""
-
-    time_us: int
-    value: float
-    seen_days: float
-    interval_s: float
-    channels: tuple[Heard, ...]
 
 
 class Fleet:
@@ -208,27 +189,9 @@ class Fleet:
         self._rows[:] = 0
         self._rows[places[places >= 0]] = rows[places >= 0]
 
-    def explain(self, row: int) -> Explanation:
-        """What is known of one sensor: value, and the tail of every channel."""
-        f = self._rows[row]
-        wide, longs = f.view(np.float64), f.view(np.int64)
-        p = self._natures[self._marks[row, 0]]
-        heard = tuple(
-            Heard(
-                name,
-                float(f[layout.TAIL + c + layout.THRESHOLD]),
-                float(f[layout.TAIL + c + layout.EXCESS]),
-                float(p[layout.WEIGHT + c]),
-            )
-            for c, name in enumerate(CHANNELS)
-        )
-        return Explanation(
-            int(longs[layout.LAST_US]),
-            float(wide[layout.PREVIOUS]),
-            float(f[layout.SEEN_D]),
-            float(f[layout.USUAL_S]),
-            heard,
-        )
+    def explain(self, row: int, sample: Columns | None = None) -> Explanation:
+        """What is known of one sensor, and what every channel would say of a usable sample of it; changes nothing."""
+        return explain(self._rows[row], self._natures[self._marks[row, 0]], self._marks[row, 1:], sample)
 
 
 def _as_what(subject: Subject, neighbour: Neighbour) -> int:

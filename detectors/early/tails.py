@@ -7,7 +7,7 @@ moments, shrunk to where every sensor starts; the less a sensor has seen, the he
 
 from __future__ import annotations
 
-from math import exp, log1p
+from math import exp, log, log1p
 from typing import Any
 
 import numpy as np
@@ -101,7 +101,9 @@ def years_of(f: Row, p: Row, c: int, s: float) -> float:
     seen = np.float64(f[SEEN_D]) / 365.25
     trust = min(1.0, seen / TRUSTED_Y)
     most = seen * (1.0 + experience(f, c) * experience(f, c) / 16.0) + 1e-6
-    return float(min(LONGEST, p[WEIGHT + c] * trust * trust * years * most / (years + most)))
+    if years > most:  # beyond what its history can vouch for only gross signs get far
+        years = most * exp(0.3 * log(years / most))
+    return float(min(LONGEST, p[WEIGHT + c] * trust * trust * years))
 
 
 def loudest(f: Row, p: Row, stat: Row) -> tuple[float, int]:

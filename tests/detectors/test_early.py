@@ -7,10 +7,10 @@ import pytest
 
 from city.errors import InputError
 from detectors.columns import ABNORMAL, BLIND, Columns, Floats, Found, Longs
-from detectors.early.channels import CHANNELS, RARITY
+from detectors.early.channels import BLIND_REASONS, CHANNELS, RARITY
 from detectors.early.fleet import Fleet
 from detectors.early.settings import Settings, Wish
-from detectors.subject import Subject
+from detectors.subject import Neighbour, Subject
 
 MINUTE_US = 60_000_000
 
@@ -132,3 +132,62 @@ def test_a_row_outside_the_fleet_is_refused_and_old_samples_change_nothing() -> 
     state = fleet.row_state(0)
     assert set(fleet.update(_columns(_life(1))).verdict.tolist()) == {BLIND}
     assert fleet.row_state(0) == state
+
+
+def test_a_sample_is_explained_by_every_channel_and_nothing_changes() -> None:
+    fleet = Fleet([Subject("a", "gas_pressure")])
+    values = _life(20)
+    fleet.update(_columns(values))
+    state = fleet.row_state(0)
+    odd = _columns(values[-1:] + 40.0, start=len(values))
+    told = fleet.explain(0, odd)
+    assert fleet.row_state(0) == state
+    found = fleet.update(odd)
+    assert told.channel == CHANNELS[found.channel[0]]
+    assert told.return_period_years == found.return_period_years[0]
+    assert (told.expected, told.low, told.high) == (found.expected[0], found.low[0], found.high[0])
+    loud = {heard.channel for heard in told.channels if heard.statistic > heard.threshold}
+    assert {"spike", "rate"} <= loud
+    assert [heard.channel for heard in told.channels] == list(CHANNELS)
+    assert np.isnan(fleet.explain(0).expected)
+
+
+def test_a_drift_that_only_neighbours_betray_is_found_and_their_own_moves_are_not() -> None:
+    days, dice = 40, np.random.default_rng(3)
+    n = 1440 * days
+    weather = np.zeros(n)
+    for i, kick in enumerate(dice.normal(0, 0.05, n)):
+        weather[i] = 0.999 * weather[i - 1] + kick
+    town = [100 + weather * k + dice.normal(0, 0.2, n) for k in (1.0, 0.9, 1.2)]
+    drift = np.zeros(n)
+    drift[-4320:] = np.linspace(0, 3, 4320)
+    around = np.full((n, 4), np.nan)
+    around[1:, 0], around[1:, 1] = town[1][:-1], town[2][:-1]
+    near = (Neighbour("b", "gas_pressure"), Neighbour("c", "gas_pressure"))
+    found = {}
+    for name, values, neighbours in (
+        ("calm", town[0], near),
+        ("drifting", town[0] + drift, near),
+        ("alone", town[0] + drift, ()),
+    ):
+        fleet = Fleet([Subject("a", "gas_pressure", 60.0, neighbours)])
+        found[name] = fleet.update(_columns(values)._replace(context=around))
+    assert (found["calm"].verdict == ABNORMAL).sum() == 0
+    first = {name: int(np.argmax(one.verdict == ABNORMAL)) for name, one in found.items()}
+    assert n - 4320 < first["drifting"] < n - 1440
+    assert CHANNELS[found["drifting"].channel[first["drifting"]]].startswith("context")
+    assert first["alone"] == 0 or first["alone"] > first["drifting"]
+
+
+def test_rain_makes_standing_water_blind_not_abnormal() -> None:
+    values = 1.0 + np.random.default_rng(1).normal(0, 0.05, 14_400)
+    rain = np.zeros(len(values))
+    rain[-300:-200], values[-290:] = 0.5, values[-290:] + 20.0
+    around = np.full((len(values), 4), np.nan)
+    around[:, 0] = rain
+    fleet = Fleet([Subject("w", "water_depth", 60.0, (Neighbour("r", "rainfall"),))])
+    found = fleet.update(_columns(values)._replace(context=around))
+    assert set(found.verdict[-300:].tolist()) == {BLIND}
+    assert {BLIND_REASONS[reason] for reason in found.reason[-300:].tolist()} == {"rain explains it"}
+    dry = Fleet([Subject("w", "water_depth")]).update(_columns(values))
+    assert (dry.verdict[-290:] == ABNORMAL).any()
