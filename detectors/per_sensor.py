@@ -171,7 +171,7 @@ class PerSensor(ABC, Generic[S]):
         )
 
     def state_of(self, sensor: str) -> State:
-        """One sensor's state as MessagePack, about 100 to 600 bytes."""
+        """One sensor's state as MessagePack, about 100 to 1,700 bytes."""
         known = self._sensors.get(sensor)
         return None if known is None else _encode(known)
 
