@@ -133,8 +133,11 @@ def change(kind: Kind, amount: float, at: Stretch) -> Floats:
     """What a fault adds to values (n,).
 
     `amount` is in the unit of the values, at its full size; the spread of added noise; the part of the cycle that
-    `damping` takes; the part of the value that a wrong `gain` adds. What `stuck` adds holds the first value.
+    `damping` takes; the part of the value that a wrong `gain` adds. What `stuck` adds holds the first value; what is
+    wrong with delivery adds nothing.
     """
+    if kind.family == "delivery":
+        return np.zeros(len(at.values))
     if kind.name == "stuck":
         held: Floats = at.values[0] - at.values
         return held

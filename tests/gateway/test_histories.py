@@ -166,6 +166,8 @@ def test_delivery_faults_lose_double_and_shift() -> None:
         fault = at_day(history, kind, amount=0.5 if kind == "dropout" else 20.0)
         sent = faulty(history, fault, fault.first - 500, fault.last + 500)[0]
         assert (np.diff(sent.time_us) > 0).all(), kind
+        calm = history.readings(0)
+        np.testing.assert_array_equal(sent.value, calm.value[np.searchsorted(calm.at, sent.at)], kind)
 
 
 def test_noise_grows_and_damping_takes_the_cycle() -> None:
