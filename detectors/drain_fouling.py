@@ -65,6 +65,8 @@ class DrainFouling(PerSensor[FoulingState]):
         cm. A rain gauge or other depths in the context: without any of them there is no `dry_depth`. Any cadence.
     Warm-up
         5 readings; `dry_depth` then needs `dry_s` of known weather, `quiet` ten days.
+    False alarms
+        None in 1.5 simulated fault-free sensor-years with rain and two neighbours.
     Direction
         `up` for `dry_depth`, none for the others.
     Evidence

@@ -67,6 +67,8 @@ class GasDrop(PerSensor[DropState]):
         kPa. Neighbours: other pressures, flow, methane of the context. Any cadence up to 5 min; made for a minute.
     Warm-up
         12 readings; the usual difference takes two days, until then the band is wide.
+    False alarms
+        None in 0.4 simulated fault-free sensor-years with three other stations (two-minute readings).
     Direction
         `down` only.
     Evidence
