@@ -252,7 +252,8 @@ def _costs(domains: Sequence[Domain], names: Sequence[str]) -> Table:
         updates = sum(played.updates for played in known)
         took_us = sum(played.took_s for played in known) / max(updates, 1) * 1e6
         rows.append((name, f"{updates:,}", number(took_us)))
-    return Table("Cost of an update, in this run's batches", ("detector", "updates", "µs"), tuple(rows))
+    note = "Wall time: what else the machine did counts too."
+    return Table("Cost of an update, in this run's batches", ("detector", "updates", "µs"), tuple(rows), note)
 
 
 def figures(domains: Sequence[Domain]) -> dict[str, object]:
