@@ -27,6 +27,7 @@ from dashboards.links import DOMAIN_PAGES, field, to_console, to_page, top, uid
 from dashboards.palette import HELD, QUIET, UNKNOWN, Theme
 from dashboards.queries import common
 from dashboards.queries import domain as queries
+from dashboards.sensor import channels
 from dashboards.trend import trend
 from dashboards.wall import OUTLINES
 from dashboards.words import Words
@@ -75,6 +76,7 @@ def domain_page(domain: str, language: str, console_url: str, tiles: str, theme:
             _ranking(domain, words),
             parts.incidents(words, Grid(0, 17, 13, 8), domain),
             parts.timeline(words, Grid(13, 17, 11, 8), domain),
+            _signs(domain, words),
             _multiples(words),
         ],
         theme=theme,
@@ -149,8 +151,33 @@ def _ranking(domain: str, words: Words) -> Panel:
     )
 
 
+def _signs(domain: str, words: Words) -> Panel:
+    act = to_console(words("open_sensor_page"), f"sensors/{field('sensor')}", words)
+    look = to_page(words("look_at_sensor"), "sensor", words.language, "sensor")
+    ways = {"up": say("evidence.upwards", words.language), "down": say("evidence.downwards", words.language)}
+    return Table(
+        words("signs"),
+        words("signs_help"),
+        Grid(0, 25, 24, 7),
+        Query(queries.signs(domain, words.language)),
+        Field(no_value=words("no_sign"), steps=Steps(base=QUIET), custom={"align": "auto", "filterable": False}),
+        [
+            Override("years", {"displayName": words("once_in_years"), "decimals": 1, "custom.width": 110}),
+            Override("sensor", {"displayName": words("sensor"), "links": [look.json(), act.json()]}),
+            Override("site", {"displayName": words("site"), "links": [look.json(), act.json()]}),
+            Override("district", {"displayName": words("district"), "custom.width": 90}),
+            Override("direction", {"displayName": words("direction"), "mappings": words_mapping(ways)}),
+            Override("channel", {"displayName": words("found_by"), "mappings": words_mapping(channels(words))}),
+            Override("expected", {"displayName": words("expected_value"), "decimals": 2, "custom.width": 110}),
+            Override("unit", {"displayName": words("unit"), "custom.width": 70}),
+            Override("together", {"displayName": words("together"), "custom.width": 110}),
+            Override("time", parts.moment_column(words("since_when"))),
+        ],
+    )
+
+
 def _multiples(words: Words) -> Panel:
     """The worst sensors' trends side by side; a click on a title's link opens the sensor."""
     look = to_page(words("look_at_sensor"), "sensor", words.language, also="var-sensor=${sensor:percentencode}")
     act = to_console(words("open_sensor_page"), "sensors/${sensor:percentencode}", words)
-    return trend(words, "${sensor:text}", Grid(0, 25, 6, 7), "sensor", (look, act), Repeat("sensor", 4))
+    return trend(words, "${sensor:text}", Grid(0, 32, 6, 7), "sensor", (look, act), Repeat("sensor", 4))

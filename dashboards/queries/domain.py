@@ -8,6 +8,7 @@ from dashboards.queries.common import HERE, REAL, district, name, standing
 MULTIPLES = 12  # trends on a page: each asks the database five times
 RANKED = 50
 NEAR = 80  # per cent of a limit
+ALIKE = 3  # so many sensors with the same sign at once: rather the weather or the supply than each of them
 
 
 def _now(domain: str, language: str) -> str:
@@ -96,3 +97,19 @@ SELECT {levels},
        (SELECT count(*) {theirs}) AS sensors
 FROM city.alarms
 WHERE {REAL} AND domain = '{domain}' AND district = {HERE}"""  # noqa: S608 - built from constants of this room
+
+
+def signs(domain: str, language: str) -> str:
+    """Early signs that are present, the rarest first; what three or more sensors show together is said once."""
+    return f"""\
+WITH present AS (
+    SELECT g.*, row_number() OVER (PARTITION BY g.district, g.quantity, g.direction
+                                   ORDER BY g.return_period_years DESC NULLS FIRST, g.sensor) AS place
+    FROM city.signs g WHERE g.domain = '{domain}' AND g.district = {HERE}
+)
+SELECT p.return_period_years AS years, p.sensor, coalesce({name("t", language)}, p.site) AS site,
+       {district("p", language)} AS district, p.direction, p.channel, p.expected, s.unit, p.together, p.time
+FROM present p JOIN city.sensors s USING (sensor) LEFT JOIN city.sites t ON t.site = p.site
+WHERE p.together < {ALIKE} OR p.place = 1
+ORDER BY p.return_period_years DESC NULLS FIRST, p.time DESC
+LIMIT {RANKED}"""  # noqa: S608 - built from constants of this room

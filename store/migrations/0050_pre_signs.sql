@@ -29,7 +29,7 @@ FROM lifeline.bands b JOIN lifeline.sensors s USING (sensor_id);
 -- Signs that are present, the rarest first; `together`: how many sensors of the same quantity in the district show one
 -- at once. From three on it is more likely to be the weather, the supply or the city itself than each of them.
 CREATE VIEW city.signs AS
-SELECT f.time, f.sensor, s.quantity, t.district, s.site, f.channel, f.score, f.return_period_years, f.direction, f.expected,
+SELECT f.time, f.sensor, s.quantity, s.domain, t.district, s.site, f.channel, f.score, f.return_period_years, f.direction, f.expected,
        f.low, f.high, f.reason, count(*) OVER (PARTITION BY t.district, s.quantity, f.direction) AS together
 FROM lifeline.sensors s
 JOIN lifeline.sites t USING (site)

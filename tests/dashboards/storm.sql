@@ -137,6 +137,11 @@ INSERT INTO lifeline.findings (time, sensor, detector, channel, verdict, score, 
   SELECT %(now)s - n * interval '9 min', 'x' || n %% 24, 'seasonal', 'value', (ARRAY['abnormal', 'normal', 'blind'])[1 + n %% 3], n / 10.0,
          CASE WHEN n %% 2 = 0 THEN 12.5 END, CASE WHEN n %% 2 = 0 THEN 'high' ELSE '' END, 10, 5, 15, 'it''s high'
   FROM generate_series(0, 240) n;
+INSERT INTO lifeline.findings (time, sensor, detector, channel, verdict, score, return_period_years, direction, expected, low, high, reason)
+  SELECT %(now)s - n * interval '7 min', 'x' || n, 'early_sign', (ARRAY['spike', 'drift', 'it''s'])[1 + n %% 3], 'abnormal', 1.5, nullif(n, 3) + 0.5,
+         (ARRAY['up', 'down', ''])[1 + n %% 3], 10, 5, 15, 'it''s rare' FROM generate_series(0, 23) n;
+INSERT INTO lifeline.bands (sensor_id, place, time, expected, low, high)
+  SELECT sensor_id, at, %(now)s - at * interval '30 min', 10, 5, 15 FROM lifeline.sensors, generate_series(0, 9) at;
 INSERT INTO lifeline.limits (sensor, rule, level, side, value)
   SELECT 'x' || n, 'rule''s-' || n %% 4, k, (ARRAY['high', 'low'])[1 + n %% 2], CASE WHEN n %% 2 = 0 THEN 20 * k ELSE 40 - 10 * k END
   FROM generate_series(0, 23) n, generate_series(1, 4) k;
