@@ -46,6 +46,28 @@ def test_a_child_process_reads_the_same_settings_from_its_environment(tmp_path: 
     assert load(found.environment(), folder=tmp_path) == found
 
 
+def test_files_for_the_broker_are_found_from_where_they_are_named(tmp_path: Path) -> None:
+    for name in ("ca.pem", "me.pem", "me.key"):
+        (tmp_path / name).touch()
+    (tmp_path / "lifeline.toml").write_text('mqtt_ca = "ca.pem"\nmqtt_share = "city"\nmqtt_client_id = "one"\n')
+    flags = {"mqtt_certificate": tmp_path / "me.pem", "mqtt_key": tmp_path / "me.key"}
+    found = load({"LIFELINE_MQTT_CLIENT_ID": "two"}, folder=tmp_path, **flags)
+    assert (found.mqtt_ca, found.mqtt_certificate, found.mqtt_key) == tuple(
+        tmp_path / name for name in ("ca.pem", "me.pem", "me.key")
+    )
+    assert (found.mqtt_share, found.mqtt_client_id) == ("city", "two")
+    assert load(found.environment(), folder=tmp_path / "elsewhere") == found
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [("mqtt_ca", "nowhere.pem", "no such file"), ("mqtt_share", "a/b", "not a name of a shared subscription")],
+)
+def test_a_wrong_word_for_the_broker_is_refused(tmp_path: Path, key: str, value: str, said: str) -> None:
+    with pytest.raises(InputError, match=f"LIFELINE_{key.upper()}: {said}"):
+        load({f"LIFELINE_{key.upper()}": value}, folder=tmp_path)
+
+
 def test_the_default_folder_depends_on_who_we_are(tmp_path: Path) -> None:
     assert default_data({}, is_root=True) == Path("/var/lib/lifeline")
     assert default_data({"XDG_DATA_HOME": str(tmp_path)}, is_root=False) == tmp_path / "lifeline"
