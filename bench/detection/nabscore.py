@@ -145,9 +145,15 @@ class Scored:
         self._file = points.file[self._order]
         self._window = points.window[self._order]
         self._best_yet = _best_yet(self._window, points.worth[self._order])
+        self._curves: dict[str, Curve] = {}
 
     def curve(self, profile: Profile) -> Curve:
         """The steps of one profile."""
+        if profile.name not in self._curves:
+            self._curves[profile.name] = self._curve(profile)
+        return self._curves[profile.name]
+
+    def _curve(self, profile: Profile) -> Curve:
         worth = self._points.worth[self._order]
         first = np.isnan(self._best_yet)
         before = np.where(first, -profile.miss, self._best_yet * profile.hit)
@@ -232,11 +238,9 @@ def halves(candidates: Mapping[str, Scored], points: Points, profile: Profile, s
         mine[rng.permutation(files)[: files // 2]] = True
         gained = 0.0
         for half in (mine, ~mine):
-            best = max(
-                (scored.tuned(profile, half).score, name, scored.tuned(profile, half).threshold)
-                for name, scored in candidates.items()
-            )
-            gained += float(candidates[best[1]].gained(profile, best[2])[~half].sum())
+            made = {name: scored.tuned(profile, half) for name, scored in candidates.items()}
+            name = max(made, key=lambda one: made[one].score)
+            gained += float(candidates[name].gained(profile, made[name].threshold)[~half].sum())
         found.append(_scaled(gained, int(points.windows_of.sum()), profile))
     return found
 
