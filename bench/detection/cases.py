@@ -14,7 +14,7 @@ from gateway.histories.streams import Source
 
 # How much of its time has passed when the information suffices.
 ANCHOR_AT: Final = {"subtle": 1 / 8, "plain": 1 / 16, "gross": 1 / 32}
-# How many times over the first full reading of a burst, or the one reading of a spike, gives the information needed.
+# How many times over the first full reading of what is sudden, or a spike's only one, gives the information needed.
 BURST: Final = {"subtle": 1.0, "plain": 4.0, "gross": 16.0}
 SPIKE: Final = {"subtle": 1.5, "plain": 3.0, "gross": 6.0}
 NOISE: Final = {"subtle": 2.0, "plain": 3.0, "gross": 4.0}  # innovations' spread over the usual one
@@ -26,6 +26,8 @@ DELIVERY: Final = {
 }
 BURST_MIN: Final = 2  # until a burst is complete
 _SIGNS: Final = {("burst", "gas_pressure"): -1, ("burst", "settlement"): -1, ("fouling", "methane"): -1}
+_MOST_GAIN: Final = 0.5
+_SUDDEN: Final = frozenset({"burst", "intermittent", "gain"})
 _UP: Final = frozenset({"burst", "fouling"})
 _DAYS: Final = 4  # within which an onset is sought
 DAMPED: Final = {"subtle": 0.3, "plain": 0.6, "gross": 0.9}  # of the cycle
@@ -47,13 +49,17 @@ def place(history: History, kind: Kind, which: int, first: int, severity: str) -
         amount = float(np.sqrt((NOISE[severity] ** 2 - 1.0) * known.variance))
         return Fault(kind.name, which, first, length, severity, amount)
     unit = Fault(kind.name, which, first, length, severity, 1.0)
-    told = information(shift(history, unit), known)
+    added = shift(history, unit)
+    told = information(added, known)
     until, enough = max(1, round(ANCHOR_AT[severity] * length)), needed(history.step_s)
-    if kind.name == "burst":
-        until, enough = BURST_MIN * 60 // history.step_s or 1, enough * BURST[severity]
+    if kind.name in _SUDDEN:  # the first full reading; of a loose contact, the first one that is off
+        first_full = int(np.flatnonzero(added)[0]) if kind.name == "intermittent" and added.any() else 0
+        until, enough = first_full + (BURST_MIN * 60 // history.step_s or 1), enough * BURST[severity]
     if kind.name == "spike":
         enough *= SPIKE[severity]
     amount = float(np.sqrt(enough * 1.0001 / max(told[min(until, len(told)) - 1], 1e-300)))
+    if kind.name == "gain":  # a value near zero hides any factor
+        amount = min(amount, _MOST_GAIN)
     return Fault(kind.name, which, first, length, severity, _sign(history, kind, which, first) * amount)
 
 
