@@ -70,7 +70,7 @@ def floodnet_section(folder: Folder, *, quick: bool) -> Section:
             early = [one for one in lead.minutes if one > 0]
             p10, p50 = np.percentile(lead.minutes, (10, 50)) if lead.minutes else (np.nan, np.nan)
             shares = (f"{len(lead.minutes) / max(lead.reached, 1):.0%}", f"{len(early) / max(lead.reached, 1):.0%}")
-            rows.append((f"{kind}: {lead.name}", str(lead.reached), *shares, f"{p50:.1f}", f"{p10:.1f}"))
+            rows.append((f"{kind}: {lead.name}", str(lead.reached), *shares, _minutes(p50), _minutes(p10)))
             figures[f"{kind} {lead.name}"] = {"reached": lead.reached, "early": len(early), "median_min": float(p50)}
     words = (
         f"{len(every)} floods can be read, {sum(one.tidal for one in every)} where the sea reaches. Two days of a dry "
@@ -214,6 +214,10 @@ def methane_section(folder: Folder) -> Section:
 
 def _spread(value: Floats) -> float:
     return float(1.4826 * np.median(np.abs(value - np.median(value)))) or 1e-3
+
+
+def _minutes(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.1f}"
 
 
 def _seconds(value: float) -> str:
