@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,3 +99,13 @@ def _block(columns: Mapping[str, NDArray[Any]], fields: list[tuple[str, str]], n
             block[f"{name}_length"] = np.dtype(kind).itemsize
             block[name] = columns[name]
     return block.tobytes()
+
+
+def rows_of(copied: bytes, fields: Sequence[tuple[str, str]]) -> NDArray[np.void]:
+    """The rows of a binary COPY TO as a structured array, by field name; no field may be null."""
+    spelled: list[tuple[str, str]] = [("fields", ">i2")]
+    for name, kind in fields:
+        spelled += [(f"{name}_length", ">i4"), (name, kind)]
+    kind_of_row = np.dtype(spelled)
+    count = (len(copied) - len(_HEADER) - len(_TRAILER)) // kind_of_row.itemsize
+    return np.frombuffer(copied, dtype=kind_of_row, count=count, offset=len(_HEADER))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from city.clock import stopwatch_s
 from city.reading import Readings
-from store.columns import Marks, copy_bytes
+from store.columns import Marks, copy_bytes, rows_of
 from store.connection import Connection
 from store.statements import statements
 
@@ -143,16 +143,23 @@ class ReadingWriter:
     def _merge(self, unique: Readings, marks: Marks | None) -> tuple[Mask, NDArray[np.float64], NDArray[np.float64]]:
         self._prepare(unique.time_us, again=True)
         self._stage(unique, marks)
-        with self._conn.cursor() as cursor:
-            old = [row for (row,) in cursor.execute(_SQL["merge"]).fetchall()]
-            new = np.ones(len(unique), np.bool_)
-            value, raw = unique.value.copy(), unique.raw.copy()
-            if old:
-                new[old] = False
-                bounds = {"first_us": int(unique.time_us.min()), "last_us": int(unique.time_us.max())}
-                for row, its_value, its_raw in cursor.execute(_SQL["standing"], {"rows": old, **bounds}):
-                    value[row], raw[row] = its_value, its_raw
+        standing = self._standing(unique)
+        if len(standing) < len(unique):  # else all came before, and there is nothing to put in
+            old = np.array([row for (row,) in self._conn.execute(_SQL["merge"]).fetchall()], dtype=np.int32)
+            if len(old) > len(standing):  # another session put some in meanwhile
+                standing = self._standing(unique)
+                standing = standing[np.isin(standing["row"], old)]
+        new = np.ones(len(unique), np.bool_)
+        value, raw = unique.value.copy(), unique.raw.copy()
+        new[standing["row"]] = False
+        value[standing["row"]], raw[standing["row"]] = standing["value"], standing["raw"]
         return new, value, raw
+
+    def _standing(self, unique: Readings) -> NDArray[np.void]:
+        """Of the staged rows, those whose sensor and instant the table has: row, value, raw."""
+        bounds = {"first_us": int(unique.time_us.min()), "last_us": int(unique.time_us.max())}
+        with self._conn.cursor() as cursor, cursor.copy(_SQL["standing"], bounds) as copy:
+            return rows_of(b"".join(copy), (("row", ">i4"), ("value", ">f8"), ("raw", ">f8")))
 
     def _stage(self, rows: Readings, marks: Marks | None = None) -> None:
         self._conn.execute(_MAKE_STAGE)

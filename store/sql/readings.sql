@@ -56,12 +56,13 @@ SELECT s.row FROM lifeline_stage s WHERE NOT EXISTS (
     SELECT FROM new WHERE new.sensor_id = s.sensor_id AND new.time = s.time)
 
 -- name: standing
--- What stands in the table for the rows that were not new; a statement of its own, so that it also sees what another
--- session committed while the merge waited for it. The bounds on time let whole partitions be left out.
-SELECT s.row, r.value, coalesce(r.raw, r.value)
-FROM lifeline_stage s JOIN lifeline.readings r ON r.sensor_id = s.sensor_id AND r.time = s.time
-WHERE s.row = ANY (%(rows)s)
-  AND r.time BETWEEN lifeline.from_us(%(first_us)s) AND lifeline.from_us(%(last_us)s)
+-- What stands in the table for staged rows; a statement of its own, so that it also sees what another session committed
+-- while the merge waited for it. The bounds on time let whole partitions be left out.
+COPY (
+    SELECT s.row, r.value, coalesce(r.raw, r.value)
+    FROM lifeline_stage s JOIN lifeline.readings r ON r.sensor_id = s.sensor_id AND r.time = s.time
+    WHERE r.time BETWEEN lifeline.from_us(%(first_us)s) AND lifeline.from_us(%(last_us)s)
+) TO STDOUT (FORMAT BINARY)
 
 -- name: prepare
 -- Partitions must be there before their first row.
