@@ -51,7 +51,7 @@ class Fleet:
     def __init__(self, subjects: Sequence[Subject], settings: Settings = Settings(), *, plain: bool = False) -> None:  # noqa: B008 - frozen
         self.settings = settings
         self._run = run if plain or not available() else compiled(run)
-        self._kinds: dict[tuple[str, float], int] = {}
+        self._kinds: dict[tuple[str, float, bool], int] = {}
         self._natures: Floats = np.zeros((0, layout.NATURE_WIDTH))
         self._marks: Longs = np.zeros((0, 1 + CONTEXTS), np.int64)
         self._rows = np.zeros((0, layout.WIDTH), np.float32)
@@ -85,10 +85,10 @@ class Fleet:
                 self._marks[at, 1 + which] = _as_what(subject, neighbour)
 
     def _kind(self, subject: Subject) -> int:
-        quantity = subject.quantity
-        kind = quantity, self.settings.budget(quantity, subject.tags)
+        quantity, alone = subject.quantity, all(one.quantity == "rainfall" for one in subject.context)
+        kind = quantity, self.settings.budget(quantity, subject.tags), alone
         if kind not in self._kinds:
-            row = parameters(*kind, self.settings.silent(quantity))
+            row = parameters(quantity, kind[1], self.settings.silent(quantity), alone=alone)
             self._natures = np.concatenate([self._natures, row[None]])
             self._kinds[kind] = len(self._kinds)
         return self._kinds[kind]

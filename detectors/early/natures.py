@@ -24,27 +24,27 @@ PLAIN, LOG, ASINH = 0, 1, 2  # transforms
 
 # Channel: share of the false-alarm budget, then where its tail starts: threshold, mean excess, shape.
 _CHANNELS: Final[Mapping[str, tuple[float, float, float, float]]] = {
-    "spike": (0.12, 4.0, 0.6, 0.12),
-    "rate": (0.08, 4.0, 0.6, 0.15),
+    "spike": (0.18, 4.0, 0.6, 0.12),
+    "rate": (0.12, 4.0, 0.6, 0.15),
     "level_4": (0.10, 3.3, 0.5, 0.10),
     "level_16": (0.10, 3.0, 0.5, 0.10),
     "level_64": (0.12, 2.6, 0.5, 0.10),
-    "level_256": (0.12, 2.2, 0.5, 0.10),
-    "drift": (0.10, 2.0, 0.5, 0.10),
-    "variance_up": (0.10, 0.4, 0.10, 0.10),
+    "level_256": (0.15, 2.2, 0.5, 0.10),
+    "drift": (0.15, 2.0, 0.5, 0.10),
+    "variance_up": (0.05, 0.4, 0.10, 0.10),
     "variance_down": (0.06, 0.4, 0.10, 0.10),
-    "flat": (0.10, 2.5, 0.3, 0.05),
+    "flat": (0.15, 2.5, 0.3, 0.05),
     "rarity": (0.20, 5.5, 0.7, 0.05),
     "daily_cycle": (0.05, 2.2, 0.5, 0.10),
-    "context_spike": (0.08, 4.0, 0.6, 0.12),
+    "context_spike": (0.12, 4.0, 0.6, 0.12),
     "context_level_4": (0.10, 3.3, 0.5, 0.10),
-    "context_level_16": (0.12, 3.0, 0.5, 0.10),
-    "context_level_64": (0.12, 2.6, 0.5, 0.10),
-    "context_level_256": (0.12, 2.2, 0.5, 0.10),
+    "context_level_16": (0.15, 3.0, 0.5, 0.10),
+    "context_level_64": (0.15, 2.6, 0.5, 0.10),
+    "context_level_256": (0.20, 2.2, 0.5, 0.10),
     "context_drift": (0.25, 2.0, 0.5, 0.10),
 }
 
-_SLOW: Final = ("level_256", "drift", "daily_cycle")
+_SLOW: Final = ("level_64", "level_256", "drift", "variance_up", "daily_cycle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Nature:
     clip
         How many spreads of one sample may enter an average: small where short plumes are part of life.
     slow
-        What part of their budget the own slow channels keep: little where weather moves the level by itself.
+        What part of their budget the own slow channels keep beside neighbours: little where weather moves the level.
     gap_s
         A pause longer than this (and than five usual intervals) makes it warm up again.
     gate
@@ -76,8 +76,8 @@ class Nature:
 GENERIC: Final = Nature()
 NATURES: Final[Mapping[str, Nature]] = MappingProxyType(
     {
-        "gas_pressure": Nature(slow=0.05),
-        "gas_flow": Nature(ASINH, 2.0, slow=0.05),
+        "gas_pressure": Nature(slow=0.02),
+        "gas_flow": Nature(ASINH, 2.0, slow=0.02),
         "methane": Nature(LOG, 1.0),
         "water_depth": Nature(ASINH, 2.0, gate=True),
     }
@@ -109,15 +109,15 @@ class Configuration:
 FROZEN: Final = Configuration()
 
 
-def parameters(quantity: str, budget_per_year: float, off: frozenset[str]) -> Floats:
-    """The (layout.NATURE_WIDTH,) row of parameters of a quantity; an unknown one has the generic nature."""
+def parameters(quantity: str, budget_per_year: float, off: frozenset[str], *, alone: bool = True) -> Floats:
+    """The (layout.NATURE_WIDTH,) row of parameters of a quantity (unknown: generic), `alone` without neighbours."""
     nature = FROZEN.natures.get(quantity, FROZEN.generic)
     row = np.zeros(layout.NATURE_WIDTH)
     row[layout.TRANSFORM], row[layout.OFFSET], row[layout.CLIP] = nature.transform, nature.offset, nature.clip
     row[layout.BUDGET], row[layout.GAP_S], row[layout.GATE] = budget_per_year, nature.gap_s, nature.gate
     for at, name in enumerate(CHANNELS):
         weight, threshold, excess, shape = FROZEN.channels[name]
-        kept = nature.slow if name in _SLOW else 1.0
+        kept = nature.slow if name in _SLOW and not alone else 1.0
         row[layout.WEIGHT + at] = 0.0 if name in off else kept * weight
         row[layout.START_THRESHOLD + at] = threshold
         row[layout.START_EXCESS + at] = excess

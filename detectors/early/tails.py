@@ -39,7 +39,7 @@ AT_START = 8.0  # blocks that the starting tail is worth
 DOUBT = 1.0  # passes that stand for what is not known of a tail
 MOST_BLOCKS = 800.0  # older ones are forgotten
 LONGEST = 1e6  # years
-LIGHTEST = -0.05  # shape
+LIGHTEST, RESTLESS = -0.05, 0.15  # least shapes
 TRUSTED_Y = 28.0 / 365.25  # age from which a sensor's tails have their whole part of the budget
 
 
@@ -92,6 +92,8 @@ def years_of(f: Row, p: Row, c: int, s: float) -> float:
     mean = np.float64(f[at + EXCESS])
     shape = shape_of(mean, np.float64(f[at + EXCESS_2]))
     scale = mean * (1.0 - shape)
+    if c in (LEVEL + 2, LEVEL + 3, DRIFT, CONTEXT_DRIFT):
+        shape = max(shape, RESTLESS)  # a level has years of its own: the past weeks never show all of it
     shape = max(0.01, shape + 1.0 / (DOUBT + SHARE * experience(f, c)))
     per_year = SHARE * YEAR_S / (max(21_600.0, 16.0 * np.float64(f[USUAL_S])) * blocks_of(c))
     exponent = log1p(shape * (s - np.float64(f[at + THRESHOLD])) / scale) / shape
