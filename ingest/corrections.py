@@ -103,6 +103,6 @@ def _floors(steps: Sequence[Step]) -> Iterator[int]:
         if floor_us != _NO_FLOOR:
             stood_us = max(stood_us, floor_us + (step.from_us - from_us) // 2)
         back_us = stood_us - (step.from_us + step.offset_us)
-        floor_us = stood_us if 0 < back_us <= 2 * SLEWED_US and offset_us - step.offset_us <= SLEWED_US else _NO_FLOOR
+        floor_us = stood_us if back_us > 0 and offset_us - step.offset_us <= SLEWED_US else _NO_FLOOR
         offset_us, from_us = step.offset_us, step.from_us
         yield floor_us

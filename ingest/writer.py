@@ -57,6 +57,7 @@ class _Batch:
     rejections: list[Rejection] = field(default_factory=list)
     online: dict[str, bool] = field(default_factory=dict)
     changes: list[bytes] = field(default_factory=list)
+    statuses: list[dict[str, object]] = field(default_factory=list)
     exercises: Exercises = field(default_factory=Exercises)
     totals: Totals = field(default_factory=Totals)
     clocks: dict[str, tuple[Skew, int, int]] = field(default_factory=dict)  # and its last message: sent, received
@@ -115,7 +116,9 @@ class BatchWriter:
             batch.rejections += batch.exercises.rejections
             batch.totals.rejected += len(batch.exercises.rejections)
             rejections.add(self._conn, batch.rejections)
-            batch.ledger.write(self._conn)
+            batch.ledger.write(self._conn)  # locks gateways in their order: statuses only after it
+            for status in batch.statuses:
+                self._conn.execute(_SQL["status"], status)
             # The journal's lock is held to the commit, so it comes last.
             now = self._clock.now()
             if len(new):
@@ -190,9 +193,10 @@ class BatchWriter:
             return
         for refused in message.refused:
             batch.rejections.append(rejection(refused, message.topic, name, received_us))
-        values = {"gateway": name, "online": message.online, "received_us": received_us}
+        values: dict[str, object] = {"gateway": name, "online": message.online, "received_us": received_us}
         values |= {"buffered": message.buffered, "version": message.version.replace("\0", "")}
-        self._conn.execute(_SQL["status"], values)
+        batch.ledger.of(name, received_us)  # locked in its turn
+        batch.statuses.append(values)
         # Retained messages come again at every connection: only a change is news.
         if batch.online.get(name, self._online.get(name)) != message.online:
             batch.online[name] = message.online

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from city.load import load_city
@@ -85,6 +85,7 @@ def test_too_little_is_told_and_not_acted_on() -> None:
     assert (skew.skew_s, skew.uncertainty_s, skew.known) == (7, None, False)
 
 
+@example([(1, -118), (1, -118), (1, -118)])
 @given(st.lists(st.tuples(st.integers(1, 400), st.integers(-118, 400)), max_size=6))
 def test_corrected_time_never_runs_backwards(steps: list[tuple[int, int]]) -> None:
     """Steps of a clock that drifts: each takes less than two minutes away."""
