@@ -162,7 +162,7 @@ def _signs(domain: str, words: Words) -> Panel:
         Query(queries.signs(domain, words.language)),
         Field(no_value=words("no_sign"), steps=Steps(base=QUIET), custom={"align": "auto", "filterable": False}),
         [
-            Override("years", {"displayName": words("once_in_years"), "decimals": 1, "custom.width": 110}),
+            Override("years", {"displayName": words("once_in_years"), "decimals": 1, "custom.width": 140}),
             Override("sensor", {"displayName": words("sensor"), "links": [look.json(), act.json()]}),
             Override("site", {"displayName": words("site"), "links": [look.json(), act.json()]}),
             Override("district", {"displayName": words("district"), "custom.width": 90}),
@@ -170,7 +170,7 @@ def _signs(domain: str, words: Words) -> Panel:
             Override("channel", {"displayName": words("found_by"), "mappings": words_mapping(channels(words))}),
             Override("expected", {"displayName": words("expected_value"), "decimals": 2, "custom.width": 110}),
             Override("unit", {"displayName": words("unit"), "custom.width": 70}),
-            Override("together", {"displayName": words("together"), "custom.width": 110}),
+            Override("together", {"displayName": words("together"), "custom.width": 130}),
             Override("time", parts.moment_column(words("since_when"))),
         ],
     )

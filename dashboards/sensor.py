@@ -218,7 +218,8 @@ def _neighbours(words: Words) -> Panel:
 def _findings(words: Words) -> Panel:
     act = to_console(words("open_sensor_page"), f"sensors/{field('sensor')}", words).json()
     verdicts = {verdict: words(f"verdict_{verdict}") for verdict in ("normal", "abnormal", "blind")}
-    numbers = ("score", "expected", "expected_low", "expected_high")
+    numbers = ("expected", "expected_low", "expected_high")
+    names = {"early_sign": say("detectors.early_sign", words.language)}
     return Table(
         words("findings"),
         words("findings_help"),
@@ -227,14 +228,14 @@ def _findings(words: Words) -> Panel:
         Field(no_value=words("no_findings"), steps=Steps(base=QUIET), custom={"align": "auto", "filterable": False}),
         [
             Override("time", parts.moment_column(words("when")) | {"links": [act]}),
-            Override("detector", {"displayName": words("detector")}),
+            Override("detector", {"displayName": words("detector"), "mappings": words_mapping(names)}),
             Override("channel", {"displayName": words("found_by"), "mappings": words_mapping(channels(words))}),
-            Override("years", {"displayName": words("once_in_years"), "decimals": 1, "custom.width": 110}),
+            Override("years", {"displayName": words("once_in_years"), "decimals": 1, "custom.width": 140}),
             Override("verdict", {"displayName": words("verdict"), "mappings": words_mapping(verdicts)}),
             Override("direction", {"displayName": words("direction"), "custom.width": 80}),
             *(Override(key, {"displayName": words(key), "decimals": 2, "custom.width": 130}) for key in numbers),
-            Override("reason", {"displayName": words("reason")}),
-            *hidden("sensor"),
+            Override("reason", {"displayName": words("reason"), "custom.width": 620}),
+            *hidden("sensor", "score"),
         ],
     )
 
