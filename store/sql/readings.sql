@@ -57,11 +57,15 @@ SELECT s.row FROM lifeline_stage s WHERE NOT EXISTS (
 
 -- name: standing
 -- What stands in the table for staged rows; a statement of its own, so that it also sees what another session committed
--- while the merge waited for it. The bounds on time let whole partitions be left out.
+-- while the merge waited for it. The bounds on time let whole partitions be left out; row by row through the key, since
+-- the planner, which knows nothing of the stage, would read a whole partition.
 COPY (
     SELECT s.row, r.value, coalesce(r.raw, r.value)
-    FROM lifeline_stage s JOIN lifeline.readings r ON r.sensor_id = s.sensor_id AND r.time = s.time
-    WHERE r.time BETWEEN lifeline.from_us(%(first_us)s) AND lifeline.from_us(%(last_us)s)
+    FROM lifeline_stage s CROSS JOIN LATERAL (
+        SELECT r.value, r.raw FROM lifeline.readings r
+        WHERE r.sensor_id = s.sensor_id AND r.time = s.time
+          AND r.time BETWEEN lifeline.from_us(%(first_us)s) AND lifeline.from_us(%(last_us)s)
+        LIMIT 1) r
 ) TO STDOUT (FORMAT BINARY)
 
 -- name: prepare
