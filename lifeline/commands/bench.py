@@ -257,3 +257,34 @@ def detectors(
         json_file.write_text(report.json(), encoding="utf-8")
     if markdown_file is not None:
         markdown_file.write_text(report.markdown(), encoding="utf-8")
+
+
+@app.command("soak")
+def soak(
+    minutes: Annotated[float, typer.Option(help="How long the load lasts.", min=0.05)] = 60,
+    rate: Annotated[float, typer.Option(help="Readings a second, of all sensors.", min=1)] = 500,
+    sensors: Annotated[int, typer.Option(help="How many sensors.", min=20)] = 1000,
+    seed: Annotated[int, typer.Option(help="Which readings.", min=0)] = 7,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Also write soak.json and soak.svg here.", file_okay=False, show_default=False),
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Run every role under a steady load and watch for leaks: memory, files, threads, connections, lag, lost readings.
+
+    Exit 2 if something grows, died, is missing, or did not stop cleanly.
+    """
+    from rich.console import Console
+    from rich.status import Status
+
+    console = Console()
+    with Status("starting", console=Console(stderr=True)) as status:
+        report = importlib.import_module("bench.soak").run(
+            minutes, per_s=rate, sensors=sensors, seed=seed, data=data, progress=status.update
+        )
+    (console if console.is_terminal else Console(width=140)).print(report.render())
+    if out is not None:
+        report.write(out)
+    if not report.held:
+        raise typer.Exit(2)
