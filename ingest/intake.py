@@ -30,6 +30,8 @@ class Delivery:
         For a probe: all that the broker had before this city time came before it.
     qos
         How it was delivered: with 0 nobody waits for an acknowledgement.
+    trace
+        The trace id its sender gave it (32 hexadecimal digits); empty mostly.
     """
 
     message: Message | None
@@ -40,6 +42,7 @@ class Delivery:
     rows: int = 1
     probe_us: int = 0
     qos: int = 1
+    trace: str = ""
 
 
 class Intake:

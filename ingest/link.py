@@ -27,9 +27,11 @@ from ingest.intake import Delivery, Intake
 from ingest.message import ReadingsMessage
 from ingest.mqtt.client import Client, Wishes
 from ingest.mqtt.encode import Will
+from ingest.mqtt.fields import USER, Properties
 from ingest.mqtt.packets import Connack, Disconnect, Packet, Publish, Suback
 from ingest.mqtt.words import UNSUPPORTED_VERSION, ProtocolError, Version, said
 from ingest.wire import NO_FILES, TlsFiles, Wire, tls_context
+from store import traces
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +102,7 @@ class Link:
         self._heard_s = 0.0
         self._intake: Intake | None = None
         self.connects = 0
+        self.turned_s = stopwatch_s()  # when its loop last went round
         self.session_kept = False  # whether the broker still knew our session, at the last connection
         self.listening_us = 0  # city time at which the subscriptions were last made
 
@@ -128,9 +131,10 @@ class Link:
         failures = 0
         while not (self._stopping.is_set() or give_up.is_set()):
             if intake.full:
+                self.turned_s = stopwatch_s()
                 SystemClock().pause_s(_TICK_S, give_up)
                 continue
-            started_s = stopwatch_s()
+            started_s = self.turned_s = stopwatch_s()
             try:
                 self._serve_one_connection(intake, give_up)
             except _AnotherVersion:
@@ -206,7 +210,7 @@ class Link:
         while not give_up.is_set():
             if self._stopping.is_set() and intake.idle:
                 return
-            now_s = stopwatch_s()
+            now_s = self.turned_s = stopwatch_s()
             reading = not (intake.full or self._stopping.is_set())
             if reading:
                 read_s = now_s
@@ -334,4 +338,13 @@ class Link:
             return Delivery(too_big(topic, incoming.size), now_us, payload, number, self._session, qos=qos)
         message = self._decoders.decode(topic, payload, now_us)
         rows = max(1, message.published) if type(message) is ReadingsMessage else 1
-        return Delivery(message, now_us, payload, number, self._session, rows, qos=qos)
+        trace = _given_trace(incoming.properties) if incoming.properties else ""
+        return Delivery(message, now_us, payload, number, self._session, rows, qos=qos, trace=trace)
+
+
+def _given_trace(properties: Properties) -> str:
+    """The trace that the sender gave to a message (user property `traceparent`); empty when none, or not one."""
+    pairs = properties.get(USER)
+    if not isinstance(pairs, list):
+        return ""
+    return next((traces.parent(pair[1]) for pair in pairs if isinstance(pair, tuple) and pair[0] == "traceparent"), "")

@@ -24,7 +24,7 @@ from ingest.message import Arrival, ReadingsMessage, Refusal, Refused, StatusMes
 from ingest.numbering import Came
 from ingest.reasons import Reason
 from ingest.settle import rejection, settle
-from store import bundle, journal, register, rejections
+from store import bundle, journal, register, rejections, traces
 from store.connection import Connection
 from store.readings import ReadingWriter
 from store.rejections import Rejection
@@ -33,6 +33,7 @@ from store.statements import statements
 log = logging.getLogger(__name__)
 
 _SQL = statements("ledger", package="ingest")
+_TRACES = 1000  # given ones that are kept of one batch
 _HOLD_S = 0.25  # newest values stay behind their readings by no more, however much comes
 # What a row's content can cause. Everything else (a connection, a disk, a missing table) is no fault of the batch.
 _POISON = (psycopg.DataError, psycopg.IntegrityError, ValueError, OverflowError)
@@ -73,6 +74,7 @@ class BatchWriter:
         self._clocks, self._memory = Clocks(), Memory(conn)
         self._admission: Admission | None = None
         self._bundle: str | None = None
+        self._origin = traces.origin(conn)
         self.totals = Totals()
 
     def ready(self) -> bool:
@@ -121,8 +123,9 @@ class BatchWriter:
                 self._conn.execute(_SQL["status"], status)
             # The journal's lock is held to the commit, so it comes last.
             now = self._clock.now()
-            if len(new):
-                journal.append(self._conn, "readings", journal.encode_readings(new), now)
+            seq = journal.append(self._conn, "readings", journal.encode_readings(new), now) if len(new) else 0
+            if seq and (given := _given(deliveries)):
+                traces.keep(self._conn, seq, given, now)
             for change in batch.changes:
                 journal.append(self._conn, "status", change, now)
             for payload in played:
@@ -131,6 +134,14 @@ class BatchWriter:
         self._memory.committed()
         self._online.update(batch.online)
         self._add(batch.totals, len(deliveries))
+        self._say(seq, len(deliveries), batch.totals)
+
+    def _say(self, seq: int, messages: int, share: Totals) -> None:
+        """One line a batch: the trace that its readings have from here on."""
+        if seq and log.isEnabledFor(logging.DEBUG):
+            trace = traces.trace_id(self._origin, seq)
+            counts = {"messages": messages, "readings": share.readings, "rejected": share.rejected}
+            log.debug("batch committed", extra={"action": "batch", "trace": trace, **counts})
 
     def catch_up(self) -> None:
         """Write what was held back of the newest values; nothing when nothing was."""
@@ -244,3 +255,13 @@ class BatchWriter:
             batch.ledger.clock(message.gateway, skew)
             batch.clocks[message.gateway] = skew, sent_us, received_us
         return batch.ledger.message(message.gateway, received_us, came)
+
+
+def _given(deliveries: Sequence[Delivery]) -> list[tuple[str, str]]:
+    """(trace, gateway) of the messages that were given a trace, each once; the first ones of very many."""
+    found = {
+        (one.trace, one.message.gateway): None
+        for one in deliveries
+        if one.trace and isinstance(one.message, ReadingsMessage)
+    }
+    return list(found)[:_TRACES]

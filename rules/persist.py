@@ -38,12 +38,14 @@ from store.statements import statements
 _SQL = statements("effects", package="rules")
 
 
-def persist(conn: Connection, effects: Iterable[tuple[Effect, datetime]]) -> None:
-    """Write effects, each with the time of the journal row that caused it."""
+def persist(conn: Connection, effects: Iterable[tuple[Effect, datetime, int]]) -> None:
+    """Write effects, each with the time and the number of the journal row that caused it."""
     rows: dict[type, list[Mapping[str, Any]]] = {}
     with conn.cursor() as cursor:
-        for effect, at in effects:
+        for effect, at, seq in effects:
             row = _ROWS[type(effect)](effect, at)
+            if type(effect) in _TRACED:
+                row = {**row, "seq": seq}
             if type(effect) in _IN_ORDER:  # few, and one ends what another began
                 cursor.execute(_SQL[_IN_ORDER[type(effect)]], row)
             else:
@@ -53,6 +55,7 @@ def persist(conn: Connection, effects: Iterable[tuple[Effect, datetime]]) -> Non
                 cursor.executemany(_SQL[statement], rows[kind])
 
 
+_TRACED = frozenset({AlarmSet, IncidentSet, NoticeQueued})  # rows that keep which journal row decided them first
 _IN_ORDER: Mapping[type, str] = {
     ShelfSet: "shelf", ShelfEnded: "shelf_ended", MaintenanceSet: "maintenance", MaintenanceOver: "maintenance_over",
 }  # fmt: skip

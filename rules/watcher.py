@@ -36,7 +36,7 @@ from rules.limits import limits
 from rules.persist import persist
 from rules.rebuild import can_replay, in_force, rebuild
 from rules.snapshotwriter import SnapshotWriter
-from store import bundle, health, journal, register, roles
+from store import bundle, health, journal, register, roles, systemd
 from store import limits as limits_table
 from store.connection import Connection, connect
 from store.statements import statements
@@ -86,6 +86,7 @@ def run_watcher(settings: WatcherSettings, stop: threading.Event) -> None:
         if following is not None:
             following.writer.leave()
         wait_s = 0.2 if following is not None and following.restored else min(wait_s * 2, 5.0)
+        systemd.turned()
         stop.wait(wait_s)
 
 
@@ -133,6 +134,7 @@ class _Following:
 
     def run(self, stop: threading.Event) -> None:
         while not self._alone():  # another watcher holds the place: touch nothing until it is gone
+            systemd.turned()
             if stop.wait(0.5):
                 return
         self._restore()
@@ -146,6 +148,7 @@ class _Following:
                 self._look()
             self._rosters()
             self._beat()
+            systemd.turned()
             if self.writer.done:
                 self._kept()
             if not self.writer.busy and self._every("snapshot", self._snapshot_every_s):
@@ -223,7 +226,7 @@ class _Following:
 
     def _take(self, entries: list[journal.Entry]) -> None:
         """Step through rows and commit what is new, with the place reached."""
-        told: list[tuple[Effect, datetime]] = []
+        told: list[tuple[Effect, datetime, int]] = []
         for entry in entries:
             self.at_row = entry.seq
             if self.poison.get(entry.seq, 0) > 1:
@@ -234,7 +237,7 @@ class _Following:
             if entry.kind == "bundle":
                 rest_memory()
             if entry.seq > self.checkpoint:
-                told += [(effect, entry.recorded_at) for effect in effects]
+                told += [(effect, entry.recorded_at, entry.seq) for effect in effects]
         self.at_row = 0
         self.seq = entries[-1].seq
         if self.seq > self.checkpoint:
@@ -244,7 +247,7 @@ class _Following:
             self.conn.commit()
             self.checkpoint = self.seq
             self.lag_s = (now - entries[-1].recorded_at).total_seconds()
-            self.alarms += sum(isinstance(effect, AlarmSet) for effect, _ in told)
+            self.alarms += sum(isinstance(effect, AlarmSet) for effect, _, _ in told)
 
     def _decode(self, entry: journal.Entry) -> Input:
         if entry.kind == "readings":

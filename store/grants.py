@@ -41,7 +41,7 @@ CHANGING = (
 # Tables without a policy by district that the API reads: about no district, or shown only beside a row that has one.
 OPEN = (
     "roles", "health", "clock", "current_bundle", "bundles", "latest", "gateway_ledger", "readings", "kept_readings",
-    "broker_sessions",
+    "broker_sessions", "hearing", "origin",
 )  # fmt: skip
 PASSING = ("clock", "sizes", "snapshot_rest", "sessions", "limits", "gateway_hours")  # rows that go when no longer true
 STATEMENT_TIMEOUT = "30s"

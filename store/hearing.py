@@ -129,6 +129,7 @@ def besides(conn: Connection, after: int, last: int) -> Iterator[Heard]:
 def forget(conn: Connection, before: datetime, portion: int = 10_000) -> int:
     """Drop up to `portion` rows of a time from which no readings are kept either; how many went."""
     conn.execute(_SQL["forget_deafness"], {"before": before})
+    conn.execute(_SQL["forget_traces"], {"before": before})
     return conn.execute(_SQL["forget"], {"before": before, "portion": portion}).rowcount
 
 

@@ -57,6 +57,7 @@ class Incident(Row):
     drill: bool
     version: int
     chain: str
+    trace: str | None = None
 
 
 class Alarm(Row):
@@ -91,6 +92,7 @@ class Alarm(Row):
     stale: bool | None = None
     unit: str | None = None
     quantity: str | None = None
+    trace: str | None = None
 
 
 class AlarmEvent(Row):
@@ -105,6 +107,7 @@ class AlarmEvent(Row):
     to_level: Level
     reason: str
     evidence: Any
+    trace: str | None = None
 
 
 class IncidentEvent(Row):
@@ -117,6 +120,7 @@ class IncidentEvent(Row):
     actor: str
     person: str
     note: str
+    trace: str | None = None
 
 
 class Notice(Row):
@@ -140,6 +144,8 @@ class Notice(Row):
     answer: str
     late: bool
     drill: bool
+    trace: str | None = None
+    decided: str | None = None
 
 
 class Step(Row):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ class Letter:
         Who it is for, by their id.
     picture
         A PNG of the last 24 hours; empty when there is none. Where `html` shows it, `cid:picture` stands.
+    trace
+        Id of the readings that led to it (32 hexadecimal digits); empty when that is not known.
     """
 
     key: str
@@ -52,6 +55,13 @@ class Letter:
     short: str = ""
     person: str = ""
     picture: bytes = b""
+    trace: str = ""
+
+    @property
+    def traceparent(self) -> str:
+        """The trace in the words of W3C Trace Context, with the notice as its span; empty without a trace."""
+        span = hashlib.sha256(self.key.encode()).hexdigest()[:16]
+        return f"00-{self.trace}-{span}-01" if self.trace else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,8 @@ def compose(letter: Letter, sender: str, recipient: str) -> EmailMessage:
     message["Date"] = format_datetime(letter.created_at)
     message["Message-ID"] = f"<{letter.key}@{sender.rpartition('@')[2].rstrip('> ') or 'lifeline.invalid'}>"
     message["Auto-Submitted"] = "auto-generated"
+    if letter.trace:
+        message["Lifeline-Trace"] = letter.trace
     message["Content-Language"] = letter.language
     if letter.level is Level.RED:
         message["Importance"] = "high"

@@ -24,6 +24,7 @@ from urllib.parse import quote
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -81,6 +82,7 @@ class _Talk:
     """What the broker said, as the network thread heard it."""
 
     publish: tuple[str, bytes]
+    more: Properties | None = None
     answer: Answer | None = None
     other_version: bool = False
     done: threading.Event = field(default_factory=threading.Event)
@@ -89,7 +91,7 @@ class _Talk:
         self, client: Client, _data: object, _flags: ConnectFlags, code: ReasonCode, _said: Properties | None
     ) -> None:
         if not code.is_failure:
-            client.publish(*self.publish, qos=1)
+            client.publish(*self.publish, qos=1, properties=self.more)
         elif code.value == _NO_SUCH_VERSION:
             self.other_version = True
             self.done.set()
@@ -117,6 +119,15 @@ def _judge(what: str, code: ReasonCode) -> Answer:
     return GiveUp(said) if code.value in _REFUSED else Retry(said)
 
 
+def _more(letter: Letter) -> Properties | None:
+    """What goes beside the body: the trace, as W3C Trace Context says it for MQTT."""
+    if not letter.traceparent:
+        return None
+    more = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho says no types for it
+    more.UserProperty = [("traceparent", letter.traceparent)]
+    return more
+
+
 def _ask(
     address: BrokerAddress,
     topic: str,
@@ -126,7 +137,7 @@ def _ask(
     version: MQTTProtocolVersion,
 ) -> Answer | None:
     """One connection, one message; None when the broker does not speak this version of MQTT."""
-    talk = _Talk((topic, letter.body))
+    talk = _Talk((topic, letter.body), _more(letter) if version is MQTTProtocolVersion.MQTTv5 else None)
     name = f"lifeline-notice-{secrets.token_hex(6)}"
     client = Client(CallbackAPIVersion.VERSION2, name, protocol=version, reconnect_on_failure=False)
     client.on_connect, client.on_publish, client.on_disconnect = talk.connected, talk.published, talk.gone

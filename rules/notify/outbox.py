@@ -26,7 +26,7 @@ class Notice:
     """A claimed row. `content` is as the engine wrote it, plus `raised` (facts of the raise a clear speaks for).
 
     `incident` is empty for what belongs to none; `endpoint` is the channel and, for webhooks, who answers there;
-    `stage` is the incident's at that time.
+    `stage` is the incident's at that time; `trace` the id of what led to it, empty where that is not known.
     """
 
     notice: str
@@ -45,6 +45,7 @@ class Notice:
     late: bool
     drill: bool
     stage: str = ""
+    trace: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "level", Level(self.level))

@@ -49,6 +49,7 @@ def render(notice: Notice, links: Links, zone: ZoneInfo, picture: bytes = b"") -
         short=short,
         person=notice.target,
         picture=picture,
+        trace=notice.trace,
     )
 
 

@@ -1,7 +1,8 @@
 """Webhook channel: POST of the JSON body, signed.
 
 Settings: `secret_env` (variable holding the signing secret; without it the body goes unsigned), `ca_file` (to trust a
-city's own authority), `url` (instead of the person's own `webhook` address). Headers: `Idempotency-Key`, and
+city's own authority), `url` (instead of the person's own `webhook` address). Headers: `Idempotency-Key`, `traceparent`
+(W3C Trace Context: the trace of the readings that led to it), and
 `Lifeline-Signature: t=<unix s>,v1=<hex>` where v1 is HMAC-SHA256 over `<t>.<body>`.
 
 ============================== =============================================
@@ -55,6 +56,8 @@ def _client(settings: Mapping[str, object], tools: Tools) -> AbstractContextMana
 
 def _post(http: httpx.Client, url: str, letter: Letter, key: str, tools: Tools) -> Answer:
     headers = {"Content-Type": "application/json; charset=utf-8", "Idempotency-Key": letter.key}
+    if letter.traceparent:
+        headers["traceparent"] = letter.traceparent
     if key:
         headers[SIGNATURE] = signature(key.encode(), tools.wall.now_us() // 1_000_000, letter.body)
     try:

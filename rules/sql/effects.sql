@@ -1,11 +1,11 @@
 -- name: alarm
--- An alarm's row is to be this; what was recorded first about it (rule, scope, place) stays.
+-- An alarm's row is to be this; what was recorded first about it (rule, scope, place, journal row) stays.
 INSERT INTO lifeline.alarms (alarm, rule, rule_version, scope, sensor, site, district, domain, level, peak_level,
                              condition, acknowledged, hold, hold_reason, latched, raised_at, cleared_at, late, incident,
-                             title, gateway, drill)
+                             title, gateway, drill, seq)
 VALUES (%(alarm)s, %(rule)s, %(rule_version)s, %(scope)s, %(sensor)s, %(site)s, %(district)s, %(domain)s, %(level)s,
         %(peak_level)s, %(condition)s, %(acknowledged)s, %(hold)s, %(hold_reason)s, %(latched)s, %(raised_at)s,
-        %(cleared_at)s, %(late)s, %(incident)s, %(title)s, %(gateway)s, %(drill)s)
+        %(cleared_at)s, %(late)s, %(incident)s, %(title)s, %(gateway)s, %(drill)s, %(seq)s)
 ON CONFLICT (alarm) DO UPDATE
 SET rule_version = excluded.rule_version, level = excluded.level, peak_level = excluded.peak_level,
     condition = excluded.condition, acknowledged = excluded.acknowledged, hold = excluded.hold,
@@ -56,10 +56,10 @@ ON CONFLICT (event) DO NOTHING;
 -- An incident's row is to be this.
 INSERT INTO lifeline.incidents (incident, site, district, level, peak_level, stage, acknowledged, opened_at, closed_at,
                                 title, first_alarm, chain, chain_version, drill, drill_id, version, acknowledged_at,
-                                falls_at, chain_copy, memory)
+                                falls_at, chain_copy, memory, seq)
 VALUES (%(incident)s, %(site)s, %(district)s, %(level)s, %(peak_level)s, %(stage)s, %(acknowledged)s, %(opened_at)s,
         %(closed_at)s, %(title)s, %(first_alarm)s, %(chain)s, %(chain_version)s, %(drill)s, %(drill_id)s, %(version)s,
-        %(acknowledged_at)s, %(falls_at)s, %(chain_copy)s, %(memory)s)
+        %(acknowledged_at)s, %(falls_at)s, %(chain_copy)s, %(memory)s, %(seq)s)
 ON CONFLICT (incident) DO UPDATE
 SET level = excluded.level, peak_level = excluded.peak_level, stage = excluded.stage,
     acknowledged = excluded.acknowledged, closed_at = excluded.closed_at, title = excluded.title,
@@ -91,9 +91,9 @@ SET state = excluded.state, settled_at = excluded.settled_at, reason = excluded.
 -- name: notice
 -- A notice goes into the outbox, once.
 INSERT INTO lifeline.notices (notice, incident, kind, round, step, target, via, channel, state, level, content,
-                              created_at, next_try_at, late, drill)
+                              created_at, next_try_at, late, drill, seq)
 VALUES (%(notice)s, nullif(%(incident)s, ''), %(kind)s, %(round)s, %(step)s, %(target)s, %(via)s, %(channel)s, 'queued', %(level)s,
-        %(content)s, %(at)s, %(at)s, %(late)s, %(drill)s)
+        %(content)s, %(at)s, %(at)s, %(late)s, %(drill)s, %(seq)s)
 ON CONFLICT (notice) DO NOTHING;
 
 -- name: drill

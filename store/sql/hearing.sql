@@ -52,6 +52,10 @@ DELETE FROM lifeline.hearing WHERE seq IN (
     ORDER BY seq LIMIT %(portion)s
 )
 
+-- name: forget_traces
+-- Traces that gateways gave, of rows that are let go.
+DELETE FROM lifeline.given_traces WHERE received_at < %(before)s
+
 -- name: forget_deafness
 -- The same for the spans in which nothing was heard.
 DELETE FROM lifeline.deafness WHERE since < %(before)s

@@ -37,7 +37,7 @@ def made_again(conn: Connection, desk: Desk, at_s: float) -> Engine:
     """The engine that the tables give back after all that the desk has told."""
     at = from_us(T0_US + round(at_s * 1e6))
     bundle.apply(conn, dict(storm_files()), desk.checked.city, from_us(T0_US))
-    persist(conn, [(effect, at) for effect in desk.effects])
+    persist(conn, [(effect, at, 1) for effect in desk.effects])
     journal.set_checkpoint(conn, "watcher", 1, at)
     conn.commit()
     engine, _ = rebuild(conn, BundleIn("b", desk.checked.book, desk.checked.escalation), "watcher")

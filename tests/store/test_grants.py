@@ -27,6 +27,7 @@ NOW = datetime(2026, 7, 1, 8, tzinfo=UTC)
 WITHOUT_POLICY = {
     "readings", "kept_readings", "rollup_5m", "rollup_1h", "rollup_1d", "latest", "gateway_ledger", "rejections",
     "roles", "health", "clock", "sizes", "bundles", "current_bundle", "deafness", "broker_sessions",
+    "hearing", "origin",
 }  # fmt: skip
 
 # What a writer adds to and never rewrites (the rows of some are computed or trimmed by functions of the database).
@@ -34,7 +35,7 @@ HISTORY = {
     "readings", "kept_readings", "rollup_5m", "rollup_1h", "rollup_1d", "dirty_buckets", "rejections", "journal",
     "hearing", "deafness", "findings", "incident_events", "alarm_events", "hold_events", "meta", "migrations",
     "readers", "packed", "attachments", "command_marks", "cap_changes", "audit",
-    "annunciations", "digest_entries", "clock_corrections", "broker_sessions",
+    "annunciations", "digest_entries", "clock_corrections", "broker_sessions", "origin", "given_traces",
 }  # fmt: skip
 
 
@@ -68,6 +69,7 @@ def conn(store_database: str, two_districts: City) -> Iterator[Connection]:
         opened.execute("INSERT INTO lifeline.roles VALUES ('keeper', 1, now(), now())")
         opened.execute("INSERT INTO lifeline.sizes VALUES (now(), 1)")
         opened.execute("INSERT INTO lifeline.deafness VALUES (now())")
+        opened.execute("INSERT INTO lifeline.hearing (seq, kind, recorded_at, payload) VALUES (-1, 'tick', now(), '')")
         opened.execute("INSERT INTO lifeline.broker_sessions VALUES ('c', now(), false)")
         rollups.finish(opened, NOW - timedelta(minutes=30))
         for n, (sensor, site, gateway) in enumerate((("wl-1", "under", "gw-1"), ("rg-1", "gauge", "gw-2")), 1):
@@ -115,6 +117,7 @@ _OF_EACH_DISTRICT = (
     """INSERT INTO lifeline.drills VALUES ('dr' || %(n)s, 'ended', 'x', 'y', '{}', 'li', '{}', '{}',
        ARRAY[%(district)s], '[]', 1, now(), now())""",
     "INSERT INTO lifeline.gateway_ledger (gateway, online) VALUES (%(gateway)s, true)",
+    "INSERT INTO lifeline.given_traces VALUES (repeat('a', 31) || %(n)s, 1, %(gateway)s, now())",
     "INSERT INTO lifeline.gateway_hours (gateway, hour) VALUES (%(gateway)s, date_trunc('hour', now()))",
     """INSERT INTO lifeline.clock_corrections (gateway, from_claimed, offset_us, made_at)
        VALUES (%(gateway)s, now(), 9, now())""",
@@ -167,7 +170,7 @@ def test_a_reader_of_one_district_sees_nothing_of_another_in_any_view(
 ) -> None:
     login = grants.grant_reader(conn, name, ["d1"])
     theirs = ("'d2'", "rg-1", "gauge", "gw-2", "'i2'", "'a2'", "'s2'", "'n2'", "'sh2'", "'?'", "'k2'")
-    about_all = {"health", "roles", "sizes", "bundles", "deafness", "broker_sessions"}
+    about_all = {"health", "roles", "sizes", "bundles", "deafness", "broker_sessions", "traces"}
     with connect(grants.dsn_of(store_database, login), autocommit=True) as reader:
         for view in _views(conn):
             whole, shown = _shown(conn, view), _shown(reader, view)

@@ -205,10 +205,10 @@ def test_readings_and_records_come_from_the_database(
 ) -> None:
     flood = [*samples("wl-1", [2.0] * 10 + [20.0] * 10), *samples("rain-1", [0.0] * 20)]
     checked = load_files(FILES)
-    told: list[tuple[Effect, datetime]] = []
+    told: list[tuple[Effect, datetime, int]] = []
 
     def keep(at_us: int, effects: Sequence[Effect]) -> None:
-        told.extend((effect, from_us(at_us)) for effect in effects)
+        told.extend((effect, from_us(at_us), 1) for effect in effects)
 
     with connect(database) as conn:
         bundle.apply(conn, FILES, load_city(FILES), from_us(T0_US))

@@ -29,7 +29,9 @@ RETURNING *), spoken_for AS (
       AND (t.kind, o.kind) IN (SELECT * FROM unnest(%(newer)s::text[], %(older)s::text[])))
 SELECT notice, coalesce(incident, '') AS incident, kind, round, step, target, via, channel, endpoint, level, content,
        created_at, attempts, late, drill,
-       coalesce((SELECT i.stage FROM lifeline.incidents i WHERE i.incident = taken.incident), '') AS stage
+       coalesce((SELECT i.stage FROM lifeline.incidents i WHERE i.incident = taken.incident), '') AS stage,
+       coalesce((SELECT id FROM lifeline.origin) || lpad(to_hex(coalesce(
+           (SELECT i.seq FROM lifeline.incidents i WHERE i.incident = taken.incident), seq)), 16, '0'), '') AS trace
 FROM taken
 
 -- name: raised
@@ -89,9 +91,9 @@ RETURNING old.fallback, n.content
 -- name: queue_fallback
 -- The next channel takes over, due at once.
 INSERT INTO lifeline.notices (notice, incident, kind, round, step, target, via, channel, state, level, content,
-                              created_at, next_try_at, late, drill, fallback_of)
+                              created_at, next_try_at, late, drill, fallback_of, seq)
 SELECT %(new)s, incident, kind, round, step, target, via, %(channel)s, 'queued', level, %(content)s,
-       %(now)s, %(now)s, late, drill, notice
+       %(now)s, %(now)s, late, drill, notice, seq
 FROM lifeline.notices WHERE notice = %(notice)s
 ON CONFLICT (notice) DO NOTHING
 
