@@ -26,7 +26,7 @@ from ingest.intake import Delivery, Intake
 from ingest.link import Link, LinkSettings
 from ingest.wire import NO_FILES, TlsFiles
 from ingest.writer import BatchWriter
-from store import bundle, roles
+from store import bundle, roles, systemd
 from store.connection import Connection, connect
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ _MAX_BYTES: Final = 32 << 20
 _BEAT_S: Final = 0.5
 _TICK_S: Final = 0.1
 _DRAIN_S: Final = 10.0  # what a stop waits for; the broker keeps the rest
+_HUNG_S: Final = 60.0  # the network's loop goes round ten times a second; connecting may take its time
 _BACK_OFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -162,6 +163,7 @@ class _Recorder:
                 log.info("waiting for a city folder", extra={"action": "await_city"})
                 told = True
             self._beat()
+            systemd.turned()
             SystemClock().pause_s(_TICK_S, stop)
         return False
 
@@ -172,6 +174,7 @@ class _Recorder:
                 drain_until_s = stopwatch_s() + _DRAIN_S
                 self._link.stop()
             batch = self._intake.take(_BATCH_ROWS, _TICK_S)
+            self._tell_turned()
             if batch:
                 if not self._write(batch, drain_until_s, stop):
                     return
@@ -213,6 +216,11 @@ class _Recorder:
             log.warning("database does not write: %s", error, extra={"action": "database_lost", "try": 1})
             self._close()
 
+    def _tell_turned(self) -> None:
+        """Both loops work, or none is said to."""
+        if stopwatch_s() - self._link.turned_s < _HUNG_S:
+            systemd.turned()
+
     def _drained(self) -> bool:
         return self._intake.idle or (self._intake.rows == 0 and not self._link.connected)
 
@@ -239,6 +247,7 @@ class _Recorder:
                     drain_until_s = drain_until_s or stopwatch_s() + _DRAIN_S
                     if stopwatch_s() > drain_until_s:
                         return False
+                self._tell_turned()
                 SystemClock().pause_s(_BACK_OFF_S[min(failures, len(_BACK_OFF_S)) - 1])
         if failures:
             log.info("database writes again", extra={"action": "database_back", "tries": failures})

@@ -14,6 +14,7 @@ from city.clock import Clock, process_clock
 from city.errors import InputError
 from lifeline.logs import log_to
 from lifeline.settings import Settings, secret, split_address
+from store import systemd
 
 CORE = ("recorder", "watcher", "notifier", "api", "keeper")
 DEMO = ("simulator", "crew")
@@ -68,7 +69,11 @@ def stop_on_signals() -> StopSignal:
 
     def tell(number: int, _frame: FrameType | None) -> None:
         stop.interrupted |= number == signal.SIGINT
-        threading.Thread(target=stop.set, name="stop").start()
+        threading.Thread(target=end, name="stop").start()
+
+    def end() -> None:
+        stop.set()
+        systemd.stopping()
 
     signal.signal(signal.SIGTERM, tell)
     signal.signal(signal.SIGINT, tell)

@@ -20,7 +20,7 @@ from city.clock import Clock, stopwatch_s
 from city.errors import FaultyInput, OutsideError
 from city.load import load_city
 from city.retention import Retention
-from store import bundle, health, packing, retention, roles, rollups, vitals
+from store import bundle, health, packing, retention, roles, rollups, systemd, vitals
 from store.connection import Connection, connect
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,7 @@ def run_keeper(settings: KeeperSettings, stop: threading.Event) -> None:
                 failures = 0
         except (psycopg.Error, OutsideError) as error:
             log.warning("keeper_interrupted: %s", error, extra={"action": "keeper_interrupted"})
+            systemd.turned()
             stop.wait(_BACK_OFF_S[min(failures, len(_BACK_OFF_S) - 1)])
             failures += 1
 
@@ -75,10 +76,12 @@ class Keeping:
         """Work until stopped."""
         while not rollups.alone(self.conn):
             self._beat(waiting=True)
+            systemd.turned()
             if self.stop.wait(_TURN_S):
                 return
         while not self.stop.is_set():
             self.turn()
+            systemd.turned()
             self.stop.wait(_TURN_S)
 
     def turn(self) -> None:
@@ -120,6 +123,7 @@ class Keeping:
         for _, _, took_s in rollups.keep_up(self.conn, now):
             self.computed += 1
             self._beat()
+            systemd.turned()
             if self.stop.wait(took_s * (1 / _SHARE - 1)):
                 return
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from store import systemd
 from store.connection import Connection
 from store.statements import statements
 
@@ -42,6 +43,7 @@ def beat(
     """
     values = {"role": role, "pid": pid, "heard_until": heard_until, "detail": Jsonb(dict(detail or {}))}
     conn.execute(_SQL["beat"], values)
+    systemd.ready()
 
 
 def beats(conn: Connection) -> dict[str, Beat]:

@@ -8,6 +8,8 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from store import systemd
+
 HEADERS_S = 10.0
 IDLE_S = 15
 MOST_CONNECTIONS = 500
@@ -48,6 +50,11 @@ class PatientProtocol(H11Protocol):
             self.transport.close()
 
 
+async def _turned() -> None:
+    """The loop that serves has gone round."""
+    systemd.turned()
+
+
 def server_options() -> dict[str, Any]:
     """What uvicorn is told."""
     return {
@@ -60,4 +67,6 @@ def server_options() -> dict[str, Any]:
         "access_log": False,
         "log_config": None,
         "timeout_graceful_shutdown": 5,
+        "callback_notify": _turned,
+        "timeout_notify": 1,
     }

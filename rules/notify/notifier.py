@@ -36,7 +36,7 @@ from rules.notify.render import render
 from rules.notify.weblines import web_client
 from rules.notify.wording import Links
 from rules.notify.zone import Home, HomeFinder
-from store import health, roles
+from store import health, roles, systemd
 from store.connection import Connection, pool
 
 POLL_S = 0.5
@@ -163,6 +163,7 @@ class Notifier:
                 except _DATABASE_TROUBLE as error:
                     # Nothing is lost: what is due stays due. The pool mends its connections by itself.
                     _log.warning("database_lost %s", error, extra={"action": "database_lost"})
+                systemd.turned()
                 self._wall.pause_s(POLL_S, until=self._wake)
         try:
             self._report()
