@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from city.clock import Clock, process_clock
-from city.errors import InputError
+from city.errors import InputError, OutsideError
 from lifeline.logs import log_to
 from lifeline.settings import Settings, secret, split_address
 from store import systemd
@@ -50,11 +50,27 @@ def run_role(name: str, settings: Settings) -> None:
     os.umask(0o077)  # what a role writes may hold addresses and signed links
     log.info("start %s", name, extra={"action": "role.start"})
     try:
+        if name in CORE:
+            _check_schema(settings)
         roles[name](settings, process_clock(), stop)
     except Exception:
         log.exception("end %s by an error", name, extra={"action": "role.error"})
         raise
     log.info("end %s", name, extra={"action": "role.end"})
+
+
+def _check_schema(settings: Settings) -> None:
+    """Refuse a schema that is too old or past this version; a database that is away the role waits for itself."""
+    from store import migrate
+    from store.connection import connect
+
+    try:
+        conn = connect(settings.database, autocommit=True, application_name="lifeline start")
+    except OutsideError as error:
+        logging.getLogger(__name__).info("database away: %s", error, extra={"action": "role.waits"})
+        return
+    with conn:
+        migrate.check_fits(conn)
 
 
 class StopSignal(threading.Event):

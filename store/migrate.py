@@ -152,6 +152,28 @@ def plan(conn: Connection, folder: Traversable | None = None) -> list[Step]:
     return [step for name, step in known.items() if name not in applied]
 
 
+def check_fits(conn: Connection) -> None:
+    """Refuse a schema that this code cannot run on: too old for it (`pre` steps left), or past it.
+
+    `pre` steps of a newer version are no hindrance, so that its roll-back finds this code at work.
+
+    Raises
+    ------
+    OutsideError
+        With what to do.
+    """
+    known, applied = {step.name: step for step in steps(detect_tier(conn))}, _applied(conn)
+    if left := [name for name, step in known.items() if step.phase is Phase.PRE and name not in applied]:
+        raise OutsideError(
+            f"database: too old for this version, {left[0]} and after not applied, try `lifeline migrate`"
+        )
+    if past := [name for name in applied if name not in known and name[5:].startswith("post_")]:
+        raise OutsideError(
+            f"database: past this version, a newer one applied {', '.join(past)}, try that version, "
+            "or restore the backup that was taken before"
+        )
+
+
 def size_of(conn: Connection, step: Step) -> int:
     """Bytes of the tables that a step changes in place, as they are now: how much it may have to touch or wait for."""
     row = conn.execute(_SQL["size"], (list(step.changes),)).fetchone()
