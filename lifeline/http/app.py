@@ -87,6 +87,7 @@ def create_app(settings: AppSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        redirect_slashes=False,  # such a redirect would lead to whatever host the request names
     )
     gate, answers = Gate(data, settings.secret, settings.base_url), Answers(look)
     app.state.data, app.state.gate, app.state.live = data, gate, live

@@ -109,6 +109,8 @@ class Guard:
     def _refuse(self, request: Request) -> Response | None:
         """What is wrong with a request, whoever sent it."""
         headers = request.headers
+        if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
+            return self._answers(request, 422, "a zero byte is in no name")  # nor does the database take one
         if request.method in READING:
             return None
         if "authorization" not in headers and not self._same_site(headers):
