@@ -42,6 +42,8 @@ class DataSource:
         `disable`, `require`, `verify-ca` or `verify-full`.
     timescaledb
         Whether the server has TimescaleDB.
+    root_certificate
+        File, as Grafana sees it, of the authority that signed the server's certificate; empty: the system's.
     """
 
     host: str = "127.0.0.1:5432"
@@ -49,6 +51,7 @@ class DataSource:
     user: str = "grafana"
     sslmode: str = "require"
     timescaledb: bool = False
+    root_certificate: str = ""
 
     @classmethod
     def of(cls, dsn: str, *, timescaledb: bool = False) -> DataSource:
@@ -84,8 +87,13 @@ class DataSource:
                 "maxOpenConns": 5,
                 "maxIdleConns": 2,
                 "connMaxLifetime": 14400,
+                **self._trusted(),
             },
         }
+
+    def _trusted(self) -> Json:
+        files = {"tlsConfigurationMethod": "file-path", "sslRootCertFile": self.root_certificate}
+        return files if self.root_certificate else {}
 
 
 def tier_of(dsn: str) -> bool:
@@ -139,6 +147,7 @@ def export(
     source: DataSource | None = None,
     provisioned_at: str = PROVISIONED_AT,
     theme: Theme = "dark",
+    password: str = "$LIFELINE_GRAFANA_PASSWORD",  # noqa: S107 - where Grafana finds it
 ) -> list[Path]:
     """Write what belongs into Grafana's provisioning folder; returns the files.
 
@@ -152,9 +161,7 @@ def export(
     source_text = _yaml(
         {
             "apiVersion": 1,
-            "datasources": [
-                (source or DataSource()).json() | {"secureJsonData": {"password": "$LIFELINE_GRAFANA_PASSWORD"}}
-            ],
+            "datasources": [(source or DataSource()).json() | {"secureJsonData": {"password": password}}],
         }
     )
     provider = {

@@ -21,6 +21,7 @@ from lifeline.commands import (
     city,
     dashboards,
     demo,
+    deploy,
     detectors,
     drill,
     gateway,
@@ -53,6 +54,8 @@ app.command("migrate")(inspect.migrate)
 app.command("backup")(store.backup)
 app.command("restore")(store.restore)
 app.command("export")(store.export)
+app.command("alive")(deploy.alive)
+app.add_typer(deploy.app, name="deploy")
 app.add_typer(dashboards.app, name="dashboards")
 store.app.command("upgrade-tier")(access.upgrade_tier)
 store.app.command("grant")(access.grant)

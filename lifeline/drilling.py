@@ -18,9 +18,11 @@ from city.errors import InputError, OutsideError
 from city.folder import read_text
 from city.positions import nearest_or_all
 from detectors.registry import create
+from ingest.wire import TlsFiles
 from lifeline import drillplayer, drillreport
 from lifeline.drillpage import tables
 from lifeline.roles import StopSignal
+from lifeline.settings import Settings
 from rules.check import Checked, load_files
 from rules.drillplan import DrillPlan
 from rules.inputs import BundleIn
@@ -144,14 +146,17 @@ class Screen:
                 yield at, f"{one['notice']}/{one['state']}", text
 
 
-def run(city: City, url: str, scenario: Scenario, plan: DrillPlan, console: Console, stop: StopSignal) -> str:
+def run(city: City, broker: Settings, scenario: Scenario, plan: DrillPlan, console: Console, stop: StopSignal) -> str:
     """Play a drill until its incidents are closed, its time is up, or `stop`; its id."""
     actor = getpass.getuser()
     row = drillplayer.begin(city.conn, city.clock, plan, actor)
     drill, began_us = str(row["drill"]), to_us(row["started_at"])
     console.print(f"EXERCISE {drill} runs; Ctrl-C ends it.", style="bold")
     screen, why = Screen(console), ""
-    player = drillplayer.Player(url, city.clock, city.checked.city, scenario, drill, began_us, to_us(row["until"]))
+    player = drillplayer.Player(
+        broker.mqtt, city.clock, city.checked.city, scenario, drill, began_us, to_us(row["until"]),
+        TlsFiles(broker.mqtt_ca, broker.mqtt_certificate, broker.mqtt_key),
+    )  # fmt: skip
     with player, console.status("") as status:
         looked_s = 0.0
         while not why:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import ssl
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from city.clock import Clock, SystemClock, stopwatch_s, to_us
 from city.errors import InputError, OutsideError
 from city.levels import Flag
 from city.model import City
+from ingest.wire import NO_FILES, TlsFiles, tls_context
 from rules.drillplan import DrillPlan, DrillSaid, drill_row
 from rules.trials.arrivals import Measured
 from rules.trials.scenario import Scenario
@@ -91,6 +91,8 @@ class Player:
     ----------
     url, clock, city
         Broker, city time, and the register (for the sensors' gateways and calibrations).
+    tls
+        Files for a broker at `mqtts://`.
     """
 
     url: str
@@ -100,6 +102,7 @@ class Player:
     drill: str
     began_us: int
     until_us: int
+    tls: TlsFiles = NO_FILES
     sent: int = 0
     _client: Client = field(init=False)
     _spoke_us: int = 0
@@ -110,7 +113,7 @@ class Player:
         if address.username is not None:
             client.username_pw_set(address.username, address.password)
         if address.encrypted:
-            client.tls_set_context(ssl.create_default_context())
+            client.tls_set_context(tls_context(self.tls))
         client.max_queued_messages_set(_WAITING)
         client.connect_async(address.host, address.port, keepalive=30)
         self._waiting = self._due()

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 
 import psycopg
 
-from city.errors import OutsideError
+from city.errors import InputError, OutsideError
 from lifeline.settings import Settings, split_address
 
 log = logging.getLogger(__name__)
 
 BEATING = ("recorder", "watcher", "notifier", "keeper")
+SILENT_S = 30.0  # without a sign of life for longer, a role does not work
 
 
 def not_ready(settings: Settings, pids: Mapping[str, int | None]) -> list[str]:
@@ -46,3 +47,43 @@ def _accepts(address: str) -> bool:
             return True
     except OSError:
         return False
+
+
+def sign_of_life(role: str, settings: Settings) -> str:
+    """That a role works, in words, for a health check.
+
+    Raises
+    ------
+    InputError
+        There is no such role.
+    OutsideError
+        It does not work: no sign of life in the database for `SILENT_S` seconds, or no answer over HTTP.
+    """
+    if role == "api":
+        return _answers(settings.http or "127.0.0.1:8080")
+    if role not in BEATING:
+        raise InputError(f"no role {role!r}, try {', '.join((*BEATING, 'api'))}")
+    from store import roles
+    from store.connection import connect
+
+    with connect(settings.database, autocommit=True, application_name="lifeline alive") as conn:
+        beat = roles.beats(conn).get(role)
+    if beat is None or beat.age_s > SILENT_S:
+        ago = "ever" if beat is None else f"for {beat.age_s:.0f} s"
+        raise OutsideError(f"{role}: no sign of life {ago}, try its log")
+    return f"{role}: last sign of life {beat.age_s:.1f} s ago"
+
+
+def _answers(address: str) -> str:
+    """That the API and its database answer."""
+    import httpx
+
+    host, port = split_address(address)
+    shown = "127.0.0.1" if host == "0.0.0.0" else f"[{host}]" if ":" in host else host  # noqa: S104 - comparison
+    try:
+        answer = httpx.get(f"http://{shown}:{port}/readyz", timeout=5, trust_env=False)
+    except httpx.HTTPError as error:
+        raise OutsideError(f"api at {address}: {error}, try its log") from error
+    if answer.status_code != 200:
+        raise OutsideError(f"api at {address}: not ready, got {answer.status_code}, try its log")
+    return f"api at {address}: ready"

@@ -18,6 +18,9 @@ key in the file       variable                      what
 ``data``              ``LIFELINE_DATA``             folder for everything kept (default see `default_data`)
 ====================  ============================  ===================================================
 
+A variable with `_FILE` behind its name (`LIFELINE_DATABASE_URL_FILE`) names a file whose content is the value: the way
+of secrets that an environment must not show.
+
 The file is `lifeline.toml` in the working folder, or the one `LIFELINE_CONFIG` names; paths in it are relative to it.
 """
 
@@ -128,7 +131,8 @@ class Settings(BaseModel):
     def environment(self) -> dict[str, str]:
         """These settings as the variables that `load` reads in a child process."""
         # Those without a value too, empty, so that nothing of the parent's own surroundings shows through.
-        return {f"LIFELINE_{key.upper()}": str(getattr(self, key) or "") for key in KEYS}
+        plain = {f"LIFELINE_{key.upper()}": str(getattr(self, key) or "") for key in KEYS}
+        return plain | {f"{name}_FILE": "" for name in plain}
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -195,8 +199,27 @@ def _sentence(where: tuple[int | str, ...], message: str, origin: Mapping[str, s
 
 
 def _from_environment(environment: Mapping[str, str]) -> list[tuple[str, object, str]]:
-    names = {key: f"LIFELINE_{key.upper()}" for key in KEYS}
-    return [(key, environment[name], name) for key, name in names.items() if environment.get(name)]
+    found: list[tuple[str, object, str]] = []
+    for key in KEYS:
+        name = f"LIFELINE_{key.upper()}"
+        given, file = environment.get(name), environment.get(f"{name}_FILE")
+        if given and file:
+            raise InputError(f"{name} and {name}_FILE are both set, try one of them")
+        if file:
+            found.append((key, _secret_text(f"{name}_FILE", Path(file)), f"{name}_FILE"))
+        elif given:
+            found.append((key, given, name))
+    return found
+
+
+def _secret_text(name: str, path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{name}: cannot be read, got {path}: {error}, try a file this user may read") from error
+    if not text:
+        raise InputError(f"{name}: empty, got {path}, try writing the value into it")
+    return text
 
 
 def _from_file(environment: Mapping[str, str], folder: Path) -> list[tuple[str, object, str]]:

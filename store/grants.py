@@ -89,8 +89,10 @@ def _settle(conn: Connection, missing: Sequence[str]) -> None:
     conn.execute(_literal("writer", changing=list(CHANGING), passing=list(PASSING)))
 
 
-def grant_reader(conn: Connection, name: str, districts: Sequence[str] = ()) -> Login:
+def grant_reader(conn: Connection, name: str, districts: Sequence[str] = (), password: str = "") -> Login:
     """Make (or renew) a log-in that may read schema `city`: all of it, or only rows of `districts`.
+
+    A password that is not given is made.
 
     Raises
     ------
@@ -104,7 +106,7 @@ def grant_reader(conn: Connection, name: str, districts: Sequence[str] = ()) -> 
         raise InputError(
             f"--district: not in the city, got {', '.join(unknown)}, try {', '.join(sorted(known)) or '-'}"
         )
-    login = Login(_checked(name), secrets.token_urlsafe(24), tuple(districts))
+    login = Login(_checked(name), password or secrets.token_urlsafe(24), tuple(districts))
     with _making(conn, login.name):
         _log_in(conn, login, "city_reader", "city_writer")
         conn.execute(_SQL["forget_reader"], (name,))
@@ -120,9 +122,9 @@ def grant_reader(conn: Connection, name: str, districts: Sequence[str] = ()) -> 
     return login
 
 
-def grant_writer(conn: Connection, name: str) -> Login:
+def grant_writer(conn: Connection, name: str, password: str = "") -> Login:
     """Make (or renew) a log-in for Lifeline's own roles: it appends, and cannot rewrite. Errors as a reader's."""
-    login = Login(_checked(name), secrets.token_urlsafe(24))
+    login = Login(_checked(name), password or secrets.token_urlsafe(24))
     with _making(conn, login.name):
         _log_in(conn, login, "city_writer", "city_reader")
         conn.execute(_SQL["forget_reader"], (name,))

@@ -77,7 +77,7 @@ def play(
                 raise InputError("drill: nobody to ask whether it shall begin, try --yes")
             typer.confirm("Begin?", abort=True)
         stop = stop_on_signals()
-        drill = drilling.run(city, found.mqtt, told, city.plan(told, names, for_us), console, stop)
+        drill = drilling.run(city, found, told, city.plan(told, names, for_us), console, stop)
         made = drilling.reported(conn, drill)
         _write(conn, made, report, json_, language)
         drilling.show(made, console)
