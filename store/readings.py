@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
+from psycopg import sql
 
 from city.clock import stopwatch_s
 from city.reading import Readings
@@ -27,6 +28,7 @@ _STAGED_BATCHES = 20
 _DAY_US = 86_400_000_000
 
 Mask = NDArray[np.bool_]
+_BUCKET_US = 300_000_000  # of the shortest roll-up
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,27 @@ class Written:
     stored: NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A batch made ready to be written, which needs no connection: see `pack`."""
+
+    readings: Readings
+    order: NDArray[np.intp]
+    first: Mask
+    unique: Readings
+    marks: Marks | None
+    data: bytes
+
+
+def pack(readings: Readings, marks: Marks | None = None) -> Packed:
+    """Sort a batch by sensor and time, set repeats within it aside, and spell the rest as COPY takes it."""
+    order, first = _first_of_each(readings)
+    unique = readings.take(order if first.all() else order[first])
+    if marks is not None:
+        marks = None if marks.say_nothing(readings) else marks.take(order[first])
+    return Packed(readings, order, first, unique, marks, copy_bytes(unique, None, marks))
+
+
 class ReadingWriter:
     """Writes batches over one connection, inside the caller's transactions.
 
@@ -64,6 +87,7 @@ class ReadingWriter:
     def __init__(self, conn: Connection, hold_s: float = 0.0) -> None:
         self._conn, self._hold_s = conn, hold_s
         self._days: set[int] = set()
+        self._pieces: dict[int, str] = {}  # by month since 1970
         self._staged_left = 0
         self._held = self._holding = Readings.of([])  # newest of each sensor: before this transaction, and in it
         self._wrote: Readings | None = None  # newest values that this transaction wrote
@@ -75,13 +99,18 @@ class ReadingWriter:
 
         Values must be finite; times at most what partitions may be made for (the recorder bounds them).
         """
-        order, first = _first_of_each(readings)
-        unique = readings.take(order[first])
-        if marks is not None:
-            marks = None if marks.say_nothing(readings) else marks.take(order[first])
-        standing = self._put(unique, marks) if len(unique) else (np.empty(0, np.bool_), np.empty(0), np.empty(0))
+        return self.write_packed(pack(readings, marks))
+
+    def write_packed(self, batch: Packed) -> Written:
+        """Write a batch that was made ready before (see `write`)."""
+        unique = batch.unique
+        standing = self._put(batch) if len(unique) else (np.empty(0, np.bool_), np.empty(0), np.empty(0))
+        if standing[0].all() and len(unique) == len(batch.readings):
+            self._keep_latest(unique)
+            none = np.zeros(len(unique), np.bool_)
+            return Written(standing[0], none, none, batch.readings.value)
         self._keep_latest(unique.take(standing[0]))
-        return _spread(readings, order, first, standing)
+        return _spread(batch.readings, batch.order, batch.first, standing)
 
     @property
     def behind(self) -> bool:
@@ -108,37 +137,55 @@ class ReadingWriter:
         if len(self._holding):
             self._write_latest(self._holding)
 
-    def _put(self, unique: Readings, marks: Marks | None) -> tuple[Mask, NDArray[np.float64], NDArray[np.float64]]:
+    def _put(self, batch: Packed) -> tuple[Mask, NDArray[np.float64], NDArray[np.float64]]:
         """Store rows without repeats among them: which are new, and the value and raw value that now stand."""
+        unique = batch.unique
         self._prepare(unique.time_us)
         if self._staged_left > 0:
             self._staged_left -= 1
-        elif self._copied(unique, marks):
+        elif self._copied(batch):
             return np.ones(len(unique), np.bool_), unique.value, unique.raw
         else:
             self._staged_left = _STAGED_BATCHES
-        return self._merge(unique, marks)
+        return self._merge(unique, batch.marks)
 
-    def _copied(self, unique: Readings, marks: Marks | None) -> bool:
-        data, statement = copy_bytes(unique, None, marks), _SQL["copy" if marks is None else "copy_marked"]
+    def _copied(self, batch: Packed) -> bool:
+        time_us = batch.unique.time_us
         for attempt in (1, 2):
             self._conn.execute(_SQL["savepoint"])
+            piece = self._piece(time_us)
+            name = "copy" if batch.marks is None else "copy_marked"
+            statement = sql.SQL(_SQL[name]).format(sql.Identifier(piece or "readings"))
             try:
                 with self._conn.cursor() as cursor, cursor.copy(statement) as copy:
-                    copy.write(data)
+                    copy.write(batch.data)
+                if piece:  # of what does not go through the whole table its triggers know nothing
+                    buckets = np.unique(time_us // _BUCKET_US) * _BUCKET_US
+                    self._conn.execute(_SQL["mark_touched"], (buckets.tolist(),))
             except psycopg.errors.UniqueViolation:
                 self._conn.execute(_SQL["back"])
                 return False
-            except psycopg.errors.CheckViolation:
-                # The transaction that made the partition was rolled back: make it again.
+            except (psycopg.errors.CheckViolation, psycopg.errors.UndefinedTable):
+                # The transaction that made the partition was rolled back, or retention took it: make it again.
                 self._conn.execute(_SQL["back"])
+                self._pieces.clear()
                 if attempt == 2:
                     raise
-                self._prepare(unique.time_us, again=True)
+                self._prepare(time_us, again=True)
             else:
                 break
         self._conn.execute(_SQL["release"])
         return True
+
+    def _piece(self, time_us: NDArray[np.int64]) -> str:
+        """The one partition that holds all these times, if rows may be put straight into it; else empty."""
+        first, last = (int(us.astype("datetime64[us]").astype("datetime64[M]").astype(int)) for us in _span(time_us))
+        if first != last:
+            return ""
+        if first not in self._pieces:
+            row = self._conn.execute(_SQL["piece"], {"us": int(time_us[0])}).fetchone()
+            self._pieces[first] = str(row[0]) if row else ""
+        return self._pieces[first]
 
     def _merge(self, unique: Readings, marks: Marks | None) -> tuple[Mask, NDArray[np.float64], NDArray[np.float64]]:
         self._prepare(unique.time_us, again=True)
@@ -169,7 +216,8 @@ class ReadingWriter:
             copy.write(data)
 
     def _prepare(self, time_us: NDArray[np.int64], *, again: bool = False) -> None:
-        days = set(np.unique(time_us // _DAY_US).tolist())
+        first, last = _span(time_us // _DAY_US)
+        days = {int(first)} if first == last else set(np.unique(time_us // _DAY_US).tolist())
         for day in sorted(days if again else days - self._days):
             self._conn.execute(_SQL["prepare"], {"us": day * _DAY_US})
         self._days |= days
@@ -199,6 +247,10 @@ class ReadingWriter:
         self._conn.execute(_SQL["lock_latest"])
         if self._conn.execute(_SQL["update_latest"]).rowcount < len(newest):
             self._conn.execute(_SQL["insert_latest"])
+
+
+def _span(times: NDArray[np.int64]) -> tuple[np.int64, np.int64]:
+    return times.min(), times.max()
 
 
 def _newest(rows: Readings) -> Readings:

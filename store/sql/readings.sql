@@ -11,12 +11,23 @@ RELEASE SAVEPOINT readings
 ROLLBACK TO SAVEPOINT readings
 
 -- name: copy
--- Straight into the table: half the price of any other way, but one repeat refuses the whole batch.
-COPY lifeline.readings (sensor_id, flag, time, value, received_at, raw) FROM STDIN (FORMAT BINARY)
+-- Straight into the table, or into the one piece of it that all rows belong to: half the price of any other way, but one
+-- repeat refuses the whole batch.
+COPY lifeline.{} (sensor_id, flag, time, value, received_at, raw) FROM STDIN (FORMAT BINARY)
 
 -- name: copy_marked
 -- The same with what is kept beside some of them.
-COPY lifeline.readings (sensor_id, flag, time, value, received_at, raw, tests, claimed_at) FROM STDIN (FORMAT BINARY)
+COPY lifeline.{} (sensor_id, flag, time, value, received_at, raw, tests, claimed_at) FROM STDIN (FORMAT BINARY)
+
+-- name: piece
+-- The partition of a moment, where there are partitions and this user may put rows straight into it.
+SELECT c.relname FROM pg_partitioned_table t JOIN pg_inherits i ON i.inhparent = t.partrelid JOIN pg_class c ON c.oid = i.inhrelid
+WHERE t.partrelid = 'lifeline.readings'::regclass AND has_table_privilege(c.oid, 'INSERT')
+  AND c.relname = 'readings_' || to_char(lifeline.from_us(%(us)s) AT TIME ZONE 'UTC', 'YYYY_MM')
+
+-- name: mark_touched
+-- What the table's trigger would have marked for the roll-ups.
+SELECT lifeline.mark_touched(%s::bigint[])
 
 -- name: make_stage
 -- A table of this session's own; it empties itself when the transaction ends.

@@ -176,3 +176,27 @@ def test_writers_side_by_side_count_every_row_once_and_never_deadlock(store_data
         wrong = """SELECT l.sensor_id FROM lifeline.latest l
                    WHERE l.time <> (SELECT max(r.time) FROM lifeline.readings r WHERE r.sensor_id = l.sensor_id)"""
         assert conn.execute(wrong).fetchall() == []
+
+
+def test_every_bucket_that_a_batch_touched_is_marked_however_it_went_in(store_database: str) -> None:
+    """Straight into one piece, through the table (two months at once), and beside what stands."""
+    random = np.random.default_rng(20)
+    with connect(store_database, autocommit=True) as conn:
+        writer, touched = ReadingWriter(conn), set[int]()
+        conn.execute("DELETE FROM lifeline.dirty_buckets")
+        for first, last in ((0, 59), (60, 400), (0, 400), (200, 300)):
+            rows = [_row(int(n), int(minute), 1.0) for n, minute in enumerate(random.integers(first, last, 40))]
+            fresh = np.flatnonzero(_write(writer, conn, rows).new).tolist()
+            touched |= {rows[at][1] // 300_000_000 * 300_000_000 for at in fresh}
+            marked = conn.execute("SELECT DISTINCT bucket FROM lifeline.dirty_buckets WHERE minutes = 5").fetchall()
+            assert {to_us(bucket) for (bucket,) in marked} == touched
+
+
+def test_a_piece_that_was_let_go_meanwhile_is_made_again(store_database: str) -> None:
+    with connect(store_database, autocommit=True) as conn:
+        writer = ReadingWriter(conn)
+        _write(writer, conn, [_row(1, 0, 1.0)])
+        (piece,) = conn.execute("SELECT piece FROM lifeline.pieces('readings')").fetchone() or ("",)
+        conn.execute("SELECT lifeline.drop_piece('readings', %s)", (piece,))
+        assert _fates(_write(writer, conn, [_row(1, 0, 2.0), _row(1, 1, 3.0)])) == ["new", "new"]
+        assert conn.execute("SELECT value FROM lifeline.readings ORDER BY time").fetchall() == [(2.0,), (3.0,)]
