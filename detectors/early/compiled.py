@@ -17,6 +17,7 @@ from typing import Any, TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., Any])
 _PACKAGE = __name__.rpartition(".")[0]
+_ALSO = ("channels", "layout", "machine")  # what they are made from besides
 SWITCH = "LIFELINE_NO_NUMBA"  # set in the environment: do without
 
 
@@ -43,14 +44,17 @@ def compiled(function: F) -> F:
 def _compiled(entry: FunctionType) -> Any:  # noqa: ANN401 - a numba dispatcher
     import numba
 
+    from detectors.early.machine import words
+
     found = _called(entry)
     # numba looks at the age of one file only: the name of the cache says what all of the source was.
-    modules = sorted({one.__module__ for one in found} | {f"{_PACKAGE}.layout", f"{_PACKAGE}.channels"})
+    modules = sorted({one.__module__ for one in found} | {f"{_PACKAGE}.{name}" for name in _ALSO})
     source = "".join(inspect.getsource(sys.modules[name]) for name in modules)
     digest = hashlib.sha256(source.encode()).hexdigest()[:16]
-    built: dict[FunctionType, object] = {}
+    built: dict[FunctionType, object] = dict(words())
     for one in found[:-1]:
-        built[one] = numba.njit(_copy(one, built, digest), error_model="numpy", nogil=True)
+        if one not in built:  # in line: passing arrays on costs more than most of what is done with them
+            built[one] = numba.njit(_copy(one, built, digest), error_model="numpy", nogil=True, forceinline=True)
     last = _copy(entry, built, digest)
     try:
         return numba.njit(last, cache=True, error_model="numpy", nogil=True)

@@ -37,6 +37,7 @@ from detectors.early.layout import (
     USUAL_S,
     WAITING,
 )
+from detectors.early.memory import LINE_BYTES, lent, soon
 from detectors.early.neighbours import gather, learn_rest, measure_rest, rains, rest_of, solve
 from detectors.early.statistics import gain_of, learn_scales, measure
 from detectors.early.tails import close_block, loudest, raise_tops, start_tails
@@ -46,6 +47,7 @@ Row = Any  # a 1-d array; what numba sees is typed by its arguments
 LARGEST = 1e12
 WORST_USABLE = 3  # city.levels.Flag.SUSPECT
 WARM_UP, AFTER_PAUSE = 24, 3
+AHEAD = 5  # samples ahead of which their columns are fetched
 DAY_S = 86_400.0
 SUSPICIOUS = 0.1  # of the budget's return period: from here on nothing is learned
 LEVEL_MEMORY_D, SLOW_MEMORY_D = 2.0, 20.0
@@ -216,6 +218,39 @@ def in_rows(row: Row, sensors: int) -> Row:
     return order
 
 
+def hasten(order: Row, n: int, row: Row, rows: Row, marks: Row) -> None:
+    """Have the state of the sensor that comes next but one fetched."""
+    r = row[order[min(n + 2, len(order) - 1)]]
+    width = layout.COVARIANCE if marks[r, 1] == 0 else layout.WIDTH  # the rest is about neighbours
+    for offset in range(0, 4 * width, LINE_BYTES):
+        soon(rows, r, offset)
+
+
+def take(f: Row, d: Row, t: Row, h: Row, p: Row, kinds: Row, time_us: int, local_us: int, value: float, flag: int,
+         context: Row, stat: Row, side: Row, z: Row, work: Row, out: Row, number: Row, word: Row) -> None:  # fmt: skip
+    """Take one sample in, if it can be used; its answer into `number` (5,) and `word` (4,), as `run` has them."""
+    word[0], word[1], word[2], word[3] = BLIND, 0, 0, 0
+    number[0] = 0.0
+    for k in range(1, 5):
+        number[k] = np.nan
+    if f[COUNT] > 0 and time_us <= t[LAST_US]:
+        word[3] = NOT_NEWER
+        return
+    if flag > WORST_USABLE or not isfinite(value) or abs(value) > LARGEST:
+        word[3] = UNUSABLE
+        return
+    why = step(f, d, t, h, p, kinds, time_us, local_us, value, context, stat, side, z, work, out)
+    word[3] = why
+    if why == WARMING:
+        return
+    number[2], number[3], number[4] = out[3], out[4], out[5]
+    if why > 0:
+        return
+    score = score_of(out[0], p[layout.BUDGET])
+    number[0], number[1] = score, out[0]
+    word[0], word[1], word[2] = (ABNORMAL if score >= 1.0 else NORMAL), int(out[1]), int(out[2])
+
+
 def run(order: Row, row: Row, time_us: Row, local_us: Row, value: Row, flag: Row, context: Row, rows: Row,
         natures: Row, marks: Row, numbers: Row, words: Row) -> None:  # fmt: skip
     """Take samples in, row by row, and write the answer to each at its own place.
@@ -223,32 +258,28 @@ def run(order: Row, row: Row, time_us: Row, local_us: Row, value: Row, flag: Row
     `order` is how to take them, empty: to be found here. `marks` are (sensors, 5): nature and what the neighbours are.
     `numbers` (n, 5) become score, years, expected, low, high; `words` (n, 4) verdict, channel, direction, reason.
     """
+    row, time_us, local_us, value, flag = lent(row), lent(time_us), lent(local_us), lent(value), lent(flag)
+    context, natures, marks, numbers, words = lent(context), lent(natures), lent(marks), lent(numbers), lent(words)
+    rows = lent(rows)
     f, d, t, h = rows, rows.view(np.float64), rows.view(np.int64), rows.view(np.uint16)
-    stat, side, out = np.zeros(CHANNEL_COUNT), np.zeros(CHANNEL_COUNT), np.zeros(6)
-    z, work = np.zeros(layout.REGRESSORS), np.zeros((layout.REGRESSORS + 1, layout.REGRESSORS))
+    scratch, square = np.zeros((4, CHANNEL_COUNT)), np.zeros((layout.REGRESSORS + 1, layout.REGRESSORS))
+    each, work = lent(scratch), lent(square)
+    stat, side, z, out = each[0], each[1], each[2], each[3]
     if len(order) == 0:
         order = in_rows(row, len(rows))
-    for i in order:
+    last = len(order) - 1
+    for n in range(len(order)):
+        # Samples lie anywhere: without being asked for early, each column would be waited for, one after the other.
+        i, ahead = order[n], order[min(n + AHEAD, last)]
+        soon(row, order[min(n + 2 * AHEAD, last)], 0)
+        soon(time_us, ahead, 0)
+        soon(local_us, ahead, 0)
+        soon(value, ahead, 0)
+        soon(flag, ahead, 0)
+        soon(context, ahead, 0)
+        soon(numbers, ahead, 0)
+        soon(words, ahead, 0)
+        hasten(order, n, row, rows, marks)
         r = row[i]
-        p, kinds = natures[marks[r, 0]], marks[r, 1:]
-        words[i, 0], words[i, 1], words[i, 2], words[i, 3] = BLIND, 0, 0, 0
-        numbers[i, 0] = 0.0
-        for k in range(1, 5):
-            numbers[i, k] = np.nan
-        if f[r, COUNT] > 0 and time_us[i] <= t[r, LAST_US]:
-            words[i, 3] = NOT_NEWER
-            continue
-        if flag[i] > WORST_USABLE or not isfinite(value[i]) or abs(value[i]) > LARGEST:
-            words[i, 3] = UNUSABLE
-            continue
-        why = step(f[r], d[r], t[r], h[r], p, kinds, time_us[i], local_us[i], value[i], context[i],
-                   stat, side, z, work, out)  # fmt: skip
-        words[i, 3] = why
-        if why == WARMING:
-            continue
-        numbers[i, 2], numbers[i, 3], numbers[i, 4] = out[3], out[4], out[5]
-        if why > 0:
-            continue
-        score = score_of(out[0], p[layout.BUDGET])
-        numbers[i, 0], numbers[i, 1] = score, out[0]
-        words[i, 0], words[i, 1], words[i, 2] = (ABNORMAL if score >= 1.0 else NORMAL), int(out[1]), int(out[2])
+        take(f[r], d[r], t[r], h[r], natures[marks[r, 0]], marks[r, 1:], time_us[i], local_us[i], value[i], flag[i],
+             context[i], stat, side, z, work, out, numbers[i], words[i])  # fmt: skip
