@@ -45,6 +45,7 @@ OPEN = (
 )  # fmt: skip
 PASSING = ("clock", "sizes", "snapshot_rest", "sessions", "limits", "gateway_hours")  # rows that go when no longer true
 STATEMENT_TIMEOUT = "30s"
+READER_CONNECTIONS = 20  # of one log-in: however many it opens, the roles still find room
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ def _settle(conn: Connection, missing: Sequence[str]) -> None:
     conn.execute(_SQL["reader"])
     conn.execute(_literal("console", open=list(OPEN)))
     conn.execute(_literal("writer", changing=list(CHANGING), passing=list(PASSING)))
+    conn.execute(_SQL["narrow"])
 
 
 def grant_reader(conn: Connection, name: str, districts: Sequence[str] = (), password: str = "") -> Login:
@@ -170,14 +172,14 @@ def _log_in(conn: Connection, login: Login, group: str, not_group: str) -> None:
     exists = conn.execute(_SQL["exists"], (login.name,)).fetchone()
     if exists and not conn.execute(_SQL["is_ours"], {"name": login.name}).fetchone():
         raise InputError(f"role {login.name}: there is one that Lifeline did not make, try another name")
-    word = sql.SQL("ALTER" if exists else "CREATE")
-    conn.execute(
-        sql.SQL("{} ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS PASSWORD {}").format(
-            word, name, sql.Literal(login.password)
-        )
-        if not exists
-        else sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(name, sql.Literal(login.password))
+    # Hashed here: a server writes statements that fail, or take long, into its log.
+    kept = conn.pgconn.encrypt_password(login.password.encode(), login.name.encode(), b"scram-sha-256").decode()
+    most = READER_CONNECTIONS if group == "city_reader" else -1
+    options = (
+        "ALTER ROLE {} LOGIN" if exists else "CREATE ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS"
     )
+    statement = sql.SQL(f"{options} CONNECTION LIMIT {{}} PASSWORD {{}}")
+    conn.execute(statement.format(name, sql.Literal(most), sql.Literal(kept)))
     conn.execute(sql.SQL("REVOKE {} FROM {}").format(sql.Identifier(not_group), name))
     conn.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), name))
 

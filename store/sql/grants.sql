@@ -91,6 +91,33 @@ BEGIN
     END LOOP;
 END $$
 
+-- name: narrow
+-- What any log-in may do in PostgreSQL, and no reader of ours needs: taking the locks that recorder, watcher and log wait
+-- for, and filling the disk with large objects or temporary tables. Kept for writers and for whoever owns the schema; left
+-- alone where this user may not say so (only an administrator of the server may).
+DO $$
+DECLARE
+    found record;
+    owner name := (SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'lifeline');
+BEGIN
+    FOR found IN
+        SELECT p.oid::regprocedure AS called FROM pg_proc p
+        WHERE p.pronamespace = 'pg_catalog'::regnamespace AND pg_has_role(current_user, p.proowner, 'USAGE')
+        AND (p.proname ~ '^pg_(try_)?advisory_(xact_)?lock' OR p.proname IN ('lo_creat', 'lo_create', 'lo_from_bytea'))
+        AND has_function_privilege('public', p.oid, 'EXECUTE')
+    LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO city_writer, %I', found.called, owner);
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', found.called);
+    END LOOP;
+    FOR found IN
+        SELECT datname FROM pg_database WHERE datname = current_database()
+        AND pg_has_role(current_user, datdba, 'USAGE') AND has_database_privilege('public', oid, 'TEMPORARY')
+    LOOP
+        EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO city_writer, %I', found.datname, owner);
+        EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', found.datname);
+    END LOOP;
+END $$
+
 -- name: districts
 -- What a reader may be held to.
 SELECT district FROM lifeline.districts

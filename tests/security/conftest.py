@@ -71,8 +71,8 @@ def districts(world: World) -> World:
         )
         world.run(
             "INSERT INTO lifeline.cap_messages SELECT 'rel' || %s, incident, change || 'r', msg_type, status,"
-            " 'released', level, made_at, now(), 'li', 'x', refers_to, facts, xml, changed_at FROM lifeline.cap_messages"
-            " WHERE identifier = %s",
+            " 'released', level, made_at, now(), 'li', 'x', refers_to, facts, xml, changed_at"
+            " FROM lifeline.cap_messages WHERE identifier = %s",
             *(word, f"c{word}"),
         )
     return world

@@ -93,7 +93,7 @@ def test_every_route_answers_with_the_headers_and_refuses_a_large_body(
 def test_below_its_role_nobody_comes_to_a_route(database: str, districts: World, serve: Serve) -> None:
     """Every route as nobody, with a forged key, and with each role that does not suffice; none leaves a trace."""
     words = ("viewer", "operator", "engineer")
-    keys = {Role[word.upper()]: token(districts, f"as-{word}", word) for word in words}
+    keys = {int(Role[word.upper()]): token(districts, f"as-{word}", word) for word in words}
     before = districts.conn.execute("SELECT count(*) FROM lifeline.audit").fetchone()
     refused = 0
     with serve() as client:
