@@ -340,6 +340,7 @@ class _Following:
             "seq": self.seq, "lag_rows": max(0, journal.last_seq(self.news) - self.seq), "lag_s": round(self.lag_s, 3),
             "evaluated": self.engine.state.evaluated, "alarms": self.alarms,
             "unlearned": self.engine.state.signs.unlearned,
+            "snapshot_copy_s": round(self.snapshot_s, 4), "snapshot_write_s": round(self.writer.took_s, 4),
         }  # fmt: skip
         roles.beat(self.conn, "watcher", os.getpid(), None, detail)
         self.conn.commit()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from store import systemd
+from store import process, systemd
 from store.connection import Connection
 from store.statements import statements
 
@@ -18,7 +18,10 @@ _SQL = statements("state")
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """A role's last sign of life; `started_at`, `beat_at` and `age_s` are wall time, `heard_until` is city time."""
+    """A role's last sign of life; `started_at`, `beat_at` and `age_s` are wall time, `heard_until` is city time.
+
+    `restarts`: how many processes came after the first; `process`: see `store.process.figures`.
+    """
 
     role: str
     pid: int
@@ -27,6 +30,8 @@ class Beat:
     age_s: float
     heard_until: datetime | None
     detail: Mapping[str, Any]
+    restarts: int = 0
+    process: Mapping[str, float] = field(default_factory=dict)
 
 
 def beat(
@@ -42,7 +47,8 @@ def beat(
         Small counters for people; replaces the last ones.
     """
     values = {"role": role, "pid": pid, "heard_until": heard_until, "detail": Jsonb(dict(detail or {}))}
-    conn.execute(_SQL["beat"], values)
+    own = {"born_at": process.BORN_AT, "process": Jsonb(process.figures())}
+    conn.execute(_SQL["beat"], {**values, **own})
     systemd.ready()
 
 

@@ -1,7 +1,7 @@
 """Trace ids: one from a message to the notices it leads to, in the shape of W3C Trace Context.
 
 A trace is the number of the journal row that decided something, behind a name of the database: 32 hexadecimal digits.
-Gateways may give their messages a trace of their own (`traceparent`); it is kept beside the row their readings came into.
+Gateways may give their messages a trace of their own (`traceparent`); it is kept beside the row of their readings.
 """
 
 from __future__ import annotations
@@ -48,6 +48,16 @@ def seqs(conn: Connection, text: str) -> list[int]:
     if found := [row[0] for row in conn.execute(_SQL["given"], (trace,)).fetchall()]:
         return found
     raise InputError(f"trace {trace}: not of this database, and no gateway gave it, try the database that it is of")
+
+
+def seqs_of(conn: Connection, name: str) -> list[int]:
+    """The journal row that decided an incident, an alarm or a notice first, by its id; empty when there is no such."""
+    return [row[0] for row in conn.execute(_SQL["of_name"], {"name": name}).fetchall()]
+
+
+def seqs_of_reading(conn: Connection, sensor: str, at: datetime) -> list[int]:
+    """The journal rows that may hold the reading of a sensor at an instant; empty when there is none."""
+    return [row[0] for row in conn.execute(_SQL["of_reading"], {"sensor": sensor, "at": at}).fetchall()]
 
 
 def parent(text: str) -> str:

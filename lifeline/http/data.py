@@ -23,7 +23,7 @@ WAIT_S = 3.0
 POOL_SIZE = 8
 
 Row = dict[str, Any]  # one row of a public view: the decode boundary
-FILES = ("pages", "asking", "api", "incidents", "holds", "sources", "notices", "statistics", "drills")
+FILES = ("pages", "asking", "api", "incidents", "holds", "sources", "notices", "statistics", "drills", "metrics")
 _sql = {name: text for file in FILES for name, text in statements(file, package="lifeline.http").items()}
 
 

@@ -1,5 +1,6 @@
--- One trace id from a message to the notices it leads to: the number of the journal row that decided something, behind a
--- name of this database's own, as 32 hexadecimal digits (the trace-id of W3C Trace Context).
+-- What makes a running system visible: one trace id from a message to the notices it leads to (the number of the journal
+-- row that decided something, behind a name of this database's own, as 32 hexadecimal digits: the trace-id of W3C Trace
+-- Context), and what each role's process uses.
 
 CREATE TABLE lifeline.origin (
     id          text PRIMARY KEY CHECK (id ~ '^[0-9a-f]{16}$')  -- kept by dumps, so that ids stay what they are
@@ -9,9 +10,12 @@ CREATE UNIQUE INDEX origin_one ON lifeline.origin ((true));
 INSERT INTO lifeline.origin VALUES ('1' || substring(md5(gen_random_uuid()::text) FROM 1 FOR 15));
 
 -- The journal row on which each was decided first; null for what was decided before it was kept.
-ALTER TABLE lifeline.alarms ADD COLUMN seq bigint;
+ALTER TABLE lifeline.alarms ADD COLUMN seq bigint, ADD COLUMN decided_at timestamptz;
 ALTER TABLE lifeline.incidents ADD COLUMN seq bigint;
-ALTER TABLE lifeline.notices ADD COLUMN seq bigint;
+ALTER TABLE lifeline.notices ADD COLUMN seq bigint, ADD COLUMN decided_at timestamptz;
+-- When that was: all other times are those of readings, or of the row.
+ALTER TABLE lifeline.alarms ALTER COLUMN decided_at SET DEFAULT city.now();
+ALTER TABLE lifeline.notices ALTER COLUMN decided_at SET DEFAULT city.now();
 CREATE INDEX alarms_seq ON lifeline.alarms (seq) WHERE seq IS NOT NULL;
 CREATE INDEX incidents_seq ON lifeline.incidents (seq) WHERE seq IS NOT NULL;
 CREATE INDEX notices_seq ON lifeline.notices (seq) WHERE seq IS NOT NULL;
@@ -44,7 +48,7 @@ SELECT alarm, rule, rule_version, scope, sensor, site, district, domain, lifelin
        lifeline.level_word(peak_level) AS peak_level, condition, acknowledged, hold, latched, raised_at, cleared_at, late,
        incident, coalesce(title ->> 'en', rule) AS title, title ->> 'zh' AS title_zh,
        lifeline.alarm_state(condition, acknowledged, hold, latched) AS state, hold_reason, gateway, drill,
-       (SELECT id FROM lifeline.origin) || lpad(to_hex(seq), 16, '0') AS trace
+       (SELECT id FROM lifeline.origin) || lpad(to_hex(seq), 16, '0') AS trace, decided_at
 FROM lifeline.alarms;
 
 -- Events are numbered row.place, those of a drill behind its name: the row is in every one there ever was.
@@ -78,5 +82,17 @@ SELECT n.notice, n.incident, n.step, n.target, n.channel, n.state, n.notice AS i
        (SELECT id FROM lifeline.origin)
            || lpad(to_hex(coalesce((SELECT i.seq FROM lifeline.incidents i WHERE i.incident = n.incident), n.seq)), 16, '0')
            AS trace,
-       (SELECT id FROM lifeline.origin) || lpad(to_hex(n.seq), 16, '0') AS decided
+       (SELECT id FROM lifeline.origin) || lpad(to_hex(n.seq), 16, '0') AS decided,
+       n.decided_at
 FROM lifeline.notices n;
+
+-- When the process began that beats (by its own clock), how many came after the first, and what it uses: memory, time,
+-- open files, threads.
+ALTER TABLE lifeline.roles
+    ADD COLUMN born_at timestamptz,
+    ADD COLUMN restarts integer NOT NULL DEFAULT 0,
+    ADD COLUMN process jsonb NOT NULL DEFAULT '{}';
+CREATE OR REPLACE VIEW city.roles AS
+SELECT role, started_at, beat_at, date_part('epoch', now() - beat_at) AS age_s,
+       date_part('epoch', now() - started_at) AS running_s, heard_until, detail, pid, restarts, process
+FROM lifeline.roles;

@@ -9,15 +9,18 @@ WITH deaf AS (
     WHERE now_.listening_us > 0 AND now_.listening_us IS DISTINCT FROM (r.detail ->> 'listening_us')::bigint
     ON CONFLICT DO NOTHING
 )
-INSERT INTO lifeline.roles AS r (role, pid, started_at, beat_at, heard_until, detail)
-VALUES (%(role)s, %(pid)s, now(), now(), %(heard_until)s, %(detail)s::jsonb)
+INSERT INTO lifeline.roles AS r (role, pid, started_at, beat_at, heard_until, detail, born_at, process)
+VALUES (%(role)s, %(pid)s, now(), now(), %(heard_until)s, %(detail)s::jsonb, %(born_at)s, %(process)s::jsonb)
 ON CONFLICT (role) DO UPDATE
-SET started_at = CASE WHEN r.pid = excluded.pid THEN r.started_at ELSE excluded.started_at END, pid = excluded.pid,
+SET started_at = CASE WHEN r.pid = excluded.pid AND coalesce(excluded.born_at <= r.born_at, true) THEN r.started_at
+                      ELSE excluded.started_at END,
+    restarts = r.restarts + coalesce(excluded.born_at > r.born_at, false)::integer,
+    born_at = greatest(r.born_at, excluded.born_at), process = excluded.process, pid = excluded.pid,
     beat_at = excluded.beat_at, heard_until = greatest(r.heard_until, excluded.heard_until), detail = excluded.detail
 
 -- name: beats
 -- Every role that ever ran, with the seconds since it last beat.
-SELECT role, pid, started_at, beat_at, extract(epoch FROM now() - beat_at)::float8, heard_until, detail
+SELECT role, pid, started_at, beat_at, extract(epoch FROM now() - beat_at)::float8, heard_until, detail, restarts, process
 FROM lifeline.roles ORDER BY role
 
 -- name: report

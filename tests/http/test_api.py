@@ -94,14 +94,14 @@ def test_the_api_describes_itself(client: httpx.Client) -> None:
 
 def test_metrics_and_probes(client: httpx.Client, world: World) -> None:
     world.incident()
-    world.beat("watcher", ago_s=2, rate_per_s=5.5, name="x")
+    world.beat("watcher", ago_s=2, lag_s=5.5, name="x")
     text = client.get("/metrics").text
     for line in (
         'lifeline_alarms_standing{level="red"} 1',
-        'lifeline_gateway_silent{gateway="gw-2",district="east"} 1',
-        'lifeline_role_detail{role="watcher",name="rate_per_s"} 5.5',
+        'lifeline_gateways{district="east",state="silent"} 1',
+        "lifeline_evaluation_lag_seconds 5.5",
         "lifeline_sensors_stale 1",
-        'lifeline_readings_total{what="stored"} 200',
+        'lifeline_readings_total{district="east",what="stored"} 200',
     ):
         assert line in text.splitlines(), line
     assert client.get("/healthz").json() == {"status": "ok"}
