@@ -54,7 +54,7 @@ def answer(question: Question) -> tuple[Explanation, Clock]:
     if not found.database_url:
         raise InputError("no running system and no database is known, try --database-url, --data, or --readings FILE")
     with connect(found.database, application_name="lifeline explain") as conn:
-        return _from_database(question, _city(conn, question.city), conn)
+        return _from_database(question, city_in_force(conn, question.city), conn)
 
 
 def written(explanation: Explanation, clock: Clock) -> str:
@@ -62,7 +62,7 @@ def written(explanation: Explanation, clock: Clock) -> str:
     return "\n".join(lines(explanation, clock))
 
 
-def _city(conn: Connection, folder: Path | None) -> Checked:
+def city_in_force(conn: Connection, folder: Path | None) -> Checked:
     """The city folder that was given, or else the one in force."""
     if folder is not None:
         return read_checked(folder)[1]

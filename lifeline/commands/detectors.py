@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from lifeline.commands.options import City, Data, DatabaseUrl, moment_us
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -96,6 +99,54 @@ def score(
 
         summary = scoring.score(series, neighbours, lines, warm_up_rows=warm_up, progress=show)
     _tell(series, summary, screen)
+
+
+@app.command("explain")
+def explain(
+    sensor: Annotated[str, typer.Argument(metavar="SENSOR", help="The sensor's id.", show_default=False)],
+    at: Annotated[str, typer.Option(help="When: a time with its offset.", show_default=False)],
+    since: Annotated[str, typer.Option(help="Learn from so long before.")] = "60d",
+    show: Annotated[str, typer.Option(help="Look closely at so long before.")] = "2d",
+    plot: Annotated[
+        Path | None, typer.Option(help="Write a picture (PNG) here.", dir_okay=False, show_default=False)
+    ] = None,
+    readings: Annotated[
+        Path | None,
+        typer.Option(
+            help="Take the readings from this CSV file (sensor,time,value[,unit,flag,received_at]).",
+            dir_okay=False,
+            exists=True,
+            show_default=False,
+        ),
+    ] = None,
+    city: City = None,
+    data: Data = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Say what the engine makes of a sensor at an instant, channel by channel, from its recorded past."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from city import duration
+    from lifeline import hindsight
+
+    since_us, show_us = (round(duration.parse_s(text) * 1e6) for text in (since, show))
+    said = hindsight.answer(
+        hindsight.Question(sensor, moment_us("--at", at), since_us, show_us, readings, city, data, database_url)
+    )
+    if plot is not None:
+        from lifeline.hindsightplot import draw
+
+        draw(said, plot)
+    screen = Console(width=None if sys.stdout.isatty() else 120)
+    for line in hindsight.lines(said):
+        screen.print(line, markup=False, highlight=False, soft_wrap=True)
+    table = Table("channel", "statistic", "threshold", "mean excess", "direction", "once in", "part of budget")
+    for direction, one in hindsight.heard(said):
+        years = "" if isnan(one.return_period_years) else f"{one.return_period_years:.3g} years"
+        figures = (f"{one.statistic:.3g}", f"{one.threshold:.3g}", f"{one.scale:.3g}")
+        table.add_row(one.channel, *figures, direction, years, f"{one.weight:.2g}")
+    screen.print(table)
 
 
 def _layout(

@@ -1,0 +1,151 @@
+"""Finds what `lifeline detectors explain` needs, and says what came of it in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isnan
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from city.clock import from_us
+from city.errors import InputError
+from city.positions import nearest_or_all
+from city.reading import Sample
+from detectors.columns import ABNORMAL, BLIND
+from detectors.early.channels import CHANNELS
+from detectors.early.explain import Heard
+from detectors.subject import Subject
+from lifeline import endpoints, settings
+from lifeline.cityfolder import read_checked
+from lifeline.explaining import city_in_force
+from rules.check import Checked
+from rules.signs.hindsight import Hindsight, look_back
+from rules.signs.telling import finding
+from rules.trials.recorded import from_csv, from_database
+from store.connection import connect
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which sensor at which instant, how far back to learn and to show, and where its readings are."""
+
+    sensor: str
+    at_us: int
+    since_us: int
+    show_us: int
+    readings: Path | None = None
+    city: Path | None = None
+    data: Path | None = None
+    database_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the engine made of a sensor's past.
+
+    Attributes
+    ----------
+    budget
+        False alarms per year that its settings accept.
+    """
+
+    past: Hindsight
+    unit: str
+    budget: float
+    zone: ZoneInfo
+
+
+def answer(question: Question) -> Answer:
+    """Run a sensor's recorded past through the engine.
+
+    Raises
+    ------
+    InputError
+        No such sensor, no city folder, no database to ask, or no readings.
+    """
+    found = endpoints.with_running(
+        settings.load(data=question.data, city=question.city, database_url=question.database_url)
+    )
+    if question.readings is not None:
+        folder = question.city or found.city
+        if folder is None:
+            raise InputError("--readings: which city is not known, try --city DIR")
+        _, checked = read_checked(folder)
+        subject = _subject(checked, question.sensor)
+        return _answer(question, checked, subject, from_csv(question.readings, checked.city, _names(subject)))
+    if not found.database_url:
+        raise InputError("no running system and no database is known, try --database-url, --data, or --readings FILE")
+    with connect(found.database, application_name="lifeline explain") as conn:
+        checked = city_in_force(conn, question.city)
+        subject = _subject(checked, question.sensor)
+        begin_us = question.at_us - question.since_us
+        return _answer(question, checked, subject, from_database(conn, _names(subject), begin_us, question.at_us))
+
+
+def _subject(checked: Checked, sensor: str) -> Subject:
+    subject = checked.book.subjects.get(sensor)
+    if subject is None:
+        raise InputError(f"no such sensor, got {sensor!r}, try {nearest_or_all(sensor, list(checked.city.sensors))}")
+    return subject
+
+
+def _names(subject: Subject) -> list[str]:
+    return [subject.sensor, *(one.sensor for one in subject.context)]
+
+
+def _answer(question: Question, checked: Checked, subject: Subject, samples: list[Sample]) -> Answer:
+    begin_us, end_us = question.at_us - question.since_us, question.at_us
+    chosen = [sample for sample in samples if begin_us <= sample.time_us <= end_us]
+    sensors, detection = checked.city.sensors, checked.book.detection
+    intervals_s = {one.sensor: sensors[one.sensor].interval_s for one in subject.context}
+    past = look_back(subject, intervals_s, detection.settings, chosen, shown_us=end_us - question.show_us)
+    budget = detection.settings.budget(subject.quantity, subject.tags)
+    return Answer(past, sensors[subject.sensor].quantity.unit, budget, ZoneInfo(checked.city.timezone))
+
+
+def lines(said: Answer) -> Iterator[str]:
+    """The answer in sentences: the sample, the verdict, and by what the engine knows the sensor."""
+    past, explanation = said.past, said.past.explanation
+    columns, found = past.columns, past.found
+    at = from_us(int(columns.time_us[-1])).astimezone(said.zone).isoformat(timespec="seconds")
+    yield f"{past.subject.sensor} ({past.subject.quantity}), {at}"
+    value = float(columns.value[-1])
+    if found.verdict[-1] in (ABNORMAL, BLIND):
+        yield finding(past.subject.sensor, int(columns.time_us[-1]), value, said.unit, found, -1).reason
+    else:
+        yield f"nothing unusual: {value:.4g} {said.unit}, expected {_band(said)}"
+    yield (
+        f"abnormal from 1 in {1 / said.budget:g} years on; known by {explanation.seen_days:.1f} days, "
+        f"a reading every {explanation.interval_s:g} s; {int((found.verdict == ABNORMAL).sum())} of "
+        f"{len(found.verdict)} samples abnormal, {int((found.verdict == BLIND).sum())} not to be judged"
+    )
+    for place, other in enumerate(past.subject.context[: columns.context.shape[1]]):
+        now = float(columns.context[-1, place])
+        away = "" if other.away_m is None else f", {other.away_m:.0f} m away"
+        yield f"beside it {other.sensor} ({other.quantity}{away}): {'not heard' if isnan(now) else f'{now:.4g}'}"
+
+
+def _band(said: Answer) -> str:
+    found = said.past.found
+    return f"{found.expected[-1]:.4g} ({found.low[-1]:.4g} to {found.high[-1]:.4g})"
+
+
+def heard(said: Answer) -> list[tuple[str, Heard]]:
+    """Every channel that has a part of the budget, with its direction as a word, the least usual first."""
+    words = {1: "up", -1: "down", 0: ""}
+    used = [one for one in said.past.explanation.channels if one.weight > 0]
+
+    def rank(one: Heard) -> tuple[float, float]:
+        beyond = one.statistic / one.threshold if one.threshold > 0 and not isnan(one.statistic) else 0.0
+        return (0.0 if isnan(one.return_period_years) else one.return_period_years), beyond
+
+    return [(words[one.direction], one) for one in sorted(used, key=rank, reverse=True)]
+
+
+def loudest(past: Hindsight, most: int) -> list[str]:
+    """The channels that found something least usual in the shown span, at most so many."""
+    peaks = {name: max((y for y in past.years[:, at].tolist() if not isnan(y)), default=0.0)
+             for at, name in enumerate(CHANNELS)}  # fmt: skip
+    ranked = sorted(peaks, key=lambda name: -peaks[name])
+    return [name for name in ranked[:most] if peaks[name] > 0]
