@@ -32,6 +32,7 @@ from lifeline.commands import (
     rosters,
     rules,
     run,
+    sight,
     store,
 )
 
@@ -45,6 +46,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("doctor")(inspect.doctor)
+app.command("trace")(sight.trace)
 app.command("check")(city.check)
 app.command("init")(city.init)
 app.command("rosters")(rosters.rosters)

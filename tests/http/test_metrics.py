@@ -100,7 +100,7 @@ def fill(world: World) -> None:
     )
 
 
-DETAIL = {
+DETAIL: dict[str, dict[str, object]] = {
     "recorder": {"connected": True, "connects": 2, "messages": 5, "commits": 4, "pending": 0, "lag_s": 0.25},
     "watcher": {"lag_s": 0.5, "evaluated": 900, "unlearned": 3, "snapshot_copy_s": 0.1, "snapshot_write_s": 0.2},
     "notifier": {"in_flight": 1, "sent": 7, "retried": 2, "failed": 1},
