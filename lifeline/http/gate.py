@@ -90,15 +90,15 @@ class Gate:
                 self._exist = accounts.exist(conn)
         return self._exist
 
-    def known(self, headers: Headers, address: str) -> Known | None:
-        """Who asks; None when nobody knows.
+    def known(self, headers: Headers, address: str, *, secure: bool = False) -> Known | None:
+        """Who asks; None when nobody knows. `secure`: the request came over TLS.
 
         Raises
         ------
         TooOftenError
             When an address tries keys, or somebody asks, more often than people and programs do.
         """
-        found = self._found(headers, address)
+        found = self._found(headers, address, secure)
         if found and (wait := self._requests.take(f"{found.who.how} {found.who.name} {address}")):
             raise TooOftenError(wait)
         return found
@@ -108,11 +108,11 @@ class Gate:
         if wait := self._requests.take(f"open {address}"):
             raise TooOftenError(wait)
 
-    def _found(self, headers: Headers, address: str) -> Known | None:
+    def _found(self, headers: Headers, address: str, secure: bool) -> Known | None:
         authorization = headers.get("authorization")
         if authorization is not None:
             return self._by_token(authorization, address)
-        if cookie := session_cookie(headers):
+        if cookie := session_cookie(headers, secure):
             return self._by_session(cookie, address)
         if self._is_local(headers, address) and not self.exist():
             return Known(Who("local", Role.ADMIN, address=address), self._local_csrf)
@@ -209,10 +209,12 @@ class Gate:
             accounts.close_session(conn, known.session, deed_of(known.who))
 
 
-def session_cookie(headers: Headers) -> str:
-    """The session's cookie of a request; empty when there is none."""
-    cookies = cookie_parser(headers.get("cookie", ""))
-    return cookies.get(SECURE_COOKIE, "") or cookies.get(COOKIE, "")
+def session_cookie(headers: Headers, secure: bool) -> str:
+    """The session's cookie of a request; empty when there is none.
+
+    Over TLS only the one that no neighbouring host, and no page without TLS, can set for this one.
+    """
+    return cookie_parser(headers.get("cookie", "")).get(SECURE_COOKIE if secure else COOKIE, "")
 
 
 def deed_of(who: Who) -> Deed:

@@ -132,7 +132,7 @@ class Guard:
         if path.startswith("/n/"):
             self._gate.paced(address)
             return None
-        known = await run_in_threadpool(self._gate.known, request.headers, address)
+        known = await run_in_threadpool(self._gate.known, request.headers, address, secure=request.state.secure)
         if known is not None:
             who.current.set(known.who)
             request.state.csrf, request.state.known = known.csrf, known

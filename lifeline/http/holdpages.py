@@ -63,7 +63,7 @@ def router(console: Console) -> APIRouter:
             return show(console, request, typed, seq)
         answer = back(f"/{page}", seq=seq, lang=request.query_params.get("lang"))
         if speaks(request) is None:
-            answer.set_cookie("actor", said.actor, samesite="lax", httponly=True)
+            answer.set_cookie("actor", said.actor, samesite="lax", httponly=True, secure=request.state.secure)
         return answer
 
     return routes

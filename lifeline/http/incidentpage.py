@@ -58,7 +58,7 @@ def router(console: Console) -> APIRouter:
             return _page(console, request, incident, typed=typed, seq=seq, kind=kind, since=seen)
         answer = back(f"/incidents/{incident}", seq=seq, lang=request.query_params.get("lang"))
         if speaks(request) is None:
-            answer.set_cookie("actor", said.actor, samesite="lax", httponly=True)
+            answer.set_cookie("actor", said.actor, samesite="lax", httponly=True, secure=request.state.secure)
         return answer
 
     return routes

@@ -28,6 +28,7 @@ LONGEST_S = 600.0  # browsers come again by themselves, and are asked again who 
 GATHER_S = 0.25  # what changes together is told together
 LOOK_S = 1.0
 EVERYTHING = "all"
+TOPICS = frozenset({"incidents", "notices", "holds"})  # whoever reads the database may notify too, but not anything
 _RETRY_S = 2.0
 _log = logging.getLogger(__name__)
 
@@ -69,7 +70,9 @@ class Live:
             self._thread.join(5.0)
 
     def tell(self, topics: set[str]) -> None:
-        """Wake every page."""
+        """Wake every page, if there is something to tell."""
+        if not topics:
+            return
         with self._lock:
             pages = list(self._pages)
         for page in pages:
@@ -143,4 +146,5 @@ class Live:
                 if first is None:
                     continue
                 wall.pause_s(GATHER_S, until=self._stop)
-                self.tell({first.payload, *(note.payload for note in conn.notifies(timeout=0))})
+                said = {first.payload, *(note.payload for note in conn.notifies(timeout=0))}
+                self.tell(said & TOPICS)

@@ -40,7 +40,7 @@ def router(data: Data, look: Look, gate: Gate) -> APIRouter:
         address = request.client.host if request.client else ""
         agent = request.headers.get("user-agent", "")
         try:
-            cookie = gate.sign_in(name, password, address, agent, session_cookie(request.headers))
+            cookie = gate.sign_in(name, password, address, agent, session_cookie(request.headers, request.state.secure))
         except TooOftenError as error:
             answer = page(request, 429, next=_inside(next), why="wait", wait_s=error.wait_s, exist=True)
             answer.headers["Retry-After"] = str(error.wait_s)

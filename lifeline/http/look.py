@@ -94,7 +94,7 @@ class Look:
         for name, known in (("lang", languages), ("theme", THEMES)):
             chosen = request.query_params.get(name, "")
             if chosen in known and chosen != request.cookies.get(name):
-                secure = request.url.scheme == "https"
+                secure = bool(request.state.secure)
                 answer.set_cookie(name, chosen, _YEAR_S, samesite="lax", httponly=True, secure=secure)
         return answer
 
