@@ -55,6 +55,8 @@ class Window:
             self._slots.append((slot, delay_us))
         elif delay_us < self._slots[-1][1]:
             self._slots[-1] = self._slots[-1][0], delay_us
+        else:
+            return
         if len(self._slots) == 1:
             self._estimate(received_us)
 

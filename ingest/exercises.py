@@ -28,6 +28,9 @@ class Exercises:
     rejections: list[Rejection] = field(default_factory=list)
     _arrivals: dict[str, list[Arrival]] = field(default_factory=dict)
 
+    def __bool__(self) -> bool:
+        return bool(self._arrivals)
+
     def add(self, message: Message, received_us: int, payload: bytes) -> None:
         """Take one message in."""
         if isinstance(message, ReadingsMessage):

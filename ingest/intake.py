@@ -61,8 +61,10 @@ class Intake:
         self._changed = threading.Condition()
         self._queued: deque[Delivery] = deque()
         self._writing: list[Delivery] = []
+        self._next: list[Delivery] = []  # taken ahead, while those were written
+        self._looking = False
         self._done: deque[Delivery] = deque()
-        self._rows = self._bytes = 0
+        self._rows = self._bytes = self._queued_rows = 0
 
     def put(self, deliveries: Sequence[Delivery]) -> None:
         """Queue messages in order of receipt (network thread)."""
@@ -70,26 +72,58 @@ class Intake:
             return
         with self._changed:
             self._queued.extend(deliveries)
-            self._rows += sum([delivery.rows for delivery in deliveries])
+            rows = sum([delivery.rows for delivery in deliveries])
+            self._rows += rows
+            self._queued_rows += rows
             self._bytes += sum([len(delivery.payload) for delivery in deliveries])
-            self._changed.notify()
+            self._changed.notify_all()
 
     def take(self, max_rows: int, timeout_s: float) -> list[Delivery]:
         """Take what is pending, up to about `max_rows` (at least one message), to write it; empty after `timeout_s`."""
         with self._changed:
-            self._changed.wait_for(lambda: self._queued, timeout_s)
-            rows = 0
-            while self._queued and (rows == 0 or rows + self._queued[0].rows <= max_rows):
-                rows += self._queued[0].rows
-                self._writing.append(self._queued.popleft())
+            if not self._writing:
+                self._changed.wait_for(lambda: self._queued, timeout_s)
+                self._writing = self._taken(max_rows)
             return self._writing
+
+    def look(self) -> None:
+        """From now on `take_ahead` waits for messages (writer thread)."""
+        self._looking = True
+
+    def look_away(self) -> None:
+        """Let `take_ahead` wait no longer (writer thread)."""
+        with self._changed:
+            self._looking = False
+            self._changed.notify_all()
+
+    def take_ahead(self, enough_rows: int, max_rows: int) -> list[Delivery]:
+        """Once so many rows are queued, take what `take` shall give after `written`; empty when nobody looks for it.
+
+        Also empty when that was taken already.
+        """
+        with self._changed:
+            if self._next:
+                return []
+            self._changed.wait_for(lambda: not self._looking or self._queued_rows >= enough_rows)
+            if self._queued_rows >= enough_rows:
+                self._next = self._taken(max_rows)
+            return self._next
+
+    def _taken(self, max_rows: int) -> list[Delivery]:
+        taken: list[Delivery] = []
+        rows = 0
+        while self._queued and (rows == 0 or rows + self._queued[0].rows <= max_rows):
+            rows += self._queued[0].rows
+            taken.append(self._queued.popleft())
+        self._queued_rows -= rows
+        return taken
 
     def written(self) -> None:
         """What was taken is committed (writer thread)."""
         with self._changed:
             self._done.extend(self._writing)
             self._forget(self._writing)
-            self._writing = []
+            self._writing, self._next = self._next, []
         self._wake()
 
     def to_acknowledge(self) -> list[Delivery]:
@@ -105,6 +139,7 @@ class Intake:
             dropped = len(self._queued)
             self._forget(self._queued)
             self._queued.clear()
+            self._queued_rows = 0
             return dropped
 
     @property
@@ -121,7 +156,7 @@ class Intake:
     def idle(self) -> bool:
         """Nothing is queued, being written or waiting for its acknowledgement."""
         with self._changed:
-            return not (self._queued or self._writing or self._done)
+            return not (self._queued or self._writing or self._next or self._done)
 
     def oldest_us(self) -> int | None:
         """Arrival time of the oldest message that is not committed, None when there is none."""

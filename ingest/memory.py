@@ -6,7 +6,8 @@ of other recorders are read in every transaction, where a city corrects clocks a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -16,11 +17,12 @@ from city.reading import Readings
 from ingest.admit import Admission
 from ingest.clocks import Skew
 from ingest.corrections import Corrections, Step
-from ingest.qartod import Flags, Kept, Places, Qartod, Remembered, Tests, Times
+from ingest.qartod import Flags, Places, Qartod, Remembered, Tests, Times
 from store.connection import Connection
 from store.statements import statements
 
 _SQL = statements("memory", package="ingest")
+TakeBack = Callable[[], object]
 _LOOKED_BACK_US: Final = 7 * 86_400_000_000
 _LONGEST_RUN_US: Final = 100 * 86_400_000_000
 
@@ -32,14 +34,12 @@ class Memory:
         self._conn = conn
         self._admission: Admission | None = None
         self._qartod: Qartod | None = None
-        self._kept: list[Kept] = []
         self._last = 0  # correction that was read
         self._open = False
         self.corrections: dict[str, Corrections] = {}
 
     def begin(self, admission: Admission) -> None:
-        """A transaction begins, under this state of the register; what one before it left did not happen."""
-        self._kept = []
+        """A transaction begins, under this state of the register."""
         if self._open:  # the one before was rolled back, perhaps with corrections of its own
             self._last, self.corrections = 0, {}
         self._open = True
@@ -50,21 +50,26 @@ class Memory:
 
     def committed(self) -> None:
         """The transaction is committed."""
-        if self._qartod is not None:
-            for kept in self._kept:
-                self._qartod.keep(kept)
-        self._kept, self._open = [], False
+        self._open = False
 
-    def judge(self, places: Places, readings: Readings) -> tuple[Flags, Tests]:
-        """The flags of readings in the order in which they came, none better than before, and what tests said."""
+    def met(self, admission: Admission, places: Places) -> bool:
+        """Whether readings of these sensors can be judged without asking the database."""
+        return admission is self._admission and self._qartod is not None and self._qartod.met(places)
+
+    def judge(self, places: Places, readings: Readings) -> tuple[Flags, Tests, TakeBack]:
+        """The flags of readings in the order in which they came, none better than before, and what tests said.
+
+        The readings are remembered from now on; the third value, called, forgets them: latest ones first.
+        """
+        if not len(places):
+            return readings.flag, np.zeros(0, np.int16), _nothing
         if self._qartod is None:
             assert self._admission is not None, "begin comes first"  # noqa: S101 - the caller's promise
             self._qartod = Qartod(self._admission.city, self._admission.sensors)
         if len(strangers := self._qartod.strangers(places)):
             self._look_up(self._qartod, strangers, int(readings.time_us.min()))
         flag, tests, kept = self._qartod.judge(places, readings.time_us, readings.value, readings.flag)
-        self._kept.append(kept)
-        return flag, tests
+        return flag, tests, partial(self._qartod.keep, self._qartod.keep(kept))
 
     def follow(self, gateway: str, skew: Skew, sent_us: int, received_us: int) -> None:
         """Correct a gateway's clock from now on, where it asks for that and its skew has changed."""
@@ -115,3 +120,7 @@ class Memory:
                 for row in found
             ]
         )
+
+
+def _nothing() -> None:
+    """There is nothing to take back."""

@@ -71,7 +71,7 @@ class ReadingsMessage:
     @property
     def published(self) -> int:
         """How many readings the message held, the refused ones included."""
-        return len(self.sensor) + sum(refused.count for refused in self.refused)
+        return len(self.sensor) + (sum(refused.count for refused in self.refused) if self.refused else 0)
 
 
 @dataclass(frozen=True, slots=True)

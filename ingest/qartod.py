@@ -3,8 +3,8 @@
 Readings are judged once, as they come, and are not judged again: a spike is what stands apart from each of the two
 readings before it, so the first reading after a real step is one too. What comes later than a newer reading of its
 sensor (an outage's backlog beside live readings) is judged along its own line, from where the gap began. Memory is six
-numbers a sensor and line. Pure: what a sensor said before is put in with `learn`, and a batch's share is only kept with
-`keep`, once it is committed.
+numbers a sensor and line. Pure: what a sensor said before is put in with `learn`, and a batch's share is kept with
+`keep`, which can be taken back.
 """
 
 from __future__ import annotations
@@ -210,10 +210,16 @@ class Qartod:
             return flag, tests, Kept(tuple(kept))
         return self._flagged(places, flag, tests), tests, Kept(tuple(kept))
 
-    def keep(self, kept: Kept) -> None:
-        """The batch was committed: remember it."""
+    def keep(self, kept: Kept) -> Kept:
+        """Remember what a batch leaves; what stood before, to go back to when it is not committed."""
+        before = tuple((number, places, self._lines[number].at(places)) for number, places, _ in kept.lines)
         for number, places, line in kept.lines:
             self._lines[number].put(places, line)
+        return Kept(before)
+
+    def met(self, places: Places) -> bool:
+        """Whether it is known of all what they said last."""
+        return bool(self._met[places].all())
 
     def _flagged(self, places: Places, flag: Flags, tests: Tests) -> Flags:
         worse = flag.copy()

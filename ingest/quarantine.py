@@ -28,7 +28,7 @@ from ingest.memory import Memory
 from ingest.message import Arrival, ReadingsMessage, StatusMessage
 from ingest.numbering import Came
 from ingest.reasons import ADVICE, MENDABLE, Reason
-from ingest.settle import Outcome, rejection, settle
+from ingest.settle import Outcome, judge, rejection, settle
 from store import bundle, journal, register, rejections
 from store.connection import Connection
 from store.readings import ReadingWriter
@@ -175,7 +175,8 @@ class _Replay:
         admission, now = self._city(), self._clock()
         self._memory.begin(admission)
         arrivals, origin, finished = self._decoded(rows, admission, to_us(now))
-        outcome = settle(self._conn, self._writer, admission, self._memory, arrivals)
+        judged = judge(self._conn, admission, self._memory, arrivals)
+        outcome = settle(self._conn, self._writer, admission, judged)
         ledger = Ledger()
         for at, row in enumerate(origin):
             if self._account(ledger, admission, row, arrivals[at], outcome, at):

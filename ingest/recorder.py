@@ -21,6 +21,7 @@ from city.clock import Clock, SystemClock, from_us, stopwatch_s
 from city.errors import LifelineError, OutsideError
 from city.mapping import load_mappings
 from ingest import session
+from ingest.ahead import Ahead
 from ingest.decoders import Decoders
 from ingest.intake import Delivery, Intake
 from ingest.link import Link, LinkSettings
@@ -34,7 +35,8 @@ log = logging.getLogger(__name__)
 ROLE: Final = "recorder"
 CLIENT_ID: Final = "lifeline-recorder"
 _BATCH_ROWS: Final = 20_000
-_MAX_ROWS: Final = 40_000  # pending readings: above, reading from the broker pauses
+_AHEAD_ROWS: Final = 8_000  # as many queued: the next batch, made ready while one is written
+_MAX_ROWS: Final = 60_000  # pending readings: above, reading from the broker pauses
 _MAX_BYTES: Final = 32 << 20
 _BEAT_S: Final = 0.5
 _TICK_S: Final = 0.1
@@ -94,6 +96,7 @@ class _Recorder:
         self._mapped: str | None = None  # the city folder whose mappings are in use
         self._link = Link(link_settings, settings.clock, self._decoders)
         self._intake = Intake(_MAX_ROWS, _MAX_BYTES, self._link.wake)
+        self._ahead = Ahead(self._intake, _AHEAD_ROWS, _BATCH_ROWS)
         self._conn: Connection | None = None
         self._writer: BatchWriter | None = None
         self._give_up = threading.Event()
@@ -124,6 +127,7 @@ class _Recorder:
                 raise self._broken
         finally:
             self._close()
+            self._ahead.close()
             self._link.close()
 
     def _network(self) -> None:
@@ -135,7 +139,7 @@ class _Recorder:
     def _open(self) -> BatchWriter:
         self._conn = connect(self._settings.database_url, autocommit=True, application_name="lifeline recorder")
         try:
-            self._writer = BatchWriter(self._conn, self._settings.clock)
+            self._writer = BatchWriter(self._conn, self._settings.clock, self._ahead)
         except psycopg.errors.UndefinedTable as error:
             raise OutsideError("database: not migrated, try `lifeline migrate`") from error
         return self._writer
@@ -156,8 +160,7 @@ class _Recorder:
         """Wait until a city folder is in force: before it every reading would be a stranger."""
         told = False
         while not stop.is_set():
-            if self._writer is not None and self._writer.ready():
-                self._follow_mappings()
+            if self._city_is_there():
                 return True
             if not told:
                 log.info("waiting for a city folder", extra={"action": "await_city"})
@@ -166,6 +169,17 @@ class _Recorder:
             systemd.turned()
             SystemClock().pause_s(_TICK_S, stop)
         return False
+
+    def _city_is_there(self) -> bool:
+        try:
+            if self._writer is None or not self._writer.ready():
+                return False
+            self._follow_mappings()
+        except psycopg.Error as error:
+            log.warning("database lost: %s", error, extra={"action": "database_lost", "try": 1})
+            self._close()
+            return False
+        return True
 
     def _work(self, stop: threading.Event) -> None:
         drain_until_s: float | None = None
@@ -230,11 +244,10 @@ class _Recorder:
 
     def _write(self, batch: list[Delivery], drain_until_s: float | None, stop: threading.Event) -> bool:
         """Write one batch, however long the database takes; false when a stop does not wait for it any longer."""
-        messages = [delivery for delivery in batch if delivery.message is not None]
         failures = 0
-        while messages:
+        while any(delivery.message is not None for delivery in batch):
             try:
-                (self._writer or self._open()).commit(messages)
+                (self._writer or self._open()).commit(batch)
                 break
             except (psycopg.Error, LifelineError) as error:
                 failures += 1

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from city.clock import from_us, to_us
 from city.reading import Readings
 from ingest.admit import Admission, Admitted
-from ingest.memory import Memory
+from ingest.memory import Memory, TakeBack
 from ingest.message import Arrival, Refused
 from ingest.reasons import MENDABLE, Reason
 from store.connection import Connection
-from store.readings import ReadingWriter, Written
+from store.readings import Packed, ReadingWriter, Written, pack
 from store.rejections import Rejection
 from store.statements import statements
 
@@ -30,7 +30,7 @@ _SQL = statements("ledger", package="ingest")
 _KEPT_PAYLOAD = 64 << 10  # bytes of a refused payload that are kept
 _KEPT_TEXT = 500  # characters of a name, a topic or a detail
 
-_Told = set[tuple[str, str, int, str]]  # reason, sensor, time, detail of notes written before
+_Told = dict[tuple[str, str, int, str], bytes]  # reason, sensor, time, detail of notes written before: what came then
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,29 +53,87 @@ class Outcome:
     repeated: list[int]
 
 
-def settle(
-    conn: Connection, writer: ReadingWriter, admission: Admission, memory: Memory, arrivals: Sequence[Arrival]
-) -> Outcome:
-    """Judge and write the readings of a batch inside the caller's transaction; see `Outcome`."""
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The readings of a batch as they are to be written.
+
+    Attributes
+    ----------
+    arrivals
+        Its messages.
+    notes
+        For each message, what was refused so far.
+    rows, origin
+        The rows to write; for each the place of its message.
+    packed
+        The rows, spelled.
+    known
+        For each message, how many of its readings were found to be known already.
+    take_back
+        To be called when they are not written: what they left in the memory goes, latest batch first.
+    """
+
+    arrivals: Sequence[Arrival]
+    notes: list[list[Refused]]
+    rows: Readings
+    origin: NDArray[np.intp]
+    packed: Packed
+    known: NDArray[np.intp]
+    take_back: TakeBack
+
+
+def judge(conn: Connection, admission: Admission, memory: Memory, arrivals: Sequence[Arrival]) -> Judged:
+    """Judge the readings of a batch inside the caller's transaction, under the memory's register."""
     admitted = _where_they_stand(admission.admit_all(arrivals, memory.corrections), memory)
-    notes = [[*arrival.message.refused, *admitted.refused[at]] for at, arrival in enumerate(arrivals)]
-    fresh = _claims(conn, admission, admitted, notes) if admitted.claimed else np.ones(len(admitted.readings), np.bool_)
+    notes = _notes(admitted, arrivals)
+    claims = _claims(conn, admission, admitted, notes) if admitted.claimed else None
+    return _judged(memory, arrivals, admitted, notes, claims)
+
+
+def judge_ahead(admission: Admission, memory: Memory, arrivals: Sequence[Arrival]) -> Judged | None:
+    """The same before its transaction; None where the database has to be asked."""
+    if admission.corrected:
+        return None
+    admitted = admission.admit_all(arrivals)
+    if admitted.claimed or not memory.met(admission, admitted.place):
+        return None
+    return _judged(memory, arrivals, admitted, _notes(admitted, arrivals), None)
+
+
+def _notes(admitted: Admitted, arrivals: Sequence[Arrival]) -> list[list[Refused]]:
+    return [[*arrival.message.refused, *refused] for arrival, refused in zip(arrivals, admitted.refused, strict=True)]
+
+
+def _judged(
+    memory: Memory,
+    arrivals: Sequence[Arrival],
+    admitted: Admitted,
+    notes: list[list[Refused]],
+    claims: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None,
+) -> Judged:
     rows, origin, place, marks = admitted.readings, admitted.origin, admitted.place, admitted.marks
-    if not fresh.all():
+    known = np.zeros(len(arrivals), np.intp)
+    if claims is not None and not claims[0].all():
+        fresh, again = claims
         rows, origin, place, marks = rows.take(fresh), origin[fresh], place[fresh], marks.take(fresh)
-    if len(rows):
-        flag, tests = memory.judge(place, rows)
-        rows, marks = replace(rows, flag=flag), replace(marks, tests=marks.tests | tests)
-    written = writer.write(rows, marks)
+        known += np.bincount(admitted.origin[~fresh & again], minlength=len(arrivals))
+    flag, tests, take_back = memory.judge(place, rows)
+    rows, marks = replace(rows, flag=flag), replace(marks, tests=marks.tests | tests)
+    return Judged(arrivals, notes, rows, origin, pack(rows, marks), known, take_back)
+
+
+def settle(conn: Connection, writer: ReadingWriter, admission: Admission, judged: Judged) -> Outcome:
+    """Write the readings of a batch inside the caller's transaction; see `Outcome`."""
+    rows, origin, count = judged.rows, judged.origin, len(judged.arrivals)
+    written = writer.write_packed(judged.packed)
+    stored = np.bincount(origin[written.new], minlength=count)
+    if written.new.all():
+        return Outcome(rows, judged.notes, stored.tolist(), judged.known.tolist())
     known = written.repeated
     if written.conflicting.any():
-        told_before = _conflicts(conn, admission, rows, origin, written, notes)
-        known = known | told_before
-    repeated = np.bincount(origin[known], minlength=len(arrivals))
-    repeated += np.bincount(admitted.origin[~fresh], minlength=len(arrivals))
-    stored = np.bincount(origin[written.new], minlength=len(arrivals))
-    new = rows if written.new.all() else rows.take(written.new)
-    return Outcome(new, notes, stored.tolist(), repeated.tolist())
+        known = known | _conflicts(conn, admission, rows, origin, written, judged.notes)
+    repeated = judged.known + np.bincount(origin[known], minlength=count)
+    return Outcome(rows.take(written.new), judged.notes, stored.tolist(), repeated.tolist())
 
 
 def _where_they_stand(admitted: Admitted, memory: Memory) -> Admitted:
@@ -91,23 +149,36 @@ def _where_they_stand(admitted: Admitted, memory: Memory) -> Admitted:
 
 def _claims(
     conn: Connection, admission: Admission, admitted: Admitted, notes: list[list[Refused]]
-) -> NDArray[np.bool_]:
-    """Note readings that claimed a time in the future; the mask says which rows were not noted (and stored) before."""
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Note readings that claimed a time in the future, and other values for a claim that was noted.
+
+    The first mask says which rows are to be stored, the second which of the others were known already.
+    """
     readings = admitted.readings
     names = {row: admission.names[int(readings.sensor_id[row])] for row in admitted.claimed}
     told = _told_before(conn, [(names[row], claimed_us) for row, claimed_us in admitted.claimed.items()])
-    seen = {(sensor, time_us) for reason, sensor, time_us, _ in told if reason == Reason.FUTURE_TIME}
-    fresh = np.ones(len(readings), np.bool_)
+    said = {(sensor, time_us): _value(payload) for (reason, sensor, time_us, _), payload in told.items()
+            if reason == Reason.FUTURE_TIME}  # fmt: skip
+    fresh, again = np.ones(len(readings), np.bool_), np.ones(len(readings), np.bool_)
     for row, claimed_us in admitted.claimed.items():
-        key = (names[row], claimed_us)
-        if key in seen:
-            fresh[row] = False
+        key, value = (names[row], claimed_us), float(readings.raw[row])
+        payload = _reading(*key, value)
+        if key not in said:
+            said[key] = value
+            detail = f"more than 120 s in the future, stored under its arrival time {_iso(int(readings.time_us[row]))}"
+            notes[admitted.origin[row]].append(Refused(Reason.FUTURE_TIME, detail, *key, payload, count=0))
             continue
-        seen.add(key)
-        detail = f"more than 120 s in the future, stored under its arrival time {_iso(int(readings.time_us[row]))}"
-        payload = _reading(key[0], claimed_us, float(readings.raw[row]))
-        notes[admitted.origin[row]].append(Refused(Reason.FUTURE_TIME, detail, *key, payload, count=0))
-    return fresh
+        fresh[row] = False
+        if value != said[key]:
+            detail = f"another value for the same claim of the future, kept {said[key]}, got {value}"
+            if (conflict := (str(Reason.CONFLICT), *key, detail)) not in told:
+                told[conflict], again[row] = payload, False
+                notes[admitted.origin[row]].append(Refused(Reason.CONFLICT, detail, *key, payload))
+    return fresh, again
+
+
+def _value(payload: bytes) -> float:
+    return float(msgspec.json.decode(payload)["value"])
 
 
 def _conflicts(
@@ -130,8 +201,7 @@ def _conflicts(
         if key in told:
             told_before[row] = True
             continue
-        told.add(key)
-        payload = _reading(name, time_us, float(rows.raw[row]))
+        told[key] = payload = _reading(name, time_us, float(rows.raw[row]))
         notes[origin[row]].append(Refused(Reason.CONFLICT, detail, name, time_us, payload))
     return told_before
 
@@ -139,7 +209,9 @@ def _conflicts(
 def _told_before(conn: Connection, readings: Iterable[tuple[str, int]]) -> _Told:
     sensors, times_us = zip(*readings, strict=True)
     found = conn.execute(_SQL["told"], {"sensors": list(sensors), "times": [from_us(us) for us in times_us]})
-    return {(reason, sensor, to_us(time), detail) for reason, sensor, time, detail in found.fetchall()}
+    return {
+        (reason, sensor, to_us(time), detail): payload for reason, sensor, time, detail, payload in found.fetchall()
+    }
 
 
 def rejection(refused: Refused, topic: str, gateway: str, received_us: int) -> Rejection:

@@ -14,6 +14,7 @@ from city.errors import OutsideError
 from city.load import load_city
 from city.reading import Readings
 from ingest.admit import Admission
+from ingest.ahead import WORTH_ROWS, Ahead, Ready
 from ingest.clocks import Clocks, Skew
 from ingest.decoders import drill_of
 from ingest.exercises import Exercises
@@ -23,7 +24,7 @@ from ingest.memory import Memory
 from ingest.message import Arrival, ReadingsMessage, Refusal, Refused, StatusMessage
 from ingest.numbering import Came
 from ingest.reasons import Reason
-from ingest.settle import rejection, settle
+from ingest.settle import Judged, judge, rejection, settle
 from store import bundle, journal, register, rejections, traces
 from store.connection import Connection
 from store.readings import ReadingWriter
@@ -62,18 +63,26 @@ class _Batch:
     exercises: Exercises = field(default_factory=Exercises)
     totals: Totals = field(default_factory=Totals)
     clocks: dict[str, tuple[Skew, int, int]] = field(default_factory=dict)  # and its last message: sent, received
+    judged: Judged | None = None
 
 
 class BatchWriter:
-    """Writes batches over one connection (autocommit; it opens its own transactions). Not for several threads."""
+    """Writes batches over one connection (autocommit; it opens its own transactions). Not for several threads.
 
-    def __init__(self, conn: Connection, clock: Clock) -> None:
-        self._conn, self._clock = conn, clock
+    Parameters
+    ----------
+    ahead
+        Looks at the next batch while one is written.
+    """
+
+    def __init__(self, conn: Connection, clock: Clock, ahead: Ahead | None = None) -> None:
+        self._conn, self._clock, self._ahead = conn, clock, ahead
         self._readings = ReadingWriter(conn, _HOLD_S)
         self._online = online(conn)
         self._clocks, self._memory = Clocks(), Memory(conn)
         self._admission: Admission | None = None
         self._bundle: str | None = None
+        self._ready: Ready | None = None
         self._origin = traces.origin(conn)
         self.totals = Totals()
 
@@ -84,13 +93,15 @@ class BatchWriter:
     def commit(self, deliveries: Sequence[Delivery]) -> None:
         """Write deliveries and commit; what the database refuses for its content is quarantined, alone.
 
+        Those without a message are passed over.
+
         Raises
         ------
         psycopg.Error, OutsideError
             When the database cannot write now: nothing of the failed part is written, try the same batch again.
         """
         try:
-            self._commit(deliveries)
+            self._commit(deliveries, self._ahead)
         except _POISON as error:
             if len(deliveries) > 1:
                 half = len(deliveries) // 2
@@ -106,41 +117,66 @@ class BatchWriter:
             refusal = Refusal(message.topic, Reason.NOT_STORABLE, detail, message.district, message.gateway)
             self._commit([Delivery(refusal, only.received_us, only.payload, only.mid, only.session)])
 
-    def _commit(self, deliveries: Sequence[Delivery]) -> None:
-        with self._conn.transaction():
-            self._readings.begin()
-            admission = self._current_admission()
-            self._memory.begin(admission)
-            batch = _Batch()
-            arrivals = self._sort(deliveries, admission, batch)
-            new = self._account(arrivals, admission, batch)
-            played = batch.exercises.admitted(self._conn, admission)
-            batch.rejections += batch.exercises.rejections
-            batch.totals.rejected += len(batch.exercises.rejections)
-            rejections.add(self._conn, batch.rejections)
-            batch.ledger.write(self._conn)  # locks gateways in their order: statuses only after it
-            for status in batch.statuses:
-                self._conn.execute(_SQL["status"], status)
-            # The journal's lock is held to the commit, so it comes last.
-            now = self._clock.now()
-            seq = journal.append(self._conn, "readings", journal.encode_readings(new), now) if len(new) else 0
-            if seq and (given := _given(deliveries)):
-                traces.keep(self._conn, seq, given, now)
-            for change in batch.changes:
-                journal.append(self._conn, "status", change, now)
-            for payload in played:
-                journal.append(self._conn, "exercise", payload, now)
+    def _commit(self, deliveries: Sequence[Delivery], ahead: Ahead | None = None) -> None:
+        batch = _Batch()
+        try:
+            with self._conn.transaction():
+                seq = self._write(deliveries, batch, ahead)
+        except BaseException:
+            found = ahead.end() if ahead is not None else None
+            for judged in (found.judged if found is not None else None, batch.judged):
+                if judged is not None:
+                    judged.take_back()
+            raise
+        self._ready = ahead.end() if ahead is not None else None
         self._readings.committed()
         self._memory.committed()
         self._online.update(batch.online)
-        self._add(batch.totals, len(deliveries))
-        self._say(seq, len(deliveries), batch.totals)
+        self._add(batch.totals)
+        self._say(seq, batch.totals)
 
-    def _say(self, seq: int, messages: int, share: Totals) -> None:
+    def _write(self, deliveries: Sequence[Delivery], batch: _Batch, ahead: Ahead | None) -> int:
+        """All that a transaction does; the number of the journal's row, 0 when it has none."""
+        self._readings.begin()
+        admission = self._current_admission()
+        self._memory.begin(admission)
+        arrivals = self._sort(deliveries, admission, batch)
+        batch.judged = self._judged(deliveries, arrivals, admission)
+        if ahead is not None and len(batch.judged.rows) >= WORTH_ROWS and not batch.exercises:
+            ahead.begin(admission, self._memory)
+        new = self._account(batch.judged, admission, batch)
+        played = batch.exercises.admitted(self._conn, admission)
+        batch.rejections += batch.exercises.rejections
+        batch.totals.rejected += len(batch.exercises.rejections)
+        rejections.add(self._conn, batch.rejections)
+        batch.ledger.write(self._conn)  # locks gateways in their order: statuses only after it
+        for status in batch.statuses:
+            self._conn.execute(_SQL["status"], status)
+        # The journal's lock is held to the commit, so it comes last.
+        now = self._clock.now()
+        seq = journal.append(self._conn, "readings", journal.encode_readings(new), now) if len(new) else 0
+        if seq and (given := _given(deliveries)):
+            traces.keep(self._conn, seq, given, now)
+        for change in batch.changes:
+            journal.append(self._conn, "status", change, now)
+        for payload in played:
+            journal.append(self._conn, "exercise", payload, now)
+        return seq
+
+    def _judged(self, deliveries: Sequence[Delivery], arrivals: list[Arrival], admission: Admission) -> Judged:
+        """The readings of a batch as they are to be written: as they were made ready, if they were, and may be used."""
+        ready, self._ready = self._ready, None
+        if ready is not None and ready.judged is not None:
+            if ready.deliveries is deliveries and ready.admission is admission:
+                return ready.judged
+            ready.judged.take_back()
+        return judge(self._conn, admission, self._memory, arrivals)
+
+    def _say(self, seq: int, share: Totals) -> None:
         """One line a batch: the trace that its readings have from here on."""
         if seq and log.isEnabledFor(logging.DEBUG):
             trace = traces.trace_id(self._origin, seq)
-            counts = {"messages": messages, "readings": share.readings, "rejected": share.rejected}
+            counts = {"messages": share.messages, "readings": share.readings, "rejected": share.rejected}
             log.debug("batch committed", extra={"action": "batch", "trace": trace, **counts})
 
     def catch_up(self) -> None:
@@ -151,8 +187,8 @@ class BatchWriter:
                 self._readings.catch_up()
             self._readings.committed()
 
-    def _add(self, share: Totals, messages: int) -> None:
-        self.totals.messages += messages
+    def _add(self, share: Totals) -> None:
+        self.totals.messages += share.messages
         self.totals.readings += share.readings
         self.totals.repeated += share.repeated
         self.totals.rejected += share.rejected
@@ -175,7 +211,10 @@ class BatchWriter:
         arrivals: list[Arrival] = []
         for delivery in deliveries:
             message, received_us = delivery.message, delivery.received_us
-            if message is not None and drill_of(message.topic):
+            if message is None:
+                continue
+            batch.totals.messages += 1
+            if drill_of(message.topic):
                 batch.exercises.add(message, received_us, delivery.payload)
             elif isinstance(message, ReadingsMessage):
                 if message.beside is not None:
@@ -215,19 +254,19 @@ class BatchWriter:
             news = {"gateway": name, "online": message.online, "time_us": time_us, "received_us": received_us}
             batch.changes.append(msgspec.json.encode(news))
 
-    def _account(self, arrivals: list[Arrival], admission: Admission, batch: _Batch) -> Readings:
+    def _account(self, judged: Judged, admission: Admission, batch: _Batch) -> Readings:
         """Write what is admitted, note all that is not as sent, fill the accounts; give the new rows."""
-        if not arrivals:
-            return Readings.of([])
-        outcome = settle(self._conn, self._readings, admission, self._memory, arrivals)
+        if not judged.arrivals:
+            return judged.rows
+        outcome = settle(self._conn, self._readings, admission, judged)
         known = admission.city.gateways
         for arrival, notes, stored, repeated in zip(
-            arrivals, outcome.notes, outcome.stored, outcome.repeated, strict=True
+            judged.arrivals, outcome.notes, outcome.stored, outcome.repeated, strict=True
         ):
             message = arrival.message
             for note in notes:
                 batch.rejections.append(rejection(note, message.topic, message.gateway, arrival.received_us))
-            rejected = sum(note.count for note in notes)
+            rejected = sum(note.count for note in notes) if notes else 0
             batch.totals.readings += stored
             batch.totals.repeated += repeated
             batch.totals.rejected += rejected

@@ -1,6 +1,6 @@
 -- name: told
 -- Which of these readings left a row before: a claim of the future, or a conflict.
-SELECT r.reason, r.sensor, r.time, r.detail
+SELECT r.reason, r.sensor, r.time, r.detail, r.payload
 FROM unnest(%(sensors)s::text[], %(times)s::timestamptz[]) AS a (sensor, time)
 JOIN lifeline.rejections r ON r.sensor = a.sensor AND r.time = a.time
 WHERE r.reason IN ('future_time', 'conflict')
