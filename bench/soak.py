@@ -38,7 +38,7 @@ LOOK_EVERY_S = 0.5  # a page or a list is asked for
 SETTLE_S = 60.0
 PATHS = ("/", "/metrics", "/api/v1/alarms", "/api/v1/incidents", "/healthz")
 _SUMS = "SELECT sum(stored)::bigint, sum(repeated)::bigint, sum(rejected)::bigint FROM city.gateways"
-_ROWS = "SELECT (SELECT count(*) FROM lifeline.readings), (SELECT count(*) FROM lifeline.alarms)"
+_ROWS = "SELECT (SELECT count(*) FROM lifeline.readings), (SELECT count(*) FROM lifeline.alarm_events)"
 _SESSIONS = """SELECT count(*) FROM pg_stat_activity
                WHERE datname = current_database() AND application_name <> 'lifeline bench'"""
 

@@ -18,7 +18,7 @@ from bench.report import rounded
 if TYPE_CHECKING:
     from pathlib import Path
 
-WARM_UP = 0.25  # of the time: caches fill, the machine code of the engine is made
+WARM_UP = 0.5  # of the time: caches and windows of minutes fill, the machine code of the engine is made
 BLOCKS = 20
 TELLS_FROM_S = 300.0  # a shorter time after the warm-up shows what fills, not what leaks: nothing is said to grow
 TOLERATED = {"memory_mib": 8.0, "files": 6.0, "threads": 6.0, "sockets": 6.0, "sessions": 6.0, "lag_s": 1.0}
@@ -89,7 +89,7 @@ def _student(freedom: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Readings: `sent` and acknowledged by the broker; `stored`, `repeated` and `rejected` by the ledger; `rows`."""
+    """Readings: `sent` and acknowledged, `stored`, `repeated`, `rejected` by the ledger, `rows`; changes of `alarms`."""
 
     sent: int
     stored: int
@@ -150,7 +150,7 @@ class Report:
         head.add_row("load", f"{self.minutes:.1f} min, {self.sensors:,} sensors, {self.per_s:,.0f} readings/s")
         parts = f"{counts.stored:,} stored + {counts.rejected:,} rejected + {counts.missing:,} missing"
         head.add_row("readings", f"{counts.sent:,} sent = {parts}; {counts.repeated:,} delivered again")
-        head.add_row("kept", f"{counts.rows:,} rows of readings, {counts.alarms:,} alarms")
+        head.add_row("kept", f"{counts.rows:,} rows of readings, {counts.alarms:,} changes of alarms")
         head.add_row("requests", f"{counts.requests:,}, of them {counts.refused_requests:,} refused")
         died = ", ".join(f"{name} {n}" for name, n in self.restarts.items() if n) or "none"
         head.add_row("restarts", died)

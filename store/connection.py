@@ -66,8 +66,15 @@ def connect(dsn: str, *, autocommit: bool = False, application_name: str = "life
         raise _unreachable(dsn, error) from error
 
 
-def pool(dsn: str, size: int = 4, *, application_name: str = "lifeline") -> ConnectionPool[Connection]:
+def pool(
+    dsn: str, size: int = 4, *, application_name: str = "lifeline", patience_s: float = 30.0
+) -> ConnectionPool[Connection]:
     """An open pool of 1 to `size` autocommit connections; the caller closes it.
+
+    Parameters
+    ----------
+    patience_s
+        How long whoever wants a connection waits for one, before PoolTimeout.
 
     Raises
     ------
@@ -77,7 +84,12 @@ def pool(dsn: str, size: int = 4, *, application_name: str = "lifeline") -> Conn
     connect(dsn, autocommit=True, application_name=application_name).close()  # says clearly why, where a pool times out
     parameters = _parameters(dsn, application_name) | {"autocommit": True}
     made: ConnectionPool[Connection] = ConnectionPool(
-        kwargs=parameters, min_size=1, max_size=size, open=False, check=ConnectionPool.check_connection
+        kwargs=parameters,
+        min_size=1,
+        max_size=size,
+        open=False,
+        check=ConnectionPool.check_connection,
+        timeout=patience_s,
     )
     try:
         made.open(wait=True, timeout=CONNECT_TIMEOUT_S)

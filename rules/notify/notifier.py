@@ -41,6 +41,7 @@ from store.connection import Connection, pool
 
 POLL_S = 0.5
 BEAT_S = 1.0
+PATIENCE_S = 5.0  # for a connection: a stop must not wait for a database that is away
 HEALTH_S = 5.0
 CONNECTIONS = 6  # to the database: workers wait for endpoints, not for it
 ROLE = "notifier"
@@ -85,7 +86,9 @@ def run_notifier(settings: NotifierSettings, stop: threading.Event) -> None:
     """
     links.check_secret(settings.secret)
     with (
-        pool(_hasty(settings.database_url), CONNECTIONS, application_name="lifeline notifier") as connections,
+        pool(
+            _hasty(settings.database_url), CONNECTIONS, application_name="lifeline notifier", patience_s=PATIENCE_S
+        ) as connections,
         web_client(settings.workers, settings.timeout_s) as http,
         Gallery(connections) as gallery,
     ):
@@ -254,7 +257,7 @@ class Notifier:
         _log.info(
             "notice_%s notice=%s channel=%s target=%s attempt=%s answer=%s fallback=%s",
             *(then.state, row.notice, row.channel, row.target, row.attempts, then.answer, handed_to or "-"),
-            extra={"action": f"notice_{then.state}"},
+            extra={"action": f"notice_{then.state}", "trace": row.trace},
         )
 
     def links(self, row: Notice) -> Links:

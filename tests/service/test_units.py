@@ -1,0 +1,190 @@
+"""The systemd units: what they allow, that each command in them runs and says it works, and that a hang is seen."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import conninfo, sql
+
+from city.clock import stopwatch_s
+from lifeline.settings import KEYS
+from store.connection import connect
+from store.migrate import plan
+from store.testing import drop_database, named
+from tests.service.conftest import CITY, Broker, free_port
+from tests.service.units import FOLDER, PROGRAM, ROLES, WALL, Service, Unit, units
+
+ALIVE = "WATCHDOG=1"
+HARDENED = "# --- what it may not do ---"
+
+
+@pytest.fixture(scope="module")
+def analyze() -> str:
+    found = shutil.which("systemd-analyze")
+    if found is None:
+        pytest.skip("NOT CHECKED by systemd itself: no systemd-analyze on this machine")
+    return found
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root folder with the units in it, and the targets of this machine's systemd."""
+    root = tmp_path_factory.mktemp("root")
+    shutil.copytree(FOLDER, root / "etc" / "systemd" / "system")
+    theirs = root / "usr" / "lib" / "systemd" / "system"
+    theirs.mkdir(parents=True)
+    for file in Path("/lib/systemd/system").glob("*.target"):
+        if file.is_file() and not file.is_symlink():
+            shutil.copy(file, theirs)
+    program = root / PROGRAM.lstrip("/")
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    return root
+
+
+@pytest.mark.parametrize("name", ["lifeline.target", *units()])
+def test_systemd_finds_nothing_wrong(analyze: str, machine: Path, name: str) -> None:
+    words = [analyze, "verify", f"--root={machine}", "--man=no", "--recursive-errors=no", name]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603 - systemd's
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", units())
+def test_every_service_is_exposed_little(analyze: str, machine: Path, name: str) -> None:
+    words = [analyze, "security", "--offline=true", f"--root={machine}", "--no-pager", name]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)  # noqa: S603 - systemd's
+    level = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
+    assert level is not None, done.stdout
+    assert float(level[1]) < 3.0
+
+
+def test_all_services_may_do_equally_little() -> None:
+    texts = [(FOLDER / name).read_text() for name in ("lifeline@.service", "lifeline-migrate.service")]
+    ends = [[line for line in text.partition(HARDENED)[2].splitlines() if line[:1] not in ("", "#")] for text in texts]
+    assert ends[0] == ends[1]
+    assert len(ends[0]) > 20
+
+
+def test_the_target_starts_every_role_and_no_unit_carries_a_secret() -> None:
+    wanted = " ".join(Unit("lifeline.target").settings["Wants"]).split()
+    assert sorted(wanted) == sorted(units())
+    for unit in units().values():
+        given = unit.environment(FOLDER, Path("/var/lib/lifeline"), Path("/run/credentials"))
+        known = {f"LIFELINE_{key.upper()}{end}" for key in KEYS for end in ("", "_FILE")}
+        known |= {"LIFELINE_LOG_LEVEL", "LIFELINE_ROLE", "NUMBA_CACHE_DIR", "MPLCONFIGDIR"}
+        assert set(given) <= known, "a variable that nobody reads"
+        assert "LIFELINE_DATABASE_URL" not in given
+        assert "LIFELINE_MQTT_URL" not in given
+
+
+@pytest.fixture(scope="module")
+def etc(tmp_path_factory: pytest.TempPathFactory, postgres_dsn: str, mosquitto_settings: Broker) -> Iterator[Path]:
+    """/etc/lifeline of a machine with a database and a broker of its own, nothing migrated yet."""
+    folder = tmp_path_factory.mktemp("etc")
+    with connect(postgres_dsn, autocommit=True) as conn:
+        conn.execute("CREATE DATABASE test_service")
+    dsn = named(postgres_dsn, "test_service")
+    (folder / "secrets").mkdir()
+    for role in ("owner", "recorder", "watcher", "notifier", "api"):
+        (folder / "secrets" / f"{role}_database_url").write_text(f"{dsn}\n")
+    (folder / "secrets" / "recorder_mqtt_url").write_text(mosquitto_settings.url)
+    (folder / "tls").mkdir()
+    shutil.copy(mosquitto_settings.ca, folder / "tls")
+    for name, text in CITY.files().items():
+        (folder / "city" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "city" / name).write_text(text)
+    shutil.copy(FOLDER / "lifeline.env", folder)
+    with (folder / "lifeline.env").open("a") as out:
+        out.write(f"LIFELINE_HTTP=127.0.0.1:{free_port()}\n")
+    yield folder
+    drop_database(dsn)
+
+
+@pytest.fixture(scope="module")
+def services(etc: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Service]]:
+    """Every role as its unit runs it, once it has said that it works."""
+    place = tmp_path_factory.mktemp("run")
+    dsn = (etc / "secrets" / "owner_database_url").read_text().strip()
+    early = Service(Unit("lifeline@keeper.service"), etc, place / "early")
+    early.start()
+    assert early.process is not None
+    assert early.process.wait(30) == 2, "a role refuses a schema that is too old for it"
+    assert "try `lifeline migrate`" in early.log()
+    early.stop()
+    migration = Service(Unit("lifeline-migrate.service"), etc, place)
+    migration.start()
+    assert migration.process is not None
+    assert migration.process.wait(60) == 0, migration.log()
+    migration.stop()
+    with connect(dsn) as conn:
+        assert plan(conn) == []
+    running = {role: Service(Unit(f"lifeline@{role}.service"), etc, place) for role in ROLES}
+    for service in running.values():
+        service.start()
+    try:
+        for service in running.values():
+            service.wait_for("READY=1")
+        yield running
+    finally:
+        codes = {role: service.stop() for role, service in running.items()}
+    assert codes == dict.fromkeys(ROLES, 0), "a stop is clean"
+    for role, service in running.items():
+        assert service.words.count("STOPPING=1") == 1, role
+        assert service.words.count("READY=1") == 1, role
+
+
+def _alive(services: dict[str, Service], turns: int) -> None:
+    """Every role's loop goes round so often from now on."""
+    wanted = {role: service.hear().count(ALIVE) + turns for role, service in services.items()}
+    for role, service in services.items():
+        service.wait_for(ALIVE, wanted[role])
+
+
+def test_every_role_says_that_its_loop_goes_round(services: dict[str, Service]) -> None:
+    _alive(services, 2)
+
+
+def test_a_role_that_hangs_is_seen(services: dict[str, Service], etc: Path) -> None:
+    """Their loops wait for a lock for ever; the page's loop serves on, and its timer thread does not speak for them."""
+    dsn = (etc / "secrets" / "owner_database_url").read_text().strip()
+    hanging = [services[role] for role in ("recorder", "watcher", "notifier", "keeper")]
+    with psycopg.connect(dsn) as conn:
+        conn.execute("LOCK TABLE lifeline.roles IN ACCESS EXCLUSIVE MODE")
+        blocked = (
+            "SELECT count(DISTINCT application_name) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted"
+        )
+        until_s = stopwatch_s() + 20
+        while (conn.execute(blocked).fetchone() or (0,))[0] < len(hanging):
+            assert stopwatch_s() < until_s
+            WALL.pause_s(0.05)
+        before = [service.hear().count(ALIVE) for service in hanging]
+        services["api"].wait_for(ALIVE, services["api"].hear().count(ALIVE) + 3)
+        assert [service.hear().count(ALIVE) for service in hanging] == before
+    _alive(services, 1)
+
+
+def test_a_database_that_is_away_restarts_nobody(services: dict[str, Service], etc: Path, postgres_dsn: str) -> None:
+    dsn = (etc / "secrets" / "owner_database_url").read_text().strip()
+    name = conninfo.conninfo_to_dict(dsn)["dbname"]
+    door = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+    with connect(postgres_dsn, autocommit=True) as conn:
+        conn.execute(door.format(sql.Identifier(str(name)), sql.Literal(False)))
+        try:
+            conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+            _alive(services, 1)
+        finally:
+            conn.execute(door.format(sql.Identifier(str(name)), sql.Literal(True)))
+    with connect(dsn, autocommit=True) as conn:
+        until_s = stopwatch_s() + 60
+        late = "SELECT count(*) FROM lifeline.roles WHERE beat_at > %s"
+        moment = (conn.execute("SELECT now()").fetchone() or (None,))[0]
+        while (conn.execute(late, (moment,)).fetchone() or (0,))[0] < len(ROLES):
+            assert stopwatch_s() < until_s, "not all came back"
+            WALL.pause_s(0.05)
