@@ -42,6 +42,7 @@ _SESSION_S: Final = 7 * 86_400  # how long a version 5 broker keeps the session 
 WINDOW: Final = 2_000  # unacknowledged messages a version 5 broker may send
 _WELCOME_S: Final = 10.0
 _TICK_S: Final = 0.2
+_CHUNK_US: Final = 100_000  # arrivals of one chunk lie within; a clock that was set back further begins anew
 _BACK_OFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -100,6 +101,7 @@ class Link:
         self._in_flight: set[int] = set()
         self._subscribed_s: float | None = None
         self._heard_s = 0.0
+        self._arrived_us = 0  # when the next message may arrive at the earliest
         self._intake: Intake | None = None
         self.connects = 0
         self.turned_s = stopwatch_s()  # when its loop last went round
@@ -240,11 +242,14 @@ class Link:
     def _take(self, client: Client, packets: Sequence[Packet], intake: Intake) -> None:
         """Queue the messages of one chunk together, and follow what else the broker says."""
         now_us, deliveries = self._clock.now_us(), []
+        if 0 <= self._arrived_us - now_us < _CHUNK_US:
+            now_us = self._arrived_us
         try:
             for packet in packets:
                 if type(packet) is Publish:
                     if (delivery := self._delivery(client, packet, now_us)) is not None:
                         deliveries.append(delivery)
+                        now_us += 1  # no two arrive at once: what claims the future is stored under its arrival
                 elif isinstance(packet, Connack):
                     self._welcomed(client, packet)
                 elif isinstance(packet, Suback):
@@ -252,6 +257,7 @@ class Link:
                 elif isinstance(packet, Disconnect):
                     raise OutsideError(f"it let us go: {said(packet.code)}")
         finally:
+            self._arrived_us = now_us
             intake.put(deliveries)
 
     def _welcomed(self, client: Client, packet: Connack) -> None:
@@ -329,8 +335,8 @@ class Link:
         if topic == probe.TOPIC:
             probe_us = self._probe.came(payload, stopwatch_s())
             return Delivery(None, now_us, b"", number, self._session, probe_us=probe_us, qos=qos)
-        if self._host_word is not None and topic == self._host_word.topic:
-            if self._host_word.contradicted(payload):  # the will of an earlier connection came late
+        if self._own_word is not None and topic == self._own_word.topic:  # also of a time when we were the host
+            if self._host_word is not None and self._host_word.contradicted(payload):  # an earlier connection's will
                 client.publish(topic, self._host_word.say(online=True), 1, retain=True)
             return Delivery(None, now_us, b"", number, self._session, qos=qos)
         self._heard_s = stopwatch_s()
