@@ -13,11 +13,14 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import FunctionType
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., Any])
 _PACKAGE = __name__.rpartition(".")[0]
 _ALSO = ("channels", "layout", "machine")  # what they are made from besides
+_HOW: Final[dict[str, Any]] = {"error_model": "numpy", "nogil": True}
+# Called by other compiled functions only, and in line: passing arrays on costs more than most of what is done to them.
+_INNER: Final[dict[str, Any]] = {"forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 SWITCH = "LIFELINE_NO_NUMBA"  # set in the environment: do without
 
 
@@ -32,16 +35,17 @@ def available() -> bool:
     return bool(numba.__version__)
 
 
-def compiled(function: F) -> F:
-    """`function` as machine code, kept on disk beside the source or, where that cannot be written, in the user's cache.
+def compiled(function: F, kinds: str) -> F:
+    """`function` as machine code for arguments of these kinds (numba's words); others are a TypeError.
 
-    Where neither can be written it is compiled anew by every process.
+    The code is kept on disk beside the source or, where that cannot be written, in the user's cache. Where neither can
+    be written it is compiled anew by every process.
     """
-    return cast(F, _compiled(cast(FunctionType, function)))
+    return cast(F, _compiled(cast(FunctionType, function), kinds))
 
 
 @cache
-def _compiled(entry: FunctionType) -> Any:  # noqa: ANN401 - a numba dispatcher
+def _compiled(entry: FunctionType, kinds: str) -> Any:  # noqa: ANN401 - a numba dispatcher
     import numba
 
     from detectors.early.machine import words
@@ -53,13 +57,13 @@ def _compiled(entry: FunctionType) -> Any:  # noqa: ANN401 - a numba dispatcher
     digest = hashlib.sha256(source.encode()).hexdigest()[:16]
     built: dict[FunctionType, object] = dict(words())
     for one in found[:-1]:
-        if one not in built:  # in line: passing arrays on costs more than most of what is done with them
-            built[one] = numba.njit(_copy(one, built, digest), error_model="numpy", nogil=True, forceinline=True)
+        if one not in built:
+            built[one] = numba.njit(_copy(one, built, digest), **_HOW, **_INNER)
     last = _copy(entry, built, digest)
     try:
-        return numba.njit(last, cache=True, error_model="numpy", nogil=True)
+        return numba.njit(kinds, cache=True, **_HOW)(last)
     except RuntimeError:  # no place to keep it
-        return numba.njit(last, error_model="numpy", nogil=True)
+        return numba.njit(kinds, **_HOW)(last)
 
 
 def _copy(one: FunctionType, built: Mapping[FunctionType, object], digest: str) -> FunctionType:

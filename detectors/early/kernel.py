@@ -19,7 +19,6 @@ from detectors.early.habits import habit_at, learn_habit, place_of, turn_of
 from detectors.early.layout import (
     AVERAGE,
     BAND,
-    CHANNEL_COUNT,
     COUNT,
     FROZEN_S,
     LAST_US,
@@ -47,6 +46,7 @@ Row = Any  # a 1-d array; what numba sees is typed by its arguments
 LARGEST = 1e12
 WORST_USABLE = 3  # city.levels.Flag.SUSPECT
 WARM_UP, AFTER_PAUSE = 24, 3
+DONE, UNEVEN = -1, -2  # how a run ends
 AHEAD = 5  # samples ahead of which their columns are fetched
 DAY_S = 86_400.0
 SUSPICIOUS = 0.1  # of the budget's return period: from here on nothing is learned
@@ -204,23 +204,33 @@ def score_of(years: float, budget: float) -> float:
     return max(0.0, min(1.0 + 0.25 * log10(max(q, 1e-9)), 1.0 - 1e-12))
 
 
-def in_rows(row: Row, sensors: int) -> Row:
-    """The order that takes samples row by row, and within a row as they came: a counting sort."""
-    begin = np.zeros(sensors + 1, np.int64)
+def in_rows(row: Row, order: Row, begin: Row) -> None:
+    """Fill `order` with the one that takes samples row by row, and within a row as they came: a counting sort."""
+    sensors = len(begin) - 1
+    for r in range(sensors + 1):
+        begin[r] = 0
     for r in row:
         begin[r + 1] += 1
     for r in range(sensors):
         begin[r + 1] += begin[r]
-    order = np.empty(len(row), np.int64)
     for i in range(len(row)):
         order[begin[row[i]]] = i
         begin[row[i]] += 1
-    return order
 
 
-def hasten(order: Row, n: int, row: Row, rows: Row, marks: Row) -> None:
-    """Have the state of the sensor that comes next but one fetched."""
-    r = row[order[min(n + 2, len(order) - 1)]]
+def hasten(order: Row, n: int, last: int, row: Row, time_us: Row, local_us: Row, value: Row, flag: Row, context: Row,
+           rows: Row, marks: Row, numbers: Row, words: Row) -> None:  # fmt: skip
+    """Have fetched what comes soon: samples lie anywhere, and each column would be waited for, one after the other."""
+    ahead = order[min(n + AHEAD, last)]
+    soon(row, order[min(n + 2 * AHEAD, last)], 0)
+    soon(time_us, ahead, 0)
+    soon(local_us, ahead, 0)
+    soon(value, ahead, 0)
+    soon(flag, ahead, 0)
+    soon(context, ahead, 0)
+    soon(numbers, ahead, 0)
+    soon(words, ahead, 0)
+    r = row[order[min(n + 2, last)]]
     width = layout.COVARIANCE if marks[r, 1] == 0 else layout.WIDTH  # the rest is about neighbours
     for offset in range(0, 4 * width, LINE_BYTES):
         soon(rows, r, offset)
@@ -251,35 +261,37 @@ def take(f: Row, d: Row, t: Row, h: Row, p: Row, kinds: Row, time_us: int, local
     word[0], word[1], word[2] = (ABNORMAL if score >= 1.0 else NORMAL), int(out[1]), int(out[2])
 
 
-def run(order: Row, row: Row, time_us: Row, local_us: Row, value: Row, flag: Row, context: Row, rows: Row,
-        natures: Row, marks: Row, numbers: Row, words: Row) -> None:  # fmt: skip
-    """Take samples in, row by row, and write the answer to each at its own place.
+RUN = (  # what `run` is compiled for, in numba's words
+    "i8(i8[::1], i8[::1], i8[::1], i8[::1], f8[::1], u1[::1], f8[:, ::1], "
+    "f4[:, ::1], f8[:, ::1], i8[:, ::1], f8[:, ::1], f8[:, ::1], i1[:, ::1])"
+)
 
-    `order` is how to take them, empty: to be found here. `marks` are (sensors, 5): nature and what the neighbours are.
-    `numbers` (n, 5) become score, years, expected, low, high; `words` (n, 4) verdict, channel, direction, reason.
+
+def run(order: Row, row: Row, time_us: Row, local_us: Row, value: Row, flag: Row, context: Row, rows: Row,
+        natures: Row, marks: Row, scratch: Row, numbers: Row, words: Row) -> int:  # fmt: skip
+    """Take samples in, row by row, and write the answer to each at its own place; `DONE`, or why nothing was done.
+
+    That is the place of a sample whose row is none, or `UNEVEN`. `order` is how to take them, or longer by the number
+    of sensors and one: room to find it in. `marks` are (sensors, 5): nature and what the neighbours are; `scratch`
+    (11, channels) is overwritten. `numbers` (n, 5) become score, years, expected, low, high; `words` (n, 4) verdict,
+    channel, direction, reason.
     """
     row, time_us, local_us, value, flag = lent(row), lent(time_us), lent(local_us), lent(value), lent(flag)
     context, natures, marks, numbers, words = lent(context), lent(natures), lent(marks), lent(numbers), lent(words)
-    rows = lent(rows)
+    order, rows, scratch = lent(order), lent(rows), lent(scratch)
+    last = len(row) - 1
+    if not (len(time_us) == len(local_us) == len(value) == len(flag) == len(context) == last + 1):
+        return UNEVEN
+    for i in range(last + 1):
+        if row[i] < 0 or row[i] >= len(rows):
+            return i
+    if len(order) > len(row):
+        in_rows(row, order[: last + 1], order[last + 1 :])
     f, d, t, h = rows, rows.view(np.float64), rows.view(np.int64), rows.view(np.uint16)
-    scratch, square = np.zeros((4, CHANNEL_COUNT)), np.zeros((layout.REGRESSORS + 1, layout.REGRESSORS))
-    each, work = lent(scratch), lent(square)
-    stat, side, z, out = each[0], each[1], each[2], each[3]
-    if len(order) == 0:
-        order = in_rows(row, len(rows))
-    last = len(order) - 1
-    for n in range(len(order)):
-        # Samples lie anywhere: without being asked for early, each column would be waited for, one after the other.
-        i, ahead = order[n], order[min(n + AHEAD, last)]
-        soon(row, order[min(n + 2 * AHEAD, last)], 0)
-        soon(time_us, ahead, 0)
-        soon(local_us, ahead, 0)
-        soon(value, ahead, 0)
-        soon(flag, ahead, 0)
-        soon(context, ahead, 0)
-        soon(numbers, ahead, 0)
-        soon(words, ahead, 0)
-        hasten(order, n, row, rows, marks)
+    for n in range(last + 1):
+        i = order[n]
+        hasten(order, n, last, row, time_us, local_us, value, flag, context, rows, marks, numbers, words)
         r = row[i]
         take(f[r], d[r], t[r], h[r], natures[marks[r, 0]], marks[r, 1:], time_us[i], local_us[i], value[i], flag[i],
-             context[i], stat, side, z, work, out, numbers[i], words[i])  # fmt: skip
+             context[i], scratch[0], scratch[1], scratch[2], scratch[4:], scratch[3], numbers[i], words[i])  # fmt: skip
+    return DONE

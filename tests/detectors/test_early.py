@@ -191,3 +191,17 @@ def test_rain_makes_standing_water_blind_not_abnormal() -> None:
     assert {BLIND_REASONS[reason] for reason in found.reason[-300:].tolist()} == {"rain explains it"}
     dry = Fleet([Subject("w", "water_depth")]).update(_columns(values))
     assert (dry.verdict[-290:] == ABNORMAL).any()
+
+
+def test_columns_of_another_kind_are_taken_for_what_they_say_and_wrong_ones_refused() -> None:
+    subjects = [Subject("a", "gas_pressure"), Subject("b", "gas_pressure")]
+    fleet, other = Fleet(subjects), Fleet(subjects)
+    whole = _together(_columns(_life(1)), _columns(_life(1, 2), row=1))
+    spaced, kept = np.repeat(whole.time_us, 2)[::2], np.frombuffer(whole.value.tobytes())
+    held = whole._replace(time_us=spaced, value=kept, flag=whole.flag.astype(np.int64))
+    _same(fleet.update(whole), other.update(held))
+    state = fleet.snapshot()
+    for broken in (whole._replace(value=whole.value[:-1]), whole._replace(row=np.where(whole.row == 1, -1, 0))):
+        with pytest.raises(InputError, match=r"unequal length|not in the fleet of 2, got -1"):
+            fleet.update(broken)
+    assert fleet.snapshot() == state
