@@ -35,8 +35,9 @@ def timescale_binaries() -> Binaries:
 
 
 def mosquitto_binary() -> Path:
-    """Debian 13's mosquitto (2.0.21, MQTT 5); raises NotHere where it cannot be had."""
-    root = unpack("mosquitto", ["mosquitto"], ["usr/sbin/mosquitto", "usr/lib/*-linux-gnu*/*.so*"])
+    """Debian 13's mosquitto (2.0.21, MQTT 5), its clients in `usr/bin`; raises NotHere where it cannot be had."""
+    programs = ["usr/sbin/mosquitto", "usr/bin/mosquitto_*", "usr/lib/*-linux-gnu*/*.so*"]
+    root = unpack("mosquitto", ["mosquitto", "mosquitto-clients"], programs)
     return root / "usr" / "sbin" / "mosquitto"
 
 
