@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Final
 
@@ -18,3 +19,13 @@ def harmless(text: str) -> str:
 
 def _written(sign: str) -> str:
     return sign.encode("unicode_escape").decode()
+
+
+def readable(line: str) -> str:
+    """A line of a log file as a person reads it."""
+    try:
+        said = json.loads(line)
+        first = f"{said['time']} {said['level']} {said['logger']}: {said['message']}"
+        return f"{first}\n{said['error']}" if "error" in said else first
+    except (ValueError, KeyError, TypeError):
+        return line

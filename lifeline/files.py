@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from city.errors import InputError
+from lifeline.display import readable
 
 LOG_BYTES = 2_000_000
 
@@ -38,7 +39,7 @@ def tail(path: Path, lines: int = 5) -> str:
             text = file.read().decode(errors="replace")
     except OSError:
         return ""
-    return "\n".join(text.splitlines()[-lines:])
+    return "\n".join(readable(line) for line in text.splitlines()[-lines:])
 
 
 class DataLock:
