@@ -17,6 +17,10 @@ from city.load import load_city
 from lifeline.deployment import brokerfiles
 from lifeline.deployment.authority import Authority
 from lifeline.deployment.layout import RECORDER
+from store.account import account_for
+from store.embedded import EmbeddedPostgres
+from tests.servers.debian import NotHere
+from tests.servers.timescale import skip_or_fail, timescale_binaries
 from tests.service.units import FOLDER
 
 CITY = Fleet(4, 5, probes=1)
@@ -87,6 +91,36 @@ def _fill(folder: Path) -> dict[str, str]:
         (folder / name).write_text(text)
         (folder / name).chmod(0o600)
     return passwords
+
+
+@pytest.fixture(scope="session")
+def database_settings(server_folder: Path) -> Iterator[str]:
+    """PostgreSQL 17 with TimescaleDB of Debian 13 under `conf.d/*.conf` as shipped, over TLS; its owner's address."""
+    place = server_folder / "settings"
+    try:
+        binaries = timescale_binaries()
+    except NotHere as reason:
+        skip_or_fail(reason)
+    server = EmbeddedPostgres(place, binaries=binaries, durable=False)
+    server.start()
+    server.stop()
+    account = account_for(server.data)
+    made = Authority.make(SystemClock().now())
+    pair = made.server("database", ("database", "localhost"), SystemClock().now())
+    (server.data / "conf.d").mkdir()
+    for name in ("postgresql.conf", "timescaledb.conf"):
+        text = (FOLDER / name).read_text().replace("/etc/postgresql/lifeline", str(server.data / "conf.d"))
+        (server.data / "conf.d" / name).write_text(text)
+    (server.data / "conf.d" / "server.crt").write_text(pair.certificate)
+    (server.data / "conf.d" / "server.key").write_text(pair.key)
+    (server.data / "conf.d" / "server.key").chmod(0o600)
+    for path in (server.data / "conf.d", *(server.data / "conf.d").iterdir()):
+        account.own(path)
+    (place / "ca.crt").write_text(made.pair.certificate)
+    with (server.data / "postgresql.conf").open("a") as out:
+        out.write("include_dir = 'conf.d'\n")
+    with server:
+        yield f"{server.dsn.replace('127.0.0.1', 'localhost')}?sslmode=verify-full&sslrootcert={place / 'ca.crt'}"
 
 
 def free_port() -> int:

@@ -62,9 +62,9 @@ class Unit:
             found = {key: value.replace(old, new) for key, value in found.items()}
         return found
 
-    def command(self) -> list[str]:
+    def command(self, credentials: Path) -> list[str]:
         """What `ExecStart` says, with this Python's Lifeline as the program."""
-        words = shlex.split(self.one("ExecStart").replace("%i", self.instance))
+        words = shlex.split(self.one("ExecStart").replace("%i", self.instance).replace("%d", str(credentials)))
         assert words[0] == PROGRAM
         return [sys.executable, "-m", "lifeline", *words[1:]]
 
@@ -82,7 +82,8 @@ class Service:
     def __init__(self, unit: Unit, etc: Path, place: Path) -> None:
         self.unit, self.place = unit, place / unit.name
         self.words: list[str] = []
-        credentials, state = self.place / "credentials", place / "state"
+        self._credentials = credentials = self.place / "credentials"
+        state = place / "state"
         for folder in (self.place, credentials, state):
             folder.mkdir(parents=True, exist_ok=True)
         for name, path in unit.credentials().items():
@@ -99,7 +100,7 @@ class Service:
         """Run `ExecStart`."""
         with (self.place / "log").open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 - the unit's own words
-                self.unit.command(), env=self._environment, cwd=Path(__file__).parents[2],
+                self.unit.command(self._credentials), env=self._environment, cwd=Path(__file__).parents[2],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
 
