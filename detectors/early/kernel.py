@@ -129,6 +129,43 @@ def learn(f: Row, d: Row, p: Row, dt_s: float, deviation: float, place: float, w
         learn_habit(f, place, weekend, dt_s, pull)
 
 
+def usual_at(f: Row, place: float, weekend: int, usual_s: float) -> tuple[float, bool]:
+    """What its habits are there (0 for a sensor too slow to have any), and whether an hour begins."""
+    hour = int(place) + 24 * weekend
+    turned = hour != f[layout.HOUR]
+    habit = 0.0
+    if usual_s < 10_000.0:
+        habit = habit_at(f, place, weekend)
+        if turned:
+            shift(f, turn_of(f, place, weekend))
+    f[layout.HOUR] = hour
+    return habit, turned
+
+
+def tell(f: Row, p: Row, expected: float, out: Row) -> None:
+    """Fill in what would have been normal, in the sensor's unit."""
+    reach = np.float64(f[BAND]) * max(1.2533 * np.float64(f[NOISE]), 0.5 * np.float64(f[STEP]))
+    out[3], out[4], out[5] = back(expected, p), back(expected - reach, p), back(expected + reach, p)
+
+
+def count(f: Row, p: Row, known_dt_s: float, usual_s: float) -> None:
+    """The sample is one more; a tick may be over."""
+    f[TICK_S] = np.float64(f[TICK_S]) + known_dt_s
+    if f[TICK_S] >= max(21_600.0, 16.0 * usual_s):
+        close_block(f, p)
+    f[COUNT] = min(np.float64(f[COUNT]) + 1.0, 1e6)
+
+
+def why_blind(f: Row, warm: bool, wet: bool) -> int:
+    """The reason for being blind, 0 when it is not."""
+    if warm:
+        return WARMING
+    if f[WAITING] > 0:
+        f[WAITING] = np.float64(f[WAITING]) - 1.0
+        return PAUSED
+    return RAIN if wet else 0
+
+
 def step(f: Row, d: Row, t: Row, h: Row, p: Row, kinds: Row, time_us: int, local_us: int, value: float, context: Row,
          stat: Row, side: Row, z: Row, work: Row, out: Row) -> int:  # fmt: skip
     """Take one usable sample in; the reason for being blind, 0 when not.
@@ -143,57 +180,38 @@ def step(f: Row, d: Row, t: Row, h: Row, p: Row, kinds: Row, time_us: int, local
         pace(f, p, dt_s)
     t[LAST_US] = time_us
     usual_s = max(np.float64(f[USUAL_S]), 1e-3)
-    known_dt_s = min(dt_s, 3.0 * usual_s)  # a pause teaches nothing
+    known_dt_s, u = min(dt_s, 3.0 * usual_s), dt_s / usual_s  # a pause teaches nothing
     place, weekend = place_of(local_us)
-    hour = int(place) + 24 * weekend
-    turned = hour != f[layout.HOUR]
-    habit = 0.0
-    if usual_s < 10_000.0:
-        habit = habit_at(f, place, weekend)
-        if turned:
-            shift(f, turn_of(f, place, weekend))
-    f[layout.HOUR] = hour
-    mean = d[LEVEL] + habit
+    habit, turned = usual_at(f, place, weekend, usual_s)
+    mean, carried = d[LEVEL] + habit, np.float64(f[NEAR])
     deviation = x - mean
-    u = dt_s / usual_s
-    carried = np.float64(f[NEAR])
     f[NEAR] = carried + gain_of(f, POWER, u) * (deviation - carried)
     measure(f, d, t, h, p, time_us, x, u, deviation, deviation - carried, habit, stat, side)
     wet = p[layout.GATE] > 0.0 and rains(f, kinds, context, dt_s)
-    whole, y, rest, surprise = False, x - d[layout.OWN_MEAN], 0.0, 0.0
-    if kinds[0] > 0:
-        whole = gather(f, h, p, kinds, context, habit, known_dt_s, z)
-        if whole:
-            rest = rest_of(f, z, y)
-            surprise = measure_rest(f, p, rest, u, usual_s, x, stat, side)
+    y, rest, surprise = x - d[layout.OWN_MEAN], 0.0, 0.0
+    whole = kinds[0] > 0 and gather(f, h, p, kinds, context, habit, known_dt_s, z)
+    if whole:
+        rest = rest_of(f, z, y)
+        surprise = measure_rest(f, p, rest, u, usual_s, x, stat, side)
     years, channel = loudest(f, p, stat)
     warm = f[COUNT] < WARM_UP
     may = 0.0 if wet else 1.0 if warm else learning(f, years, p, known_dt_s)
     if f[FROZEN_S] < 0.0 and may == 0.0:
         relearn(f, d)
     learn_scales(f, d, t, h, x, known_dt_s, deviation, deviation - carried, habit, may)
+    if whole and may > 0.0:
+        learn_rest(f, d, z, y, rest, surprise, known_dt_s)
+        if turned:
+            solve(f, h, work)
     if may > 0.0:
-        if whole:
-            learn_rest(f, d, z, y, rest, surprise, known_dt_s)
-            if turned:
-                solve(f, h, work)
         learn(f, d, p, known_dt_s, deviation, place, weekend)
     if not warm and not wet:
         raise_tops(f, stat)
-    f[TICK_S] = np.float64(f[TICK_S]) + known_dt_s
-    if f[TICK_S] >= max(21_600.0, 16.0 * usual_s):
-        close_block(f, p)
+    count(f, p, known_dt_s, usual_s)
     d[PREVIOUS] = x
-    f[COUNT] = min(np.float64(f[COUNT]) + 1.0, 1e6)
-    reach = np.float64(f[BAND]) * max(1.2533 * np.float64(f[NOISE]), 0.5 * np.float64(f[STEP]))
     out[0], out[1], out[2] = years, channel, side[channel]
-    out[3], out[4], out[5] = back(mean + carried, p), back(mean + carried - reach, p), back(mean + carried + reach, p)
-    if warm:
-        return WARMING
-    if f[WAITING] > 0:
-        f[WAITING] = np.float64(f[WAITING]) - 1.0
-        return PAUSED
-    return RAIN if wet else 0
+    tell(f, p, mean + carried, out)
+    return why_blind(f, warm, wet)
 
 
 def score_of(years: float, budget: float) -> float:
