@@ -74,31 +74,13 @@ def measure(f: Row, d: Row, t: Row, h: Row, p: Row, time_us: int, x: float, u: f
     finest = 0.5 * np.float64(f[STEP]) + 1e-9 * abs(x) + 1e-12
     noise = max(TO_SIGMA * np.float64(f[NOISE]), finest)
     spread = max(TO_SIGMA * np.float64(f[SPREAD]), finest)
-    up = 1.0 if deviation > 0.0 else -1.0
-    wide = widening(f, POWER, noise, u)
     seen = np.float64(f[SEEN_D]) * DAY_S + np.float64(f[TICK_S])
     usual_s = max(np.float64(f[USUAL_S]), 1e-3)
-    change = x - d[PREVIOUS]
-    stat[SPIKE], side[SPIKE] = abs(innovation) / (noise * wide), 1.0 if innovation > 0.0 else -1.0
-    stat[RATE] = abs(change) / (max(TO_SIGMA * np.float64(f[CHANGE]), finest) * sqrt(max(1.0, u)))
-    side[RATE] = 1.0 if change > 0.0 else -1.0
-    if u > LATE:
-        stat[SPIKE], stat[RATE] = 0.0, 0.0
+    if u <= LATE:
+        measure_jump(f, x - d[PREVIOUS], innovation, noise, finest, u, stat, side)
     most = p[CLIP] * spread
     pull = max(-most, min(most, deviation))
-    length = 4.0
-    for k in range(4):
-        at = AVERAGE + k
-        f[at] = np.float64(f[at]) + u / (length + u) * (pull - np.float64(f[at]))
-        length *= 4.0
-    length = 4.0
-    for k in range(4):
-        if seen > 3.0 * length * usual_s * (16.0 if k < 2 else 1.0):
-            shift = shift_of(f, k)
-            least = max(noise / sqrt(length), 0.3 * finest)
-            stat[LEVEL + k] = abs(shift) / max(TO_SIGMA * np.float64(f[AVERAGE_SCALE + k]), least)
-            side[LEVEL + k] = 1.0 if shift > 0.0 else -1.0
-        length *= 4.0
+    measure_levels(f, pull, u, noise, finest, seen / usual_s, stat, side)
     dt_s = min(u, 3.0) * usual_s
     slow = x - habit - d[SLOW]
     f[TREND] = np.float64(f[TREND]) + dt_s / (2.0 * DAY_S + dt_s) * (max(-most, min(most, slow)) - np.float64(f[TREND]))
@@ -106,8 +88,35 @@ def measure(f: Row, d: Row, t: Row, h: Row, p: Row, time_us: int, x: float, u: f
         signed(f, TREND, max(TO_SIGMA * np.float64(f[TREND_SCALE]), finest), DRIFT, stat, side)
     measure_activity(f, innovation / noise, u, stat, side)
     measure_flat(f, d, t, time_us, x, usual_s, stat)
-    measure_rarity(f, h, x, up, stat, side)
+    measure_rarity(f, h, x, 1.0 if deviation > 0.0 else -1.0, stat, side)
     measure_cycle(f, dt_s, pull, habit, spread, seen, stat, side)
+
+
+def measure_jump(f: Row, change: float, innovation: float, noise: float, finest: float, u: float, stat: Row,
+                 side: Row) -> None:  # fmt: skip
+    """How far it is from what came just before, and from what was to come."""
+    stat[SPIKE] = abs(innovation) / (noise * widening(f, POWER, noise, u))
+    side[SPIKE] = 1.0 if innovation > 0.0 else -1.0
+    stat[RATE] = abs(change) / (max(TO_SIGMA * np.float64(f[CHANGE]), finest) * sqrt(max(1.0, u)))
+    side[RATE] = 1.0 if change > 0.0 else -1.0
+
+
+def measure_levels(f: Row, pull: float, u: float, noise: float, finest: float, age: float, stat: Row,
+                   side: Row) -> None:  # fmt: skip
+    """How far averages over several lengths are from where they belong, once it is so many intervals old."""
+    length = 4.0
+    for k in range(4):
+        at = AVERAGE + k
+        f[at] = np.float64(f[at]) + u / (length + u) * (pull - np.float64(f[at]))
+        length *= 4.0
+    length = 4.0
+    for k in range(4):
+        if age > 3.0 * length * (16.0 if k < 2 else 1.0):
+            shift = shift_of(f, k)
+            least = max(noise / sqrt(length), 0.3 * finest)
+            stat[LEVEL + k] = abs(shift) / max(TO_SIGMA * np.float64(f[AVERAGE_SCALE + k]), least)
+            side[LEVEL + k] = 1.0 if shift > 0.0 else -1.0
+        length *= 4.0
 
 
 def shift_of(f: Row, k: int) -> float:
