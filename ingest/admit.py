@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from types import MappingProxyType
 from typing import Final
 
@@ -33,6 +34,7 @@ from store.columns import Marks
 
 FUTURE_US: Final = 120_000_000  # a clock this far ahead is not believed
 TOO_FAR_US: Final = 86_400_000_000
+_KNOWN_READINGS: Final = 100_000  # a message's sensors are remembered up to as many: some ten MB
 
 # What a lookup gives instead of a variant's number.
 _UNKNOWN, _OTHERS, _BAD_UNIT = -1, -2, -3
@@ -112,6 +114,8 @@ class Admission:
         self._lookups = {gateway: _Lookup(self, gateway) for gateway in city.gateways}
         self._table = SensorTable(city, self._sensors, ids)
         self.numbers = self._table.sensor_id  # the store's number of each sensor, by its place
+        self._messages: dict[tuple[str, tuple[str, ...], tuple[str | None, ...]], tuple[int, ...]] = {}
+        self._known = 0  # readings of those messages
         self._variants: dict[tuple[int, str], int] = {}
         self._factors: list[tuple[int, float, float, float]] = []  # place, then canonical = (sent * up + add) / down
         self._frozen: tuple[NDArray[np.intp], NDArray[np.float64]] | None = None
@@ -150,7 +154,8 @@ class Admission:
 
     def admit_all(self, arrivals: Sequence[Arrival], corrections: Known = MappingProxyType({})) -> Admitted:
         """Test a batch of messages; `received_us` of each is city time. `corrections`: of clocks, by gateway."""
-        batch = _Batch(arrivals, self._numbers(arrivals))
+        numbers, strangers = self._numbers(arrivals)
+        batch = _Batch(arrivals, numbers)
         used = batch.correct(corrections, self.corrected) if corrections else {}
         known = batch.number >= 0
         place, factors = self._arrays()
@@ -179,19 +184,35 @@ class Admission:
         claims = {int(row_of[at]): int(batch.claimed_us[at]) for at in np.flatnonzero(claimed & good)}
         marks = Marks(tests, batch.claimed_us).take(good)
         used = {int(row_of[at]): time_us for at, time_us in used.items() if good[at]}
-        refusals = self._refusals(batch, good, reasons)
+        refusals = self._refusals(batch, good, reasons, strangers)
         return Admitted(readings, batch.origin[good], claims, refusals, where[good], marks, used)
 
-    def _numbers(self, arrivals: Sequence[Arrival]) -> list[int]:
+    def _numbers(self, arrivals: Sequence[Arrival]) -> tuple[list[int], list[int]]:
+        """The number of each reading's variant, and the places of messages from which nothing may come."""
         numbers: list[int] = []
-        for arrival in arrivals:
+        strangers: list[int] = []
+        for at, arrival in enumerate(arrivals):
             message = arrival.message
-            lookup = self._lookups.get(message.gateway)
-            if lookup is None or self.stranger(message.district, message.gateway):
+            if self.stranger(message.district, message.gateway):
                 numbers.extend([_UNKNOWN] * len(message.sensor))
+                strangers.append(at)
             else:
-                numbers.extend(map(lookup.__getitem__, zip(message.sensor, message.unit, strict=True)))
-        return numbers
+                numbers.extend(self._of_message(message))
+        return numbers, strangers
+
+    def _of_message(self, message: ReadingsMessage) -> tuple[int, ...]:
+        """Gateways send the same sensors again and again: found by all of them together."""
+        key = message.gateway, tuple(message.sensor), tuple(message.unit)
+        known = self._messages.get(key)
+        if known is None:
+            lookup = self._lookups[message.gateway]
+            known = tuple(map(lookup.__getitem__, zip(message.sensor, message.unit, strict=True)))
+            self._known += len(known)
+            if self._known > _KNOWN_READINGS:
+                self._messages.clear()
+                self._known = len(known)
+            self._messages[key] = known
+        return known
 
     def _arrays(self) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         if self._frozen is None:
@@ -201,13 +222,16 @@ class Admission:
         return self._frozen
 
     def _refusals(
-        self, batch: _Batch, good: NDArray[np.bool_], reasons: Mapping[Reason, NDArray[np.bool_]]
+        self,
+        batch: _Batch,
+        good: NDArray[np.bool_],
+        reasons: Mapping[Reason, NDArray[np.bool_]],
+        strangers: Sequence[int],
     ) -> list[list[Refused]]:
         refused: list[list[Refused]] = [[] for _ in batch.arrivals]
         bad_rows = np.flatnonzero(~good)
-        for at, arrival in enumerate(batch.arrivals):
-            if whole := self._whole(arrival):
-                refused[at] = whole
+        for at in strangers:
+            refused[at] = self._whole(batch.arrivals[at])
         for at, rows in _groups(batch.origin[bad_rows], bad_rows):
             if refused[at]:
                 continue
@@ -264,10 +288,11 @@ class _Batch:
         self.number = np.array(numbers, dtype=np.intp)
         self.origin = np.repeat(np.arange(len(arrivals), dtype=np.intp), counts)
         self.received_us = np.repeat(np.array([arrival.received_us for arrival in arrivals], dtype=np.int64), counts)
-        self.claimed_us = np.array([t for arrival in arrivals for t in arrival.message.time_us], dtype=np.int64)
+        messages = [arrival.message for arrival in arrivals]
+        self.claimed_us = np.array(list(chain.from_iterable([one.time_us for one in messages])), dtype=np.int64)
         self.time_us = self.claimed_us
-        self.value = np.array([v for arrival in arrivals for v in arrival.message.value], dtype=np.float64)
-        self.flag = np.array([f for arrival in arrivals for f in arrival.message.flag], dtype=np.uint8)
+        self.value = np.array(list(chain.from_iterable([one.value for one in messages])), dtype=np.float64)
+        self.flag = np.frombuffer(b"".join([bytes(one.flag) for one in messages]), dtype=np.uint8)
 
     def correct(self, corrections: Known, corrected: Collection[str]) -> dict[int, int]:
         """Correct the times of gateways that ask for it; rows that may stand elsewhere already, and where."""

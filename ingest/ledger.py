@@ -8,6 +8,7 @@ in the transaction that commits their readings, so several recorders may share a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -60,11 +61,13 @@ class Ledger:
 
     def message(self, gateway: str, received_us: int, came: Came | None = None) -> Account:
         """Note that a message came, and give its gateway's account."""
-        heard = self._of(gateway)
-        heard.last_seen_us = max(heard.last_seen_us, received_us)
+        heard = self._heard.get(gateway) or self._of(gateway)
+        hour = received_us // HOUR_US
+        if received_us > heard.last_seen_us:
+            heard.last_seen_us = received_us
         if came is not None:
-            heard.numbers.append((came, received_us // HOUR_US))
-        account = self.of(gateway, received_us)
+            heard.numbers.append((came, hour))
+        account = self.accounts.get((gateway, hour)) or self.of(gateway, received_us)
         account.messages += 1
         return account
 
@@ -87,7 +90,7 @@ class Ledger:
             for (gateway, hour), account in sorted(self.accounts.items())
         ]
         gateways = [self._row(gateway, numberings.get(gateway)) for gateway in sorted({row[0] for row in hours})]
-        columns = [list(column) for rows in (hours, gateways) for column in zip(*rows, strict=True)]
+        columns = [_column(column) for rows in (hours, gateways) for column in zip(*rows, strict=True)]
         conn.execute(_SQL["count"], columns)
 
     def _of(self, gateway: str) -> _Heard:
@@ -133,6 +136,13 @@ def _standing(conn: Connection, gateways: list[str]) -> dict[str, Numbering | No
         gaps = tuple(map(Gap, pairs[::2], pairs[1::2], hours))
         found[gateway] = None if last is None else Numbering(first, first_us, last, last_us, gaps)
     return found
+
+
+def _column(values: Sequence[object]) -> object:
+    """A column as psycopg takes it: of numbers it makes a literal five times as slowly as this."""
+    if any(isinstance(value, str) for value in values):
+        return list(values)
+    return "{" + ",".join(["NULL" if value is None else repr(value) for value in values]) + "}"
 
 
 def _array(numbers: list[int]) -> str:

@@ -53,7 +53,7 @@ class Numbering:
         seq, newest_us, fresh = came
         later = fresh and newest_us > self.last_us + _SURELY_LATER_US
         if seq == self.last + 1:
-            return replace(self, last=seq, last_us=newest_us), (hour, 0)
+            return Numbering(self.first, self.first_us, seq, newest_us, self.gaps), (hour, 0)
         if seq > self.last:
             return self._beyond(came, hour)
         for at, gap in enumerate(self.gaps):

@@ -273,7 +273,7 @@ class BatchWriter:
             if message.gateway in known:
                 account = self._heard(arrival, batch, fresh=stored > 0)
                 account.published += message.published
-                account.received += len(message.sensor)
+                account.received += len(message.time_us)
                 account.stored += stored
                 account.repeated += repeated
                 account.rejected += rejected
