@@ -141,6 +141,39 @@ def database(
     typer.echo("\n".join(prepare(found, secrets, SystemClock().now())) or "nothing to do")
 
 
+@app.command("sbom")
+def sbom(
+    lock: Annotated[
+        Path,
+        typer.Argument(metavar="LOCK", help="The lock file it is installed by: requirements.lock.", dir_okay=False),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Write it here instead of to the screen.", dir_okay=False, show_default=False)
+    ] = None,
+) -> None:
+    """Write the software bill of materials (CycloneDX): versions, checksums, licences, and who needs whom."""
+    import os
+    from importlib import metadata
+
+    from city.errors import InputError
+    from lifeline.deployment import sbom as bills
+
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if epoch and not epoch.isdigit():
+        raise InputError(f"SOURCE_DATE_EPOCH: not whole seconds since 1970, got {epoch!r}, try leaving it out")
+    pinned = bills.read_lock(lock)
+    try:
+        version = metadata.version("urban-lifeline")
+    except metadata.PackageNotFoundError:
+        version = ""
+    text = bills.bill(pinned, version, int(epoch) if epoch else None)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    out.write_text(text, encoding="utf-8")
+    typer.echo(f"{out}: {len(pinned)} packages")
+
+
 def alive(
     role: Annotated[
         str, typer.Argument(envvar="LIFELINE_ROLE", help="recorder, watcher, notifier, api or keeper.")

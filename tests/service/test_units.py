@@ -201,7 +201,7 @@ def test_the_settings_that_ship_are_in_force(database_settings: str, mosquitto_s
         assert wrong == []
         shown = "SELECT name FROM pg_settings WHERE sourcefile LIKE '%/conf.d/%'"
         there = {name for (name,) in conn.execute(shown).fetchall()}
-        assert there >= {"shared_buffers", "wal_compression", "shared_preload_libraries", "log_destination", "ssl"}
+        assert there >= {"shared_buffers", "wal_compression", "log_destination", "ssl"}
         assert conn.execute("SHOW shared_buffers").fetchone() == ("1GB",)
         assert conn.execute("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()").fetchone() == (True,)
         assert conn.execute("SELECT count(*) FROM pg_extension WHERE extname = 'timescaledb'").fetchone() == (1,)
