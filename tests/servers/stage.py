@@ -30,6 +30,7 @@ from tests.servers.timescale import mosquitto_binary, timescale_binaries
 ROOT = Path(__file__).resolve().parents[2]
 PORTS = {"database": 5432, "broker": 8883, "api": 8080}
 _NOBODY = 65534
+_WATCHED = Path(__file__).parent / "watched"
 
 
 @dataclass
@@ -165,9 +166,20 @@ class Service:
         path = self.stage.folder / f"{self.name}.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
+    @property
+    def writes(self) -> set[str]:
+        """The files that its Python has written, made, moved or removed."""
+        return set((self.stage.folder / f"{self.name}.writes").read_text().splitlines())
+
+    def may_write(self, path: str) -> bool:
+        """Whether its root is not read-only there: memory, or a volume it keeps."""
+        places = [self.inside(target) for target, source in self.targets.items() if source is None]
+        return path == os.devnull or any(Path(path).is_relative_to(place) for place in places)
+
     def _surroundings(self, more: Mapping[str, str]) -> dict[str, str]:
         base = {"PATH": f"{self.stage.path}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8", "HOME": str(self.root)}
-        base |= {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        base |= {"PYTHONPATH": f"{_WATCHED}:{ROOT}", "PYTHONDONTWRITEBYTECODE": "1"}
+        base |= {"STAGE_WRITES": str(self.stage.folder / f"{self.name}.writes")}
         return {**base, **self.environment, **more}
 
     def _account(self) -> dict[str, Any]:

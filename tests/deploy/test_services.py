@@ -1,0 +1,149 @@
+"""A deployment at work: every command, variable and health check of its compose file, as processes of this machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from city.clock import SystemClock, stopwatch_s
+from lifeline.deployment.authority import Authority
+from lifeline.deployment.layout import LOGINS
+from lifeline.roles import CORE
+from tests.deploy.speaking import Speaker
+from tests.deploy.test_broker import DRAIN, OWN, password_of
+from tests.servers.stage import Service, Stage, start_broker, start_database
+
+
+@pytest.fixture(scope="module")
+def prepared(stage: Stage) -> Service:
+    """Its database, with the one-shot service run."""
+    service = start_database(stage)
+    done = stage.service("migrate").call()
+    assert done.returncode == 0, done.stderr
+    assert "account admin" in done.stdout
+    return service
+
+
+def address(stage: Stage, role: str) -> str:
+    """A log-in's address as its service reads it."""
+    name = "migrate" if role in ("owner", "wall") else role
+    return stage.service(name).inside(f"/run/secrets/{role}_database_url").read_text().strip()
+
+
+def administrator(service: Service, stage: Stage) -> psycopg.Connection[tuple[Any, ...]]:
+    """The administrator, who comes in from the server's own machine alone."""
+    password = Path(service.environment["POSTGRES_PASSWORD_FILE"]).read_text()
+    place = {"host": str(service.inside("/var/run/postgresql")), "port": stage.ports["database"]}
+    return psycopg.connect(dbname="lifeline", user="postgres", password=password, **place)
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    deadline_s = stopwatch_s() + 30
+    while not condition():
+        assert stopwatch_s() < deadline_s, "not within 30 s"
+        SystemClock().pause_s(0.05)
+
+
+def test_the_server_takes_every_setting(prepared: Service, stage: Stage) -> None:
+    said = dict(word[2:].split("=", 1) for word in prepared.command if word.startswith("-c"))
+    with administrator(prepared, stage) as conn:
+        for name, value in said.items():
+            row = conn.execute("SELECT current_setting(%s)", (name,)).fetchone()
+            assert row is not None
+            megabytes = {"1536MB": ("1536MB", "1.5GB")}.get(value, (value,))
+            assert row[0] in (*megabytes, prepared.here(value)), name
+        assert conn.execute("SELECT extname FROM pg_extension WHERE extname = 'timescaledb'").fetchone()
+        owner = conn.execute("SELECT rolsuper, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = 'lifeline'")
+        assert owner.fetchone() == (False, True, False)
+
+
+def test_the_one_shot_may_be_repeated(prepared: Service, stage: Stage) -> None:
+    again = stage.service("migrate").call()
+    assert (again.returncode, again.stdout) == (0, "nothing to do\n")
+
+
+def test_each_log_in_may_what_it_must_and_no_more(prepared: Service, stage: Stage) -> None:
+    for role in LOGINS:
+        with psycopg.connect(address(stage, role)) as conn:
+            assert conn.execute("SELECT count(*) FROM lifeline.districts").fetchone() != (0,)
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                conn.execute("DELETE FROM lifeline.readings")
+    with psycopg.connect(address(stage, "wall")) as conn:
+        assert conn.execute("SELECT count(*) FROM city.sensors").fetchone() != (0,)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            conn.execute("SELECT count(*) FROM lifeline.readings")
+    given = stage.service("grafana").inside("/run/secrets/grafana_database_password").read_text()
+    assert f"grafana:{given}@" in address(stage, "wall")
+
+
+def test_the_database_opens_to_nobody_else(prepared: Service, stage: Stage, tmp_path: Path) -> None:
+    owner, admin = address(stage, "owner"), Path(prepared.environment["POSTGRES_PASSWORD_FILE"]).read_text()
+    with pytest.raises(psycopg.OperationalError, match=r"no pg_hba\.conf entry"):
+        psycopg.connect(owner.replace("sslmode=verify-full", "sslmode=disable"))
+    for database in ("lifeline", "postgres"):
+        asked = {"user": "postgres", "password": admin, "host": "localhost", "port": stage.ports["database"]}
+        with pytest.raises(psycopg.OperationalError, match=r"no pg_hba\.conf entry"):
+            psycopg.connect(dbname=database, sslmode="require", **asked)
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(owner, password="lifeline")  # noqa: S106 - the point: it is not
+    wrong = tmp_path / "ca.crt"
+    wrong.write_text(Authority.make(SystemClock().now()).pair.certificate)
+    with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
+        psycopg.connect(owner, sslrootcert=str(wrong))
+    with pytest.raises(psycopg.OperationalError, match="does not match host name"):
+        psycopg.connect(owner, host="lifeline.example.org", hostaddr="127.0.0.1")
+
+
+@pytest.fixture
+def running(prepared: Service, stage: Stage) -> Iterator[Stage]:
+    """All services, healthy by their own checks."""
+    start_broker(stage)
+    roles = [stage.service(name) for name in CORE]
+    assert not roles[0].healthy()
+    assert not stage.service("api").healthy()
+    for role in roles:
+        # What is compiled is compiled by the engine's own tests; here it would only take long.
+        role.start(LIFELINE_NO_NUMBA="1")
+    with administrator(prepared, stage) as conn:
+        conn.autocommit = True
+        eventually(lambda: {row[0] for row in conn.execute("SELECT role FROM lifeline.roles")} >= set(CORE))
+    for role in roles:
+        role.until_healthy()
+    yield stage
+    assert [role.stop() for role in roles] == [0] * len(roles)
+    for role in roles:
+        assert [path for path in role.writes if not role.may_write(path)] == [], f"{role.name} needs a root to write to"
+
+
+def test_a_reading_goes_from_a_gateway_to_the_page(running: Stage, deployment: Path) -> None:
+    password = password_of(deployment, DRAIN)
+    now_ms = SystemClock().now_us() // 1000
+    reading = {"seq": 1, "readings": [{"sensor": "wl-river-1", "time": now_ms, "value": 3.5}]}
+    with (
+        Speaker(running.ports["broker"], deployment / "tls/ca.crt", DRAIN, password) as gateway,
+        psycopg.connect(address(running, "wall"), autocommit=True) as wall,
+    ):
+        assert gateway.say(f"{OWN}/readings", json.dumps(reading).encode())
+        found = "SELECT value FROM city.readings WHERE sensor = 'wl-river-1'"
+        eventually(lambda: wall.execute(found).fetchone() == (3.5,))
+        # The probe came back, too: the recorder knows how far it is.
+        eventually(
+            lambda: wall.execute("SELECT 1 FROM city.health WHERE name = 'recorder_lag' AND state = 'ok'").fetchone()
+        )
+    at = f"http://127.0.0.1:{running.ports['api']}"
+    assert httpx.get(f"{at}/", follow_redirects=False).status_code in (302, 303, 307, 401)
+    password = (deployment / "secrets/console_admin_password").read_text()
+    with httpx.Client(base_url=at, headers={"origin": at}) as person:
+        person.get("/login")
+        entered = person.post("/login", data={"name": "admin", "password": password})
+        assert entered.status_code in (200, 302, 303), entered.text
+    told = running.service("tools").call()
+    assert told.stdout.endswith("0 faults\n"), told.stdout
+    for words in ("ok      broker:", "ok      migrations:", "ok      role recorder:", "ok      city folder:"):
+        assert words in told.stdout
