@@ -98,7 +98,14 @@ def usage(pid: int, *, children: bool = False) -> Usage | None:
     found = [one for one in map(_usage, pids) if one is not None]
     if not found:
         return None
-    return Usage(sum(one.cpu_s for one in found), sum(one.peak_mib for one in found))
+    ended_s = _ended_s(pid) if children else 0.0
+    return Usage(sum(one.cpu_s for one in found) + ended_s, sum(one.peak_mib for one in found))
+
+
+def _ended_s(pid: int) -> float:
+    """CPU seconds of children that have ended: a server's workers come and go."""
+    fields = _stat(pid)
+    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
 
 
 def _usage(pid: int) -> Usage | None:

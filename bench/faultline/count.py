@@ -1,4 +1,4 @@
-"""Counts afterwards what became of a known truth: every reading sent is a row or a rejection with its reason; none twice."""
+"""Counts what became of a known truth: every reading sent is a row or a rejection with its reason; none is twice."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ SELECT sensor, (extract(epoch FROM time) * 1000000)::bigint, value, flag_reasons
 _REFUSED = "SELECT reason, sensor, time, payload FROM city.rejections"
 _BOOKS = """\
 SELECT g.published, g.stored, g.repeated, g.rejected, g.missing,
-       coalesce(h.published, 0), coalesce(h.stored, 0), coalesce(h.repeated, 0), coalesce(h.rejected, 0), coalesce(h.missing, 0)
+       coalesce(h.published, 0), coalesce(h.stored, 0), coalesce(h.repeated, 0), coalesce(h.rejected, 0),
+       coalesce(h.missing, 0)
 FROM city.gateways g LEFT JOIN (
-    SELECT gateway, sum(published) AS published, sum(stored) AS stored, sum(repeated) AS repeated, sum(rejected) AS rejected,
-           sum(missing) AS missing
+    SELECT gateway, sum(published) AS published, sum(stored) AS stored, sum(repeated) AS repeated,
+           sum(rejected) AS rejected, sum(missing) AS missing
     FROM city.gateway_hours GROUP BY gateway) h USING (gateway)"""
 
 
@@ -112,7 +113,7 @@ def count(conn: Connection, truth: Truth) -> Count:
 
 
 def _refused(conn: Connection) -> tuple[dict[str, set[Told]], dict[str, int]]:
-    """Readings refused, by reason, and how many there are of each; one that came again is told again, and counts once."""
+    """Readings refused, by reason, and how many of each; one that came again is told again, and counts once."""
     found: dict[str, set[Told]] = {}
     for reason, sensor, time, payload in conn.execute(_REFUSED).fetchall():
         value = json.loads(payload).get("value") if payload else None

@@ -31,7 +31,7 @@ class NoNamespaces(OutsideError):
 
 
 class Network:
-    """A far place: `command` makes a command line run there, `door` lets it reach a server of ours. A context manager."""
+    """A far place: `command` makes a command line run there, `door` lets it reach a server of ours."""
 
     def __init__(self) -> None:
         mark = secrets.token_hex(2)

@@ -95,5 +95,5 @@ class FaultsReport:
             yield from (f"{one.name}: {fault}" for fault in one.count.faults)
             if one.count.unnumbered:
                 yield f"{one.name}: {one.count.unnumbered} messages missing by their numbers"
-            if one.count and not one.holds or "memory" in " ".join(one.done):
+            if not one.holds or any("memory" in each for each in one.done):
                 yield f"{one.name}: {'; '.join(one.done)}"

@@ -1,5 +1,6 @@
-"""What the gateways of a faults run measure: a function of the seed, a gateway and a number, so that it can be told
-afterwards, whoever was killed, what must stand in the database and what among the rejections.
+"""What the gateways of a faults run measure: a function of the seed, a gateway and a number.
+
+So it can be told afterwards, whoever was killed, what must stand in the database and what among the rejections.
 
 Besides good readings there are, by chance, those of a sensor that nobody registered, those in a unit of something else,
 equal repeats of the reading before, other values for its instant, and (where clocks jump) times far ahead or behind.
@@ -20,6 +21,10 @@ MINUTE_US = 60_000_000
 AHEAD_US = 7_200_000_000 + 1_000  # a clock that jumps: two hours ahead, an hour behind, never onto a measured instant
 BEHIND_US = -3_600_000_000 + 1_000
 _ODD = 8  # one message in so many has a reading of each odd kind
+
+
+def _chance(about: str) -> random.Random:
+    return random.Random(about)  # noqa: S311 - decides what is measured, guards no secret
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class Truth:
 
     def rows(self, gateway: int, number: int) -> list[Row]:
         """The readings of one message."""
-        time_us, chance = self._time_us(number), random.Random(f"{self.seed} {gateway} {number}")
+        time_us, chance = self._time_us(number), _chance(f"{self.seed} {gateway} {number}")
         rows = [self._row(gateway, sensor, number) for sensor in range(self.sensors)]
         if chance.randrange(_ODD) == 0:
             rows.append((f"stranger-{gateway}", time_us, float(number), "cm", 0))
@@ -115,5 +120,5 @@ class Truth:
         return (self.measured_us(number) + self.jump_us(number)) // 1000 * 1000
 
     def _row(self, gateway: int, sensor: int, number: int) -> Row:
-        value = random.Random(f"{self.seed} {gateway} {sensor} {number}").randrange(20_000) / 1000
+        value = _chance(f"{self.seed} {gateway} {sensor} {number}").randrange(20_000) / 1000
         return f"wl-{gateway:03d}-{sensor:03d}", self._time_us(number), value, "cm", 0

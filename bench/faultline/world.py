@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -140,7 +141,8 @@ class Trial:
         files = self.truth.files()
         with connect(self.dsn, autocommit=True, application_name=_NAME) as conn:
             bundle.apply(conn, files, load_city(files), datetime(2026, 1, 1, tzinfo=UTC))
-        self.folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)  # outboxes of an earlier run would say that all is done
+        self.folder.mkdir(parents=True)
         return self
 
     def __exit__(
@@ -185,13 +187,13 @@ class Trial:
                 env={**os.environ, **settings.environment()}, stderr=log, preexec_fn=die_with_parent(),
             )  # fmt: skip
 
-    def start_gateways(self, **changes: float) -> None:
-        """Start (or start again) the gateways; with `changes` to their settings."""
+    def start_gateways(self) -> None:
+        """Start (or start again) the gateways."""
         folder = self.outboxes or self.folder / "outboxes"
         settings = GatewaysSettings(
             self._far_url("agent"), str(folder), self.truth.json(), self.backlog_per_s, 2.0 if self.quick else 10.0
         )
-        words = [sys.executable, "-m", "bench.faultline.gateways", replace(settings, **changes).json()]
+        words = [sys.executable, "-m", "bench.faultline.gateways", settings.json()]
         with (self.folder / "gateways.log").open("ab") as log:
             self._gateways = subprocess.Popen(  # noqa: S603 - ourselves
                 self._there(words, "agent"), stderr=log, preexec_fn=die_with_parent(), cwd=_ROOT
