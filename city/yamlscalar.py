@@ -30,6 +30,7 @@ _UNDERSCORES = re.compile(r"[-+]?[0-9][0-9_]*_[0-9_]*(\.[0-9_]*)?|[-+]?[0-9]+\.[
 _SAME_EXPONENT = re.compile(r"[-+]?[0-9]+\.[0-9]*[eE][-+][0-9]+")
 _BASES = {"0o": 8, "0x": 16, "0b": 2}
 _LONG = 40
+_LONGEST_SIXTIES = 300  # characters; to reckon a megabyte of them would take a quarter of a minute
 
 
 class Doubt(NamedTuple):
@@ -62,7 +63,8 @@ def doubt(text: str) -> Doubt | None:
     if not text or text[-1] in " \t" or text[0] not in "+-.0123456789":
         return None  # no kind of number
     if match := _SIXTIES.fullmatch(text):
-        return Doubt(f"without quotes this is {_in_sixties(match)} to some YAML readers", _quoted(text))
+        meaning = _in_sixties(match) if len(text) <= _LONGEST_SIXTIES else "a number"
+        return Doubt(f"without quotes this is {meaning} to some YAML readers", _quoted(text))
     if _PREFIXED.fullmatch(text):
         return _number(text, "a number in another base is not the same to every YAML reader", _prefixed(text))
     if _LEADING_ZERO.fullmatch(text):

@@ -7,7 +7,8 @@ import gzip
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as AnyMapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,9 +17,11 @@ from pathlib import Path
 from typing import IO, cast
 
 from city.errors import InputError, OutsideError
+from city.textlines import bounded_lines
 from gateway.mapping import Mapping
 
-csv.field_size_limit(64 << 20)  # a flood's whole profile stands in one cell
+_LONGEST = 64 << 20  # a flood's whole profile stands in one cell
+csv.field_size_limit(_LONGEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +69,11 @@ def read_rows(path: Path, mapping: Mapping) -> Iterator[Row | BadRow]:
             return
         with ExitStack() as stack:
             text = io.TextIOWrapper(_open(path, stack), encoding=mapping.encoding, errors="replace", newline="")
+            lines = bounded_lines(text, f"replay {path}", _LONGEST)
             for _ in range(mapping.skip_lines):
-                text.readline()
-            yield from (_json_lines if kind == "jsonl" else _csv)(path, text, mapping)
-    except (OSError, EOFError, zipfile.BadZipFile, LookupError) as error:
+                next(lines, None)
+            yield from (_json_lines if kind == "jsonl" else _csv)(path, lines, mapping)
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, csv.Error, LookupError) as error:
         raise OutsideError(f"replay {path}: {error}, try copying the file again") from error
 
 
@@ -94,7 +98,7 @@ def _open(path: Path, stack: ExitStack) -> IO[bytes]:
     return stack.enter_context(path.open("rb"))
 
 
-def _csv(path: Path, text: io.TextIOWrapper, mapping: Mapping) -> Iterator[Row | BadRow]:
+def _csv(path: Path, text: Iterable[str], mapping: Mapping) -> Iterator[Row | BadRow]:
     first = mapping.skip_lines
     if mapping.delimiter == "whitespace":
         lines: Iterator[list[str]] = (line.split() for line in text)
@@ -114,7 +118,7 @@ def _csv(path: Path, text: io.TextIOWrapper, mapping: Mapping) -> Iterator[Row |
             yield BadRow(path.name, number, f"{len(cells)} cells under {len(header)} columns")
 
 
-def _json_lines(path: Path, text: io.TextIOWrapper, mapping: Mapping) -> Iterator[Row | BadRow]:
+def _json_lines(path: Path, text: Iterable[str], mapping: Mapping) -> Iterator[Row | BadRow]:
     for number, line in enumerate(text, mapping.skip_lines + 1):
         if not line.strip():
             continue

@@ -12,7 +12,7 @@ from city.errors import InputError, OutsideError
 from lifeline import endpoints
 from lifeline.files import DataLock
 from lifeline.settings import Settings, prepare_data
-from store.backup import Manifest
+from store.backup import Manifest, whole
 
 # In the data folder: keys of signed links and webhooks, and the names by which gateways know our broker.
 _SECRETS = ("secret", "*.secret", "broker/access.json", "http.port")
@@ -105,7 +105,7 @@ def placer(data: Path, city: Path) -> tuple[Callable[[Manifest], None], Callable
 
     def put(archive: zipfile.ZipFile, manifest: Manifest) -> None:
         for name in manifest.files:
-            _write(place_of(name), archive.read(f"files/{name}"), 0o600 if name.startswith(_DATA) else 0o644)
+            _write(place_of(name), whole(archive, f"files/{name}"), 0o600 if name.startswith(_DATA) else 0o644)
 
     return check, put
 

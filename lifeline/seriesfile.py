@@ -11,6 +11,7 @@ import gzip
 import io
 import math
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -24,6 +25,7 @@ from city.clock import EPOCH, to_us
 from city.errors import Fault, FaultyInput, OutsideError
 from city.levels import Flag
 from city.quantity import QUANTITIES
+from city.textlines import bounded_lines
 
 MISSING: Final = frozenset({"", "nan", "null", "none", "na", "n/a", "-", "-9999", "-9999.0", "-99999", "-99999.0"})
 TIMES: Final = ("time", "timestamp", "datetime", "date_time", "date time", "date", "ts", "epoch", "when")
@@ -136,8 +138,9 @@ class SeriesFile:
                 raw = stack.enter_context(self.path.open("rb"))
                 plain = stack.enter_context(gzip.open(raw)) if self.path.suffix == ".gz" else raw
                 text = io.TextIOWrapper(cast(IO[bytes], plain), encoding="utf-8-sig", errors="replace", newline="")
-                head = text.readline()
-                reader = csv.reader(text, delimiter=_delimiter(head))
+                lines = bounded_lines(text, str(self.path))
+                head = next(lines, "")
+                reader = csv.reader(lines, delimiter=_delimiter(head))
                 columns = self._columns(next(csv.reader([head], delimiter=_delimiter(head)), []))
                 chunk = Chunk()
                 for cells in reader:
@@ -149,7 +152,7 @@ class SeriesFile:
                         chunk = Chunk()
                 self.bytes_read = raw.tell()
                 yield chunk
-        except (OSError, EOFError, csv.Error) as error:
+        except (OSError, EOFError, zlib.error, csv.Error) as error:
             raise OutsideError(f"{self.path}: {error}, try copying the file again") from error
 
     def _columns(self, header: Sequence[str]) -> _Columns:

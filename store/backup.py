@@ -32,6 +32,7 @@ from store.tools import environment, pg_dump_for
 
 _SQL = statements("backup")
 FORMAT = 1
+MOST_BYTES = 100_000_000  # of the manifest, and of each small file: a packed one of a few kB may hold gigabytes
 MANIFEST, SCRIPT = "manifest.json", "tables.sql"
 _BLOCK = 1 << 20
 _LEVEL = 1  # of compression: five times as fast as the default, and nearly as small on columns of numbers
@@ -194,6 +195,13 @@ def _spans(table: Table) -> Iterator[tuple[datetime, datetime]]:
         at += step
 
 
+def whole(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A small member of a backup (InputError when it would not fit into memory, BadZipFile when it is damaged)."""
+    if (size := archive.getinfo(name).file_size) > MOST_BYTES:
+        raise InputError(f"backup: {name} has {size} bytes where {MOST_BYTES} are the most, try another backup")
+    return archive.read(name)
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, Manifest]]:
     """A backup and its manifest.
@@ -211,7 +219,7 @@ def opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, Manifest]]:
         raise InputError(f"{path}: not a whole backup ({error}), try another file") from error
     with archive:
         try:
-            manifest = msgspec.json.decode(archive.read(MANIFEST), type=Manifest)
+            manifest = msgspec.json.decode(whole(archive, MANIFEST), type=Manifest)
         except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, msgspec.DecodeError) as error:
             raise InputError(f"{path}: not a whole backup ({error}), try another file") from error
         if manifest.format != FORMAT:

@@ -175,7 +175,8 @@ def _said(
     rules = {
         "times": "RFC 3339, UTC",
         "empty cell": "no value, or an empty text",
-        "text": "a text that begins with = + - @ or a tab has a ' before it, so that no spreadsheet runs it",
+        "text": "a text that begins with = + - @ (also wide ones), a tab or a line end has a ' before it, so that no"
+        " spreadsheet runs it; one that begins so behind ' marks has one more: take one away",
     }
     return {
         "kind": wish.kind, "format": wish.format, "made_at": at.isoformat(), "rows": rows, "sha256": digest,

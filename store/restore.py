@@ -29,6 +29,7 @@ from store.tables import Table, counted, emptied, plain_text, tables
 
 _SQL = statements("backup")
 _BLOCK = 1 << 20
+_LONGEST_LINE = 64 << 20
 
 Place = Callable[[zipfile.ZipFile, Manifest], None]
 
@@ -173,7 +174,8 @@ def _finish(conn: Connection, archive: zipfile.ZipFile, manifest: Manifest, here
         # Migrations may have put rows there, and series may have marked what must be computed anew: all as it was.
         conn.execute(sql.SQL("TRUNCATE {}").format(emptied(conn, small)))
         with archive.open(SCRIPT) as script:
-            play(conn, script, {table.name for table in small}, _sequences(conn))
+            lines = iter(lambda: script.readline(_LONGEST_LINE), b"")  # a packed script may hold one of gigabytes
+            play(conn, lines, {table.name for table in small}, _sequences(conn))
         for pair in manifest.meta.items():
             if pair[0] != "tier":
                 conn.execute(_SQL["set_meta"], pair)

@@ -11,8 +11,10 @@ from collections.abc import Container, Iterable, Iterator
 from city.errors import OutsideError
 from store.connection import Connection
 
-_COPY = re.compile(rb"COPY lifeline\.(\"[^\"]+\"|\w+) \(.*\) FROM stdin;")
-_SETVAL = b"SELECT pg_catalog.setval("
+_NAME = rb"(?:\"[^\";\\]+\"|\w+)"
+_COPY = re.compile(rb"COPY lifeline\.(" + _NAME + rb") \(" + _NAME + rb"(?:, " + _NAME + rb")*\) FROM stdin;")
+# Whole: behind the beginning of a statement there could be another.
+_SETVAL = re.compile(rb"SELECT pg_catalog\.setval\('lifeline\.(" + _NAME + rb")', \d{1,19}, (?:true|false)\);")
 _IDLE = (b"--", b"SET ", b"SELECT pg_catalog.set_config(", b"\\restrict ", b"\\unrestrict ")
 _END = b"\\."
 _PORTION = 1 << 20  # bytes handed to the server at a time
@@ -40,9 +42,8 @@ def play(conn: Connection, lines: Iterable[bytes], tables: Container[str], seque
             continue
         if found := _COPY.fullmatch(line):
             _copy(conn, line, rest, wanted=found[1].decode().strip('"') in tables)
-        elif line.startswith(_SETVAL):
-            name = line.split(b"'")[1].decode().removeprefix("lifeline.").strip('"')
-            if name in sequences:
+        elif found := _SETVAL.fullmatch(line):
+            if found[1].decode().strip('"') in sequences:
                 conn.execute(line)
         else:
             raise OutsideError(f"backup: its script says what no backup says, got {line[:80]!r}; try another backup")

@@ -13,7 +13,8 @@ from typing import Any, Protocol, Self
 
 from city.errors import InputError
 
-_RUN = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins so is a formula to a spreadsheet
+# A cell that begins so is a formula to a spreadsheet, the wide ones where people write Chinese or Japanese.
+RUN = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ class Sheet(Protocol):
 def safe(cell: object) -> object:
     """A cell as CSV: RFC 3339 times, text no spreadsheet takes for a formula, true and false; numbers as they are."""
     if isinstance(cell, str):
-        return f"'{cell}" if cell.startswith(_RUN) else cell
+        # One that has such a mark of its own gets another: taking one away always gives back what was there.
+        return f"'{cell}" if cell.lstrip("'").startswith(RUN) else cell
     if isinstance(cell, datetime):
         return cell.isoformat().replace("+00:00", "Z")
     if isinstance(cell, bool):

@@ -144,7 +144,7 @@ def reference_of(xml: str) -> str:
     """How others refer to a released message."""
     from lxml import etree
 
-    alert = etree.fromstring(xml.encode())
+    alert = etree.fromstring(xml.encode(), etree.XMLParser(resolve_entities=False, no_network=True))
     sender, name, sent = (alert.findtext(f"{{{NAMESPACE}}}{tag}", "") for tag in ("sender", "identifier", "sent"))
     return chain.reference(sender, name, sent)
 

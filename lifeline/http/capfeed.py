@@ -22,7 +22,7 @@ def as_read(xml: str) -> dict[str, Any]:
     """What a message says to people: scope, references, and each language's texts and area."""
     from lxml import etree
 
-    alert = etree.fromstring(xml.encode())
+    alert = etree.fromstring(xml.encode(), etree.XMLParser(resolve_entities=False, no_network=True))
     infos = []
     for info in alert.iterchildren(_cap("info")):
         said = {name: info.findtext(_cap(name), "") for name in _TEXTS}

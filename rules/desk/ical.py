@@ -22,6 +22,7 @@ AMBIGUOUS = ""  # stands for whom, where several people have the same name
 _BLOCK_US = 14 * DAY_US
 _MARGIN = timedelta(days=2)  # floating times and whole days are another place's
 _REMEMBERED = 200  # fortnights
+MAX_ZONES = 50  # that a file defines itself: for each the whole of it is gone through
 _OWN_ZONE = re.compile(r"^BEGIN:VTIMEZONE\n(?:(?!END:VTIMEZONE)[^\n]*\n)*?TZID:([^\n]+)$", re.MULTILINE | re.IGNORECASE)
 _BETWEEN = re.compile(r"\s*(?:[,;/&+、，；]|\band\b|和)\s*")
 
@@ -145,7 +146,10 @@ def parse(text: str) -> Any:  # noqa: ANN401 - icalendar's calendar
 
     text = re.sub(r"\n[ \t]", "", text)
     mark = hashlib.sha256(text.encode()).hexdigest()[:12]
-    for name in {name for name in _OWN_ZONE.findall(text) if name not in WINDOWS_TO_OLSON and not _is_zone(name)}:
+    own_zones = {name for name in _OWN_ZONE.findall(text) if name not in WINDOWS_TO_OLSON and not _is_zone(name)}
+    if len(own_zones) > MAX_ZONES:
+        raise ValueError(f"more than {MAX_ZONES} time zones of its own")
+    for name in own_zones:
         written = re.compile(rf'(TZID[=:])("?){re.escape(name)}\2(?=[:;\n])', re.IGNORECASE)
         own = f"{name} {mark}".replace("\\", "\\\\")
         text = written.sub(rf"\g<1>\g<2>{own}\g<2>", text)

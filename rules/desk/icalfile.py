@@ -23,6 +23,7 @@ MAX_BYTES = 2_000_000
 MAX_EVENTS = 5_000
 MAX_A_DAY = 100  # repeated turns that begin on one day
 MAX_TIMES_A_DAY = 24
+MAX_DEPTH = 8  # of what stands in what: a calendar needs four
 MAX_TURN = timedelta(days=400)
 MAX_FAULTS = 50
 EARLIEST, LATEST = 1990, 2200
@@ -123,6 +124,9 @@ def _scan(reading: _Reading, text: str) -> None:
                 return
             seen = True
             open_.append((value.strip().upper(), number))
+            if len(open_) > MAX_DEPTH:
+                reading.fault((number, 1), f"nested deeper than {MAX_DEPTH} levels", hint="exporting it again")
+                return
             kinds = [kind for kind, _ in open_]
             if kinds == ["VCALENDAR", "VEVENT"]:
                 reading.events.append(_Event(number))
