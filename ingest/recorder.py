@@ -6,6 +6,7 @@ small and quick at low load and grow by themselves under high load.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -41,6 +42,7 @@ _MAX_BYTES: Final = 32 << 20
 _BEAT_S: Final = 0.5
 _TICK_S: Final = 0.1
 _DRAIN_S: Final = 10.0  # what a stop waits for; the broker keeps the rest
+_COLLECT_AFTER: Final = 50_000
 _HUNG_S: Final = 60.0  # the network's loop goes round ten times a second; connecting may take its time
 _BACK_OFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 
@@ -111,6 +113,9 @@ class _Recorder:
     def run(self, stop: threading.Event) -> None:
         # The two threads hand over often and hold the interpreter's lock briefly; the default of 5 ms makes each wait.
         sys.setswitchinterval(0.0005)
+        # Messages are many small objects that hold no cycles: to look for some every 700 of them is half of decoding.
+        gc.freeze()
+        gc.set_threshold(_COLLECT_AFTER)
         try:
             self._open()
             if not self._await_city(stop):
