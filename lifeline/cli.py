@@ -46,6 +46,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("doctor")(inspect.doctor)
+app.command("status")(sight.status)
 app.command("trace")(sight.trace)
 app.command("check")(city.check)
 app.command("init")(city.init)

@@ -42,3 +42,38 @@ def trace(
         typer.echo(json.dumps(tracing.as_json(road), indent=1, ensure_ascii=False))
     else:
         Console().print(tracing.table(road, zone))
+
+
+def status(
+    once: Annotated[bool, typer.Option("--once", help="Show it once and end.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Once, for programs.")] = False,
+    language: Annotated[
+        str | None, typer.Option("--lang", help="en or zh (default: the terminal's).", show_default=False)
+    ] = None,
+    data: Data = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Show the running system: what is wrong first, roles, lags, rates, gateways, incidents, notices, room.
+
+    Live on a terminal, once elsewhere. Exit code: 0 without a fault, 1 with one, 2 when the database does not answer.
+    """
+    import json
+    import sys
+
+    from rich.console import Console
+
+    from lifeline import endpoints, settings, statuslook
+    from lifeline.screen import spoken
+
+    found = endpoints.with_running(settings.load(data=data, database_url=database_url))
+    seen = statuslook.Looker(found.database)
+    if as_json:
+        now = seen.look()
+        typer.echo(json.dumps(now.as_json(), indent=1, ensure_ascii=False))
+    elif once or not sys.stdout.isatty():
+        now = seen.look()
+        Console().print(seen.picture(now, spoken(language)))
+    else:
+        now = seen.watch(Console(), spoken(language))
+    seen.close()
+    raise typer.Exit(now.exit_code)

@@ -96,3 +96,22 @@ CREATE OR REPLACE VIEW city.roles AS
 SELECT role, started_at, beat_at, date_part('epoch', now() - beat_at) AS age_s,
        date_part('epoch', now() - started_at) AS running_s, heard_until, detail, pid, restarts, process
 FROM lifeline.roles;
+
+-- Where the runbook (deploy/RUNBOOK.md) says what to do about a line of health that is not as it should be.
+CREATE FUNCTION lifeline.runbook(name text, state text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN state = 'ok' THEN ''
+        ELSE 'RUNBOOK.md#' || CASE WHEN name LIKE 'channel\_%' THEN 'channel' ELSE name END END
+$$;
+CREATE OR REPLACE VIEW city.health AS
+SELECT name, value, unit, state, since, advice, text, reported_at,
+       date_part('epoch', city.now() - reported_at) AS age_s, lifeline.runbook(name, state) AS runbook
+FROM lifeline.health
+UNION ALL
+SELECT 'role_' || role, extract(epoch FROM now() - beat_at)::float8, 's',
+       CASE WHEN now() - beat_at > interval '30 seconds' THEN 'fault' ELSE 'ok' END, beat_at,
+       CASE WHEN now() - beat_at > interval '30 seconds'
+            THEN 'this role has not beaten for a while: see its log, start it again' ELSE '' END,
+       'last sign of life ' || round(extract(epoch FROM now() - beat_at)) || ' s ago', beat_at,
+       date_part('epoch', now() - beat_at),
+       CASE WHEN now() - beat_at > interval '30 seconds' THEN 'RUNBOOK.md#role_' || role ELSE '' END
+FROM lifeline.roles;
