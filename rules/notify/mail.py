@@ -15,6 +15,7 @@ answer of the server                ours
 
 from __future__ import annotations
 
+import re
 import smtplib
 import ssl
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ from rules.notify.access import MissingSecret, distrusted, secret, trust
 from rules.notify.letter import Answer, GiveUp, Letter, NoAddress, Retry, Sent, Tools
 from rules.reasons import because
 
+_NO_ADDRESS = re.compile(r"[\s,;<>]|=\?")
 _HERE = ("localhost", "127.0.0.1", "::1")
 _PICTURE = "picture@lifeline"
 _NOT_LET_IN = (530, 534, 535, 538)  # RFC 4954: authentication is wanted, too weak, refused
@@ -96,8 +98,8 @@ def judge(code: int, text: bytes | str) -> Answer:
 def compose(letter: Letter, sender: str, recipient: str) -> EmailMessage:
     """The message; its Message-ID is the notice's key, so that repeats fall together in the mail box."""
     message = EmailMessage()
-    message["From"] = sender
-    message["To"] = Address(display_name=_line(letter.to.get("name", "")), addr_spec=recipient)
+    message["From"] = _line(sender)
+    message["To"] = Address(display_name=_line(letter.to.get("name", "")), addr_spec=_address(recipient))
     message["Subject"] = _line(letter.subject)
     message["Date"] = format_datetime(letter.created_at)
     message["Message-ID"] = f"<{letter.key}@{sender.rpartition('@')[2].rstrip('> ') or 'lifeline.invalid'}>"
@@ -120,4 +122,12 @@ def compose(letter: Letter, sender: str, recipient: str) -> EmailMessage:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())
+    """A text on one line of a header. The mail library would decode an encoded word in it, line ends within and all."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split()).replace("=?", "= ?")
+
+
+def _address(text: str) -> str:
+    """An address and no more (ValueError otherwise): not two of them, nor the beginning of another header."""
+    if not text.isprintable() or _NO_ADDRESS.search(text):
+        raise ValueError("has what no address has")
+    return text
