@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeVar, cast
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from city.errors import InputError
 from detectors.columns import CONTEXTS, Columns, Floats, Found, Longs
@@ -16,7 +17,7 @@ from detectors.early.compiled import available, compiled
 from detectors.early.explain import Explanation, explain
 from detectors.early.kernel import DONE, RUN, UNEVEN, run
 from detectors.early.natures import FROZEN, parameters
-from detectors.early.neighbours import PEER, RAIN_GAUGE, REGRESSOR, THERMOMETER
+from detectors.early.neighbours import NONE, PEER, RAIN_GAUGE, REGRESSOR, THERMOMETER
 from detectors.early.settings import Settings
 from detectors.per_sensor import read_snapshot
 from detectors.subject import Neighbour, Subject
@@ -26,6 +27,7 @@ _ROW_BYTES: Final = 4 * layout.WIDTH
 _BYTES = struct.Struct(">BI")  # how MessagePack begins long bytes
 _STAMP: Final = FROZEN.hash[:8].encode()  # rows of another configuration are refused
 
+Kind = TypeVar("Kind", np.float32, np.int64)
 _FIRST: Final = np.zeros(1, np.int64)
 
 
@@ -51,12 +53,14 @@ class Fleet:
         self.settings = settings
         self._run = run if plain or not available() else compiled(run, RUN)
         self._kinds: dict[tuple[str, float, bool], int] = {}
+        self._kind_of: dict[tuple[str, frozenset[str], bool], int] = {}
         self._natures: Floats = np.zeros((0, layout.NATURE_WIDTH))
         self._marks: Longs = np.zeros((0, 1 + CONTEXTS), np.int64)
         self._rows = np.zeros((0, layout.WIDTH), np.float32)
         self.subjects: list[Subject] = []
         self._scratch = np.zeros((11, layout.CHANNEL_COUNT))
         self._frozen = np.empty((0, layout.WIDTH), np.float32)
+        self._named: tuple[Longs, bytes] = np.zeros(0, np.int64), msgspec.msgpack.encode([])
         self._place: dict[str, int] = {}
         self.watch(subjects)
 
@@ -65,25 +69,28 @@ class Fleet:
 
     def watch(self, subjects: Sequence[Subject]) -> None:
         """Add sensors, or learn anew what the register says of known ones; rows and what they learned stay."""
+        places, marks = [], []
         for subject in subjects:
-            at = self._place.get(subject.sensor)
-            if at is None:
-                self._place[subject.sensor] = len(self.subjects)
-                self.subjects.append(subject)
-            else:
-                self.subjects[at] = subject
-        more = len(self.subjects) - len(self._rows)
-        if more > 0:
-            self._rows = np.concatenate([self._rows, np.zeros((more, layout.WIDTH), np.float32)])
-        self._marks = np.zeros((len(self.subjects), 1 + CONTEXTS), np.int64)
-        for at, subject in enumerate(self.subjects):
-            self._marks[at, 0] = self._kind(subject)
-            for which, neighbour in enumerate(subject.context[:CONTEXTS]):
-                self._marks[at, 1 + which] = _as_what(subject, neighbour)
+            at = self._place.setdefault(subject.sensor, len(self.subjects))
+            self.subjects[at : at + 1] = [subject]
+            near = [_as_what(subject, neighbour) for neighbour in subject.context[:CONTEXTS]]
+            places.append(at)
+            marks.append([self._kind(subject), *near, *[NONE] * (CONTEXTS - len(near))])
+        self._rows = _grown(self._rows, len(self.subjects))
+        self._marks = _grown(self._marks, len(self.subjects))
+        if places:
+            self._marks[places] = marks
 
     def _kind(self, subject: Subject) -> int:
-        quantity, alone = subject.quantity, all(one.quantity == "rainfall" for one in subject.context)
-        kind = quantity, self.settings.budget(quantity, subject.tags), alone
+        alone = all(one.quantity == "rainfall" for one in subject.context)
+        like = subject.quantity, subject.tags, alone
+        at = self._kind_of.get(like)
+        if at is None:
+            at = self._kind_of[like] = self._kind_like(*like)
+        return at
+
+    def _kind_like(self, quantity: str, tags: frozenset[str], alone: bool) -> int:
+        kind = quantity, self.settings.budget(quantity, tags), alone
         if kind not in self._kinds:
             row = parameters(quantity, kind[1], self.settings.silent(quantity), alone=alone)
             self._natures = np.concatenate([self._natures, row[None]])
@@ -141,7 +148,10 @@ class Fleet:
         elif len(state) != _ROW_BYTES + len(_STAMP) or not state.startswith(_STAMP):
             raise InputError(f"{NAME}: state cannot be read (of another version?), try replaying the journal")
         else:
-            self._rows[row] = np.frombuffer(state, np.float32, offset=len(_STAMP))
+            one = np.frombuffer(state, np.float32, offset=len(_STAMP))
+            if not layout.sound(one[None]):
+                raise InputError(f"{NAME}: state cannot be read (it is damaged), try replaying the journal")
+            self._rows[row] = one
 
     def snapshot(self) -> bytes:
         """Everything learned, with the sensors' names and the hash of the settings."""
@@ -150,11 +160,14 @@ class Fleet:
     def snapshot_blocks(self) -> list[bytes | memoryview]:
         """The same in parts, rows copied once only; good until the next call, which uses their memory again."""
         begun = np.flatnonzero(self._rows[:, layout.COUNT] > 0)
-        names = [self.subjects[at].sensor for at in begun.tolist()]
-        if self._frozen.shape != (len(begun), layout.WIDTH):
+        if not np.array_equal(begun, self._named[0]):
+            self._named = begun, msgspec.msgpack.encode([self.subjects[at].sensor for at in begun.tolist()])
             self._frozen = np.empty((len(begun), layout.WIDTH), np.float32)
-        np.take(self._rows, begun, axis=0, out=self._frozen)
-        parts = {"hash": self.settings.hash.encode(), "sensors": msgspec.msgpack.encode(names), "rows": b""}
+        if len(begun) == len(self._rows):
+            np.copyto(self._frozen, self._rows)
+        else:
+            np.take(self._rows, begun, axis=0, out=self._frozen)
+        parts = {"hash": self.settings.hash.encode(), "sensors": self._named[1], "rows": b""}
         head = msgspec.msgpack.encode((NAME, parts))[:-2]  # without the empty rows at its end
         return [head, _BYTES.pack(0xC6, self._frozen.nbytes), self._frozen.view(np.uint8).ravel().data]
 
@@ -180,13 +193,27 @@ class Fleet:
         if len(parts.get("rows", b"")) != _ROW_BYTES * len(sensors):
             raise InputError(f"{NAME}: snapshot cannot be read (cut short), try replaying the journal")
         rows = np.frombuffer(parts["rows"], np.float32).reshape(-1, layout.WIDTH)
+        if not layout.sound(rows):
+            raise InputError(f"{NAME}: snapshot cannot be read (it is damaged), try replaying the journal")
         places = np.array([self._place.get(sensor, -1) for sensor in sensors], np.int64)
         self._rows[:] = 0
-        self._rows[places[places >= 0]] = rows[places >= 0]
+        if (places >= 0).all():
+            self._rows[places] = rows
+        else:
+            self._rows[places[places >= 0]] = rows[places >= 0]
 
     def explain(self, row: int, sample: Columns | None = None) -> Explanation:
         """What is known of one sensor, and what every channel would say of a usable sample of it; changes nothing."""
         return explain(self._rows[row], self._natures[self._marks[row, 0]], self._marks[row, 1:], sample)
+
+
+def _grown(array: NDArray[Kind], rows: int) -> NDArray[Kind]:
+    """The array with so many rows, new ones 0; room grows by doubling, so that sensors may come one at a time."""
+    room = array if array.base is None else cast("NDArray[Kind]", array.base)
+    if rows > len(room):
+        room = np.zeros((max(rows, 2 * len(room)), array.shape[1]), array.dtype)
+        room[: len(array)] = array
+    return room[:rows]
 
 
 def _as_compiled(batch: Columns) -> Columns:

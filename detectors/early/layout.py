@@ -5,6 +5,9 @@ Times and slow levels are wide, because a gain of one in a million must still mo
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from detectors.early.channels import CHANNELS
 
 WIDTH = 256  # float32 places in a row
@@ -79,3 +82,13 @@ START_THRESHOLD = WEIGHT + CHANNEL_COUNT
 START_EXCESS = START_THRESHOLD + CHANNEL_COUNT
 START_SHAPE = START_EXCESS + CHANNEL_COUNT
 NATURE_WIDTH = START_SHAPE + CHANNEL_COUNT
+
+_OTHERS = (0, COUNT), (HISTOGRAM // 2, HISTOGRAM // 2 + 22), (PRESENT, PRESENT + 4)  # places that are not float32
+
+
+def sound(rows: NDArray[np.float32]) -> bool:
+    """Whether rows (n, WIDTH) can be a sensor's: what is not finite would be taken for a place in memory."""
+    ends = [*(begin for begin, _ in _OTHERS), WIDTH]
+    finite = all(np.isfinite(rows[:, old:new]).all() for (_, old), new in zip(_OTHERS, ends[1:], strict=True))
+    wide = np.isfinite(rows[:, 2 * LEVEL : COUNT].view(np.float64)).all()
+    return bool(finite and wide and (rows[:, COUNT] >= 0).all() and (rows[:, BIN] >= 0).all())
