@@ -153,6 +153,14 @@ class Fleet:
                 raise InputError(f"{NAME}: state cannot be read (it is damaged), try replaying the journal")
             self._rows[row] = one
 
+    def rows_at(self, rows: Longs) -> NDArray[np.float32]:
+        """What is known of many sensors (n, layout.WIDTH), for another fleet of this process."""
+        return self._rows[rows]
+
+    def put_rows(self, rows: Longs, known: NDArray[np.float32]) -> None:
+        """Put in what `rows_at` of another fleet gave."""
+        self._rows[rows] = known
+
     def snapshot(self) -> bytes:
         """Everything learned, with the sensors' names and the hash of the settings."""
         return b"".join(self.snapshot_blocks())

@@ -31,6 +31,14 @@ class FleetLike(Protocol):
         """Put back what `row_state` gave; None forgets."""
         ...
 
+    def rows_at(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """What is known of many sensors, for another fleet of this process."""
+        ...
+
+    def put_rows(self, rows: NDArray[np.int64], known: NDArray[np.float32]) -> None:
+        """Put in what `rows_at` of another fleet gave."""
+        ...
+
     def snapshot_blocks(self) -> Sequence[bytes | memoryview]:
         """Everything learned, in parts that are good until the next call."""
         ...
