@@ -34,6 +34,7 @@ BACK_OFF_S = (0.2, 5.0)  # first and longest pause before a restart
 STEADY_S = 10.0  # alive this long: the next death starts from the shortest pause again
 READY_WITHIN_S = 90.0
 DRAIN_S = 15.0
+TIDY_EVERY_S = 60.0
 ADDRESSES = {"postgres": "database_url", "broker": "mqtt_url"}  # embedded server to the setting it stands in for
 
 
@@ -175,6 +176,7 @@ class Supervisor:
         self._lock = DataLock(settings.data)
         self._servers: list[Watched] = []
         self._children: list[Watched] = []
+        self._tidied_s = 0.0
         self._shared: dict[str, str] = {}  # the environment of every role, as it is now
 
     @property
@@ -288,11 +290,21 @@ class Supervisor:
 
     def _tick_servers(self) -> bool:
         """Restart servers that have died; whether one was."""
+        self._tidy_logs()
         restarted = any([server.keep_alive(stopwatch_s()) for server in self._servers])
         if restarted and self._take_addresses():  # somebody took the port meanwhile: the roles must learn the new one
             for watched in self._children:
                 watched.child.stop()
         return restarted
+
+    def _tidy_logs(self) -> None:
+        from store.embedded import EmbeddedPostgres
+
+        if stopwatch_s() - self._tidied_s > TIDY_EVERY_S:
+            self._tidied_s = stopwatch_s()
+            for server in self._servers:
+                if isinstance(server.child, EmbeddedPostgres):  # the broker bounds its own
+                    server.child.tidy()
 
     def _fill_database(self, folder: tuple[Mapping[str, str], Checked] | None) -> None:
         from store import bundle

@@ -247,6 +247,17 @@ class EmbeddedPostgres:
             file.replace(self.folder / "postgres.log.1")
         return file.open("ab")
 
+    def tidy(self) -> None:
+        """Keep the log bounded while the server runs; call it now and then.
+
+        What the server says between the copy and the cut is lost, and the log begins anew.
+        """
+        file = self.folder / "postgres.log"
+        with contextlib.suppress(OSError):
+            if file.stat().st_size > _LOG_LIMIT_BYTES:
+                shutil.copyfile(file, self.folder / "postgres.log.1")
+                os.truncate(file, 0)  # it appends, so that it goes on at the new end
+
     def _wait(self) -> bool:
         """Wait until the server answers (true) or has ended (false)."""
         began_s = stopwatch_s()

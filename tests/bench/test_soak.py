@@ -1,0 +1,131 @@
+"""The soak in small: nothing leaks, nothing is missing, and a stop is clean at any moment."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from bench.fleet import Fleet
+from bench.processes import held
+from bench.soak import run
+from bench.soakreport import TELLS_FROM_S, trend
+from city.clock import SystemClock, stopwatch_s
+from city.errors import InputError
+from lifeline.roles import CORE
+
+MOMENTS = 3  # random ones at which a whole system is stopped
+WALL = SystemClock()
+
+
+def test_a_small_soak_finds_nothing_that_grows_and_every_reading(tmp_path: Path) -> None:
+    told: list[str] = []
+    report = run(0.12, per_s=400, sensors=200, progress=told.append)
+    assert report.counts.missing == 0
+    assert report.counts.rows == report.counts.stored > 1000
+    assert report.counts.rejected >= 1, "a stranger's reading is refused, and counted"
+    assert report.counts.alarms >= 1
+    assert report.counts.requests > 5
+    assert report.counts.refused_requests == 0
+    assert report.restarts == dict.fromkeys(report.restarts, 0)
+    assert (report.left_running, report.not_drained) == ((), ())
+    found = {(one.process, one.measure): one for one in report.trends}
+    for role in (*CORE, "broker"):
+        for measure in ("files", "threads", "sockets"):
+            one = found[role, measure]
+            assert one.last <= one.first + 1, one  # a snapshot or a request may be under way in a sample
+        assert found[role, "memory_mib"].last < found[role, "memory_mib"].first + 40
+    assert found["postgres", "sessions"].last <= found["postgres", "sessions"].first + 1
+    for role in ("recorder", "watcher"):
+        assert found[role, "lag_s"].most < 5
+    assert report.held
+    report.write(tmp_path)
+    written = json.loads((tmp_path / "soak.json").read_text())
+    assert len(written["samples"][0]) == len(written["columns"]) + 1
+    assert (tmp_path / "soak.svg").read_text().count("<svg") == 1
+    assert told[0] == "starting"
+    assert told[-1] == "settling"
+
+
+def test_what_leaks_is_told_from_what_only_trembles() -> None:
+    at_s = list(range(0, 1200, 2))
+    chance = np.random.default_rng(1)
+    trembling = 100 + chance.normal(0, 2, len(at_s))
+    leaking = trembling + np.asarray(at_s) * 30 / 3600  # MiB an hour
+    assert not trend("recorder memory_mib", at_s, trembling.tolist()).grows
+    found = trend("recorder memory_mib", at_s, leaking.tolist())
+    assert found.grows
+    assert found.low < 30 < found.high
+    filling = 100 + 50 * (1 - np.exp(-np.asarray(at_s) / 60)) + chance.normal(0, 0.1, len(at_s))
+    assert not trend("watcher memory_mib", at_s, filling.tolist()).grows, "what fills at the start"
+    files = trend("api files", at_s, [12 + second // 120 for second in at_s])
+    assert files.grows
+    assert files.last == files.first + 4
+    short = trend("api files", at_s[:100], [12 + second // 10 for second in at_s[:100]])
+    assert short.over_s < TELLS_FROM_S
+    assert not short.grows
+
+
+def test_what_a_process_holds_is_what_the_system_says() -> None:
+    mine, process = held(os.getpid()), psutil.Process()
+    assert mine is not None
+    assert abs(mine.files - process.num_fds()) <= 1
+    assert mine.threads == process.num_threads()
+    assert mine.memory_mib == pytest.approx((process.memory_info().rss - process.memory_info().shared) / 2**20, rel=0.5)
+    assert held(2**22 + 1) is None
+
+
+def test_a_load_that_is_none_is_refused() -> None:
+    with pytest.raises(InputError, match="minutes and rate must be above 0"):
+        run(0)
+
+
+def test_a_stop_is_clean_at_any_moment(server_folder: Path) -> None:
+    """Of `lifeline run` as people start it, from its first breath to full work; nothing is left, it starts again."""
+    place = server_folder / "soak-stops"
+    for name, text in Fleet(4, 5, probes=1).files().items():
+        (place / "city" / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / "city" / name).write_text(text)
+    words = ["run", "--data", str(place / "data"), "--city", str(place / "city")]
+    chance = random.Random(20260701)
+    for turn in range(MOMENTS):
+        after_s = chance.uniform(0.8, 5.0)
+        with (place / "said").open("wb") as said:
+            process = subprocess.Popen(  # noqa: S603 - our own command line
+                [sys.executable, "-m", "lifeline", *words], stdout=said, stderr=said
+            )
+        until_s = stopwatch_s() + after_s
+        while stopwatch_s() < until_s:
+            assert process.poll() is None, (place / "said").read_text()
+            WALL.pause_s(0.02)
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(45)
+        words_said = (place / "said").read_text()
+        told = f"code {code}, stopped after {after_s:.1f} s (turn {turn}): {words_said[-2000:]}"
+        # 130: its start was cut short; killed by the signal: it had not begun.
+        assert code in (0, 130) or (code == -signal.SIGTERM and not words_said), told
+        assert "Traceback" not in told
+        assert _left(place) == [], told
+        for log in (place / "data" / "log").glob("*.log"):
+            assert "by an error" not in log.read_text(), told
+
+
+def _left(place: Path) -> list[list[str]]:
+    """Processes that still name the folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            line = process.cmdline()
+        except (psutil.AccessDenied, psutil.NoSuchProcess):
+            continue
+        if any(str(place) in word for word in line):
+            found.append(line)
+    return found
