@@ -26,6 +26,7 @@ from ingest.ahead import Ahead
 from ingest.decoders import Decoders
 from ingest.intake import Delivery, Intake
 from ingest.link import Link, LinkSettings
+from ingest.newest import Newest
 from ingest.wire import NO_FILES, TlsFiles
 from ingest.writer import BatchWriter
 from store import bundle, roles, systemd
@@ -99,6 +100,7 @@ class _Recorder:
         self._link = Link(link_settings, settings.clock, self._decoders)
         self._intake = Intake(_MAX_ROWS, _MAX_BYTES, self._link.wake)
         self._ahead = Ahead(self._intake, _AHEAD_ROWS, _BATCH_ROWS)
+        self._newest: Newest | None = None
         self._conn: Connection | None = None
         self._writer: BatchWriter | None = None
         self._give_up = threading.Event()
@@ -117,6 +119,7 @@ class _Recorder:
         gc.freeze()
         gc.set_threshold(_COLLECT_AFTER)
         try:
+            self._newest = Newest(self._settings.database_url)
             self._open()
             if not self._await_city(stop):
                 return
@@ -133,6 +136,8 @@ class _Recorder:
         finally:
             self._close()
             self._ahead.close()
+            if self._newest is not None:
+                self._newest.close()
             self._link.close()
 
     def _network(self) -> None:
@@ -144,7 +149,7 @@ class _Recorder:
     def _open(self) -> BatchWriter:
         self._conn = connect(self._settings.database_url, autocommit=True, application_name="lifeline recorder")
         try:
-            self._writer = BatchWriter(self._conn, self._settings.clock, self._ahead)
+            self._writer = BatchWriter(self._conn, self._settings.clock, self._ahead, self._newest)
         except psycopg.errors.UndefinedTable as error:
             raise OutsideError("database: not migrated, try `lifeline migrate`") from error
         return self._writer

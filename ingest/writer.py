@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +23,7 @@ from ingest.intake import Delivery
 from ingest.ledger import Account, Ledger, online
 from ingest.memory import Memory
 from ingest.message import Arrival, ReadingsMessage, Refusal, Refused, StatusMessage
+from ingest.newest import HOLD_S, Newest
 from ingest.numbering import Came
 from ingest.reasons import Reason
 from ingest.settle import Judged, judge, rejection, settle
@@ -35,7 +37,6 @@ log = logging.getLogger(__name__)
 
 _SQL = statements("ledger", package="ingest")
 _TRACES = 1000  # given ones that are kept of one batch
-_HOLD_S = 0.25  # newest values stay behind their readings by no more, however much comes
 # What a row's content can cause. Everything else (a connection, a disk, a missing table) is no fault of the batch.
 _POISON = (psycopg.DataError, psycopg.IntegrityError, ValueError, OverflowError)
 
@@ -73,11 +74,15 @@ class BatchWriter:
     ----------
     ahead
         Looks at the next batch while one is written.
+    newest
+        Writes newest values beside the batches; without it they are written with them, seldom while much comes.
     """
 
-    def __init__(self, conn: Connection, clock: Clock, ahead: Ahead | None = None) -> None:
-        self._conn, self._clock, self._ahead = conn, clock, ahead
-        self._readings = ReadingWriter(conn, _HOLD_S)
+    def __init__(
+        self, conn: Connection, clock: Clock, ahead: Ahead | None = None, newest: Newest | None = None
+    ) -> None:
+        self._conn, self._clock, self._ahead, self._newest = conn, clock, ahead, newest
+        self._readings = ReadingWriter(conn, HOLD_S if newest is None else math.inf)
         self._online = online(conn)
         self._clocks, self._memory = Clocks(), Memory(conn)
         self._admission: Admission | None = None
@@ -130,6 +135,8 @@ class BatchWriter:
             raise
         self._ready = ahead.end() if ahead is not None else None
         self._readings.committed()
+        if self._newest is not None:
+            self._newest.hear(self._readings.take_held())
         self._memory.committed()
         self._online.update(batch.online)
         self._add(batch.totals)

@@ -81,7 +81,8 @@ class ReadingWriter:
     ----------
     hold_s
         How long `lifeline.latest` may stay behind: 0 writes it with every batch. Otherwise call `begin` and `committed`
-        around every transaction, and `catch_up` in one when nothing comes any more.
+        around every transaction, and `catch_up` in one when nothing comes any more. Infinite: somebody else writes it,
+        from `take_held` after every `committed`; only a sensor's first value goes with its batch.
     """
 
     def __init__(self, conn: Connection, hold_s: float = 0.0) -> None:
@@ -136,6 +137,18 @@ class ReadingWriter:
         """Write the newest values that are held back."""
         if len(self._holding):
             self._write_latest(self._holding)
+
+    def take_held(self) -> Readings:
+        """The newest values that are held back, between transactions; they are the caller's from now on."""
+        held, self._held = self._held, Readings.of([])
+        return held
+
+    def write_newest(self, newest: Readings) -> None:
+        """Write newest values, one of each sensor, where they are newer than what stands."""
+        self._stage(newest)
+        self._conn.execute(_SQL["lock_latest"])
+        if self._conn.execute(_SQL["update_latest"]).rowcount < len(newest):
+            self._conn.execute(_SQL["insert_latest"])
 
     def _put(self, batch: Packed) -> tuple[Mask, NDArray[np.float64], NDArray[np.float64]]:
         """Store rows without repeats among them: which are new, and the value and raw value that now stand."""
@@ -230,12 +243,7 @@ class ReadingWriter:
         if self._known is None:
             self._write_latest(newest)
             return
-        if len(self._holding):
-            both = Readings(
-                *(np.concatenate([getattr(self._holding, name), getattr(newest, name)]) for name in Readings.__slots__)
-            )
-            newest = _newest(both.take(np.lexsort((both.time_us, both.sensor_id))))
-        self._holding = newest
+        self._holding = newest = newest_of(self._holding, newest)
         due = stopwatch_s() - self._caught_up_s > self._hold_s
         # A sensor's first value is never held: what is missing after a kill is looked for by what stands.
         if due or not np.isin(newest.sensor_id, self._known, assume_unique=True).all():
@@ -243,14 +251,19 @@ class ReadingWriter:
 
     def _write_latest(self, newest: Readings) -> None:
         self._holding, self._wrote = Readings.of([]), newest
-        self._stage(newest)
-        self._conn.execute(_SQL["lock_latest"])
-        if self._conn.execute(_SQL["update_latest"]).rowcount < len(newest):
-            self._conn.execute(_SQL["insert_latest"])
+        self.write_newest(newest)
 
 
 def _span(times: NDArray[np.int64]) -> tuple[np.int64, np.int64]:
     return times.min(), times.max()
+
+
+def newest_of(some: Readings, others: Readings) -> Readings:
+    """The newest of each sensor, by sensor, of two that hold one of each; of equally new ones the latter's."""
+    if not len(some):
+        return others
+    both = Readings(*(np.concatenate([getattr(some, name), getattr(others, name)]) for name in Readings.__slots__))
+    return _newest(both.take(np.lexsort((both.time_us, both.sensor_id))))
 
 
 def _newest(rows: Readings) -> Readings:
