@@ -102,7 +102,11 @@ def rule(dog: Watchdog, language: str = "en", source_uid: str = SOURCE_UID) -> J
         "noDataState": "Alerting",
         "execErrState": "Alerting",
         "for": f"{dog.for_s // 60}m",
-        "annotations": {"summary": words[language], f"summary_{other}": words[other]},
+        "annotations": {
+            "summary": words[language],
+            f"summary_{other}": words[other],
+            "runbook": f"deploy/RUNBOOK.md#watchdog_{dog.name}",
+        },
         "labels": {"source": "lifeline", "watchdog": dog.name, "severity": dog.severity},
         "isPaused": False,
     }

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from city.clock import Clock
 from city.errors import FaultyInput, InputError, LifelineError, OutsideError
+from lifeline import runbook
 from lifeline.endpoints import running
 from lifeline.settings import Settings
 from rules.book import Book
@@ -40,6 +41,12 @@ class Report:
     found: str
     advice: str = ""
     code: int = OutsideError.exit_code
+    health: str = ""  # the line of city.health that it is
+
+    @property
+    def entry(self) -> str:
+        """Where the runbook says more."""
+        return runbook.PLACE + (runbook.of_health(self.health) if self.health else runbook.of_doctor(self.name))
 
 
 def examine(settings: Settings, clock: Clock) -> list[Report]:
@@ -70,7 +77,8 @@ def lines(reports: list[Report]) -> Text:
         text.append(f"{report.state:8}", style=STYLE[report.state])
         text.append(f"{report.name}: {report.found[:MOST_SHOWN]}\n")
         if report.advice:
-            text.append(f"{'':8}-> {report.advice}\n", style="bold")
+            text.append(f"{'':8}-> {report.advice}", style="bold")
+            text.append(f"{'' if report.state == 'ok' else f' ({report.entry})'}\n", style="dim")
     faults = sum(report.state == "fault" for report in reports)
     text.append(f"{faults} faults\n" if faults != 1 else "1 fault\n", style="bold red" if faults else "green")
     return text
@@ -103,7 +111,7 @@ def _database(conn: Connection, settings: Settings, clock: Clock) -> Iterator[Re
     yield Report("migrations", "ok", "up to date")
     yield from _roles(conn, settings)
     now = judge(vitals.measure(conn))
-    yield from (Report(row.name.replace("_", " "), row.state, row.text, row.advice) for row in now)
+    yield from (Report(row.name.replace("_", " "), row.state, row.text, row.advice, health=row.name) for row in now)
     for name, state, advice in conn.execute("SELECT name, state, advice FROM city.health WHERE state <> 'ok'"):
         if not name.startswith("role_") and name not in {"roster_gaps", *(row.name for row in now)}:
             yield Report(f"health: {name}", state, advice)

@@ -128,7 +128,12 @@ def test_secrets_are_taken_out_wherever_they_stand(as_json: bool) -> None:
     }
     hide = logs.secrets_of(environment)
     secrets = ("pg%2Fsecret1", "pg/secret1", "mqttsecret2", "hooksecret3", "0123456789abcdef0123", "pgsecret4")
-    text = written(as_json, hide, message="|".join(("%s", *secrets, "harmless-word")).replace("%2F", "%%2F"), detail=" ".join(secrets))
+    text = written(
+        as_json,
+        hide,
+        message="|".join(("%s", *secrets, "harmless-word")).replace("%2F", "%%2F"),
+        detail=" ".join(secrets),
+    )
     assert not [secret for secret in secrets if secret in text]
     assert "harmless-word" in text
 
@@ -182,7 +187,7 @@ def test_roles_at_debug_level_tell_no_secret(database: str, tmp_path: Path) -> N
             out = stack.enter_context(told[role].open("wb"))
             mine = {**settings, **({"LIFELINE_DATABASE_URL": dead} if role == "keeper" else {})}
             command = [sys.executable, "-m", "lifeline", "run", "--role", role]
-            process = subprocess.Popen(command, env=mine, stdout=out, stderr=out, cwd=tmp_path)  # noqa: S603 - ours
+            process = subprocess.Popen(command, env=mine, stdout=out, stderr=out, cwd=ROOT)  # noqa: S603 - ours
             stack.callback(process.wait, 30)
             stack.callback(process.send_signal, signal.SIGTERM)
         _use(f"http://127.0.0.1:{port}")
