@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from functools import cache
 from types import FunctionType
 from typing import Any, Final, TypeVar, cast
 
+LOG = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 _PACKAGE = __name__.rpartition(".")[0]
 _ALSO = ("channels", "layout", "machine")  # what they are made from besides
@@ -62,7 +64,12 @@ def _compiled(entry: FunctionType, kinds: str) -> Any:  # noqa: ANN401 - a numba
     last = _copy(entry, built, digest)
     try:
         return numba.njit(kinds, cache=True, **_HOW)(last)
-    except RuntimeError:  # no place to keep it
+    except Exception as error:  # noqa: BLE001 - no place for it, a full disk, or a file cut short: whatever a disk does
+        LOG.warning(
+            "engine_not_kept: %s; compiled for this process alone, try an empty NUMBA_CACHE_DIR that can be written",
+            error,
+            extra={"action": "engine_not_kept"},
+        )
         return numba.njit(kinds, **_HOW)(last)
 
 
