@@ -210,6 +210,14 @@ class _Recorder:
         if self._broken is None:
             self._await_acknowledged(drain_until_s or 0.0)
             self._beat()
+            self._say_end()
+
+    def _say_end(self) -> None:
+        try:
+            if self._conn is not None:
+                session.end(self._conn, self._client)
+        except psycopg.Error:
+            log.warning("could not say that this recorder ends", extra={"action": "end_not_said"})
 
     def _follow_mappings(self) -> None:
         """Use the mappings of the city folder in force; a faulty one never came into force."""
@@ -302,7 +310,6 @@ class _Recorder:
             "connected": self._link.connected,
             "connects": self._link.connects,
             "sparkplug_host": bool(self._settings.sparkplug_host) and (self._is_host or not self._settings.share),
-            "listening_us": self._link.listening_us,  # silence of others counts only while we listen
         }
         heard = None if self._heard_us is None else from_us(self._heard_us)
         try:
@@ -311,7 +318,9 @@ class _Recorder:
             if self._conn is not None:
                 self._follow_mappings()
                 self._take_offices(self._conn, heard)
-                roles.beat(self._conn, ROLE, os.getpid(), heard, detail)
+                heard, listening_us = session.beat(self._conn, self._client, heard, self._link.listening_us)
+                # Silence of others counts only while we listen.
+                roles.beat(self._conn, ROLE, os.getpid(), heard, detail | {"listening_us": listening_us})
         except (psycopg.Error, LifelineError) as error:
             if not self._beats_failed:
                 log.warning("cannot beat: %s", error, extra={"action": "beat_failed"})

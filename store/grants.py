@@ -37,13 +37,22 @@ CHANGING = (
     "snapshots", "snapshot_rest", "roles", "health", "clock", "incidents", "alarms", "escalations",
     "notices", "shelves", "sizes", "incident_clocks", "cap_messages", "floods", "maintenance",
     "accounts", "tokens", "sessions", "limits", "drills", "gateway_hours", "bands",
+    "recorders",
 )  # fmt: skip
 # Tables without a policy by district that the API reads: about no district, or shown only beside a row that has one.
 OPEN = (
     "roles", "health", "clock", "current_bundle", "bundles", "latest", "gateway_ledger", "readings", "kept_readings",
     "broker_sessions", "hearing", "origin",
 )  # fmt: skip
-PASSING = ("clock", "sizes", "snapshot_rest", "sessions", "limits", "gateway_hours")  # rows that go when no longer true
+PASSING = (
+    "clock",
+    "sizes",
+    "snapshot_rest",
+    "sessions",
+    "limits",
+    "gateway_hours",
+    "recorders",
+)  # rows that go when no longer true
 STATEMENT_TIMEOUT = "30s"
 READER_CONNECTIONS = 20  # of one log-in: however many it opens, the roles still find room
 

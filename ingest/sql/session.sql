@@ -10,3 +10,19 @@ RETURNING lost
 -- name: take_host
 -- Held to the end of the connection: nobody needs to give it back.
 SELECT pg_try_advisory_lock(7234017283807667222)
+
+-- name: beat
+-- This recorder lives, and what it has heard.
+INSERT INTO lifeline.recorders AS r (client, beat_at, heard_until, listening_us)
+VALUES (%(client)s, clock_timestamp(), %(heard_until)s, %(listening_us)s)
+ON CONFLICT (client) DO UPDATE
+SET beat_at = excluded.beat_at, heard_until = excluded.heard_until, listening_us = excluded.listening_us
+
+-- name: together
+-- What all that live have heard (nothing, while one of them has heard nothing yet), and since when one of them listens.
+SELECT CASE WHEN count(*) = count(heard_until) THEN min(heard_until) END, min(nullif(listening_us, 0))
+FROM lifeline.recorders WHERE beat_at > clock_timestamp() - %(living_s)s * interval '1 second'
+
+-- name: end
+-- A recorder has ended in order: nobody waits for what it hears.
+DELETE FROM lifeline.recorders WHERE client = %s

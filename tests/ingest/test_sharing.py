@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import aiomqtt
 import pytest
@@ -14,10 +15,11 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from city.clock import SystemClock
+from ingest import session
 from ingest.recorder import RecorderSettings, run_recorder
 from store.connection import Connection
 from tests.ingest.edge_node import birth, metric, payload
-from tests.ingest.fed import START_US
+from tests.ingest.fed import START, START_US
 from tests.ingest.test_mosquitto import eventually, mqtt_5
 
 __all__ = ["mqtt_5"]  # a fixture
@@ -112,3 +114,16 @@ async def test_a_session_that_the_broker_did_not_keep_is_told(conn: Connection, 
     thief.loop_stop()
     with recording(city_database, port, "one", share=""):
         eventually(lambda: count(conn, "city.broker_sessions WHERE lost AND client LIKE 'one at mqtt://%'") == 1)
+
+
+def test_of_recorders_that_share_the_one_that_lags_says_what_was_heard(conn: Connection) -> None:
+    early, late = START, START + timedelta(seconds=20)
+    assert session.beat(conn, "a", late, 7) == (late, 7)
+    assert session.beat(conn, "b", None, 0) == (None, 7), "the second one has just begun"
+    assert session.beat(conn, "b", early, 9) == (early, 7)
+    assert session.beat(conn, "a", late, 7) == (early, 7)
+    conn.execute("UPDATE lifeline.recorders SET beat_at = beat_at - interval '1 minute' WHERE client = 'b'")
+    assert session.beat(conn, "a", late, 7) == (late, 7), "it was killed: nobody waits for it for ever"
+    session.beat(conn, "b", early, 9)
+    session.end(conn, "b")
+    assert session.beat(conn, "a", late, 7) == (late, 7)

@@ -71,6 +71,7 @@ def conn(store_database: str, two_districts: City) -> Iterator[Connection]:
         opened.execute("INSERT INTO lifeline.deafness VALUES (now())")
         opened.execute("INSERT INTO lifeline.hearing (seq, kind, recorded_at, payload) VALUES (-1, 'tick', now(), '')")
         opened.execute("INSERT INTO lifeline.broker_sessions VALUES ('c', now(), false)")
+        opened.execute("INSERT INTO lifeline.recorders VALUES ('c', now(), now(), 1)")
         rollups.finish(opened, NOW - timedelta(minutes=30))
         for n, (sensor, site, gateway) in enumerate((("wl-1", "under", "gw-1"), ("rg-1", "gauge", "gw-2")), 1):
             values = {"n": str(n), "sensor": sensor, "site": site, "district": f"d{n}", "gateway": gateway}
