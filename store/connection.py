@@ -13,6 +13,8 @@ from city.errors import InputError, OutsideError
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 CONNECT_TIMEOUT_S = 10
+# A server that vanished without a word (its network, its power) is given up after a minute; the system waits hours.
+_GIVEN_UP = {"keepalives_idle": 15, "keepalives_interval": 15, "keepalives_count": 3, "tcp_user_timeout": 60_000}
 
 
 def _parameters(dsn: str, application_name: str) -> dict[str, Any]:
@@ -23,7 +25,8 @@ def _parameters(dsn: str, application_name: str) -> dict[str, Any]:
             "database URL: not one PostgreSQL understands, try postgresql://user:password@host:5432/database"
         ) from error
     parameters["options"] = f"{parameters.get('options') or ''} -c timezone=UTC".strip()
-    parameters.setdefault("connect_timeout", CONNECT_TIMEOUT_S)
+    for name, value in {"connect_timeout": CONNECT_TIMEOUT_S, **_GIVEN_UP}.items():
+        parameters.setdefault(name, value)
     parameters["application_name"] = application_name
     return parameters
 

@@ -21,8 +21,6 @@ from typing import Final, Self
 
 from city.errors import OutsideError
 
-_HERE, _THERE = "198.18.77.1", "198.18.77.6"  # of the range that RFC 2544 keeps for tests
-_NEAR, _FAR = "198.18.77.2", "198.18.77.5"
 _CHUNK: Final = 1 << 16
 
 
@@ -34,15 +32,16 @@ class Network:
     """A far place: `command` makes a command line run there, `door` lets it reach a server of ours."""
 
     def __init__(self) -> None:
-        mark = secrets.token_hex(2)
+        mark, part = secrets.token_hex(2), secrets.randbelow(256)
+        # of the range that RFC 2544 keeps for tests; several runs may stand beside each other
+        self._here, self._near, self._far, self._there = (f"198.18.{part}.{last}" for last in (1, 2, 5, 6))
+        self._beyond = f"198.18.{part}.4/30"
         self._place, self._router, self._link = f"lf-place-{mark}", f"lf-router-{mark}", f"lfv{mark}"
         self._doors: dict[int, _Door] = {}
 
     def __enter__(self) -> Self:
         if not sys.platform.startswith("linux") or os.geteuid() or shutil.which("ip") is None:
             raise NoNamespaces("network namespaces: need root and `ip` (iproute2) on Linux")
-        if _ip("-o", "addr", "show", "to", _HERE):  # only one at a time: the addresses are the same
-            raise NoNamespaces("network namespaces: another run uses them")
         try:
             self._make()
         except OutsideError:
@@ -64,8 +63,8 @@ class Network:
     def door(self, port: int) -> str:
         """The address under which the far place reaches `port` of our loopback."""
         if port not in self._doors:
-            self._doors[port] = _Door(_HERE, port)
-        return _HERE
+            self._doors[port] = _Door(self._here, port)
+        return self._here
 
     def cut(self) -> None:
         """From now on packets vanish, both ways."""
@@ -83,13 +82,14 @@ class Network:
         _ip("link", "add", near, "type", "veth", "peer", "name", "near", "netns", self._router)
         _ip("-n", self._router, "link", "add", "far", "type", "veth", "peer", "name", far, "netns", self._place)
         for place, link, address in (
-            ("", near, _HERE), (self._router, "near", _NEAR), (self._router, "far", _FAR), (self._place, far, _THERE)
+            ("", near, self._here), (self._router, "near", self._near),
+            (self._router, "far", self._far), (self._place, far, self._there),
         ):  # fmt: skip
             there = ("-n", place) if place else ()
             _ip(*there, "addr", "add", f"{address}/30", "dev", link)
             _ip(*there, "link", "set", link, "up")
-        _ip("route", "add", "198.18.77.4/30", "via", _NEAR)
-        _ip("-n", self._place, "route", "add", "default", "via", _FAR)
+        _ip("route", "add", self._beyond, "via", self._near)
+        _ip("-n", self._place, "route", "add", "default", "via", self._far)
         self._forward(on=True)
 
     def _remove(self) -> None:

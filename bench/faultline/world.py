@@ -282,9 +282,15 @@ class Trial:
         self.done.append(f"{stopwatch_s() - self._began_s:.2f} s {what}")
 
     def look(self) -> None:
-        """Look at the recorders' memory."""
-        for process in self._recorders.values():
-            if (used := usage(process.pid)) is not None:
+        """Look at the recorders' memory; start again one that ended by itself, as whoever supervises it would.
+
+        A recorder that is started while there is no database ends and says so.
+        """
+        for name, process in list(self._recorders.items()):
+            if process.poll() is not None and process.returncode != -signal.SIGKILL:
+                self.note(f"{name} ended with {process.returncode}, started again")
+                self.start_recorder(name)
+            elif (used := usage(process.pid)) is not None:
                 self.peak_mib = max(self.peak_mib, used.peak_mib)
 
     # -- afterwards ---------------------------------------------------------------------------------------------------

@@ -288,3 +288,73 @@ def soak(
         report.write(out)
     if not report.held:
         raise typer.Exit(2)
+
+
+@app.command("faults")
+def faults(
+    quick: Annotated[bool, typer.Option("--quick", help="Small and impatient: some seconds for each fault.")] = False,
+    seed: Annotated[int, typer.Option(help="What is measured, and when what is broken.", min=0)] = 7,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this fault, by its name (may be said again).", show_default=False)
+    ] = None,
+    mosquitto: Annotated[
+        Path | None, typer.Option(help="Its program, for recorders that share.", dir_okay=False, show_default=False)
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the counts here.", dir_okay=False, show_default=False)
+    ] = None,
+    markdown_file: Annotated[
+        Path | None, typer.Option("--markdown", help="Also write a table here.", dir_okay=False, show_default=False)
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Break recorder, broker, database, gateways, disk and network, and count what was lost; exit 2 if anything was."""
+    from rich.console import Console
+    from rich.status import Status
+
+    console = Console()
+    with Status("starting", console=Console(stderr=True)) as status:
+        report = importlib.import_module("bench.faults").run(
+            quick=quick, seed=seed, only=only or (), mosquitto=mosquitto, data=data, progress=status.update
+        )
+    (console if console.is_terminal else Console(width=170)).print(report.render())
+    if json_file is not None:
+        json_file.write_text(report.json(), encoding="utf-8")
+    if markdown_file is not None:
+        markdown_file.write_text(report.markdown(), encoding="utf-8")
+    if not report.held:
+        raise typer.Exit(2)
+
+
+@app.command("city-hour")
+def city_hour(
+    minutes: Annotated[float, typer.Option(help="Minutes of measuring on once the backlog has gone.")] = 10,
+    outage_minutes: Annotated[float, typer.Option(help="How long the outage was.")] = 60,
+    drain: Annotated[float, typer.Option(help="A gateway drains so many times as fast as it measures.")] = 4,
+    sensors: Annotated[int, typer.Option(help="Sensors of one reading a minute.")] = 85_000,
+    bridges: Annotated[int, typer.Option(help="Bridges at 50 Hz.")] = 10,
+    channels: Annotated[int, typer.Option(help="Channels of a bridge.")] = 10,
+    seed: Annotated[int, typer.Option(help="Which readings.", min=0)] = 7,
+    mosquitto: Annotated[
+        Path | None, typer.Option(help="The broker's program, if not on the PATH.", dir_okay=False, show_default=False)
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the figures here.", dir_okay=False, show_default=False)
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Measure a large city that drains an outage beside what it measures now: lateness, loss, CPU; exit 2 on a miss."""
+    from rich.console import Console
+    from rich.status import Status
+
+    console = Console()
+    with Status("starting", console=Console(stderr=True)) as status:
+        report = importlib.import_module("bench.cityhour").run(
+            minutes=minutes, outage_minutes=outage_minutes, drain=drain, sensors=sensors, bridges=bridges,
+            channels=channels, seed=seed, mosquitto=mosquitto, data=data, progress=status.update,
+        )  # fmt: skip
+    (console if console.is_terminal else Console(width=170)).print(report.render())
+    if json_file is not None:
+        json_file.write_text(report.json(), encoding="utf-8")
+    if not all(goal.met for goal in report.goals()):
+        raise typer.Exit(2)
