@@ -111,11 +111,13 @@ class Guard:
         headers = request.headers
         if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
             return self._answers(request, 422, "a zero byte is in no name")  # nor does the database take one
+        if "transfer-encoding" in headers:  # where there is a length too, a proxy may take another end than we do
+            return self._answers(request, 411, headers={"Connection": "close"})
         if request.method in READING:
             return None
         if "authorization" not in headers and not self._same_site(headers):
             return self._answers(request, 403, "commands are taken from Lifeline's own pages only")
-        length = headers.get("content-length", "" if "transfer-encoding" in headers else "0")
+        length = headers.get("content-length", "0")
         if not length.isdecimal():
             return self._answers(request, 411)
         longest = _longest(request.url.path, headers)
