@@ -20,9 +20,10 @@ import pytest
 from bench.fleet import Fleet
 from bench.publisher import Publisher
 from city.clock import SystemClock, stopwatch_s
+from city.errors import OutsideError
 from lifeline.settings import Settings
 from store.connection import connect
-from store.migrate import Phase, migrate, plan
+from store.migrate import Phase, check_fits, migrate, plan
 from store.testing import drop_database, named
 
 ROOT = Path(__file__).parents[2]
@@ -154,6 +155,20 @@ def dsn(postgres_dsn: str, before: Path, tmp_path: Path) -> Iterator[str]:
         yield dsn
     finally:
         drop_database(dsn)
+
+
+def test_code_refuses_a_schema_that_is_too_old_or_past_it(database: str) -> None:
+    with connect(database, autocommit=True) as conn:
+        check_fits(conn)
+        add = "INSERT INTO lifeline.migrations (name, checksum, tier) VALUES (%s, '', 'plain')"
+        conn.execute(add, ("9998_pre_of_a_newer_one",))
+        check_fits(conn)  # rolled back, this code runs on
+        conn.execute(add, ("9999_post_of_a_newer_one",))
+        with pytest.raises(OutsideError, match="past this version, a newer one applied 9999_post_of_a_newer_one"):
+            check_fits(conn)
+        conn.execute("DELETE FROM lifeline.migrations WHERE name >= '0050'")
+        with pytest.raises(OutsideError, match=r"too old for this version, 005\d_pre_\w+ and after not applied"):
+            check_fits(conn)
 
 
 def _stored(dsn: str) -> list[tuple[str, int]]:
