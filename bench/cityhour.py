@@ -37,6 +37,7 @@ from store.testing import drop_database, fresh_database
 LATE_S, CORES = 5.0, 1.0  # half of two
 _NAME, _LOAD = "lifeline bench", "gateways (load)"
 _PATIENCE_S = 300.0
+_BEHIND_S = 0.5  # a load that is further behind says more of the machine than of the system
 Progress = Callable[[str], None]
 
 
@@ -60,7 +61,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class CityHour:
-    """One run. `lost`: readings made and not stored; `repeated` came again and count once."""
+    """One run. `behind_s`: how far the load itself ran behind the clock at most; lateness holds that too."""
 
     machine: Machine
     broker: str
@@ -73,6 +74,7 @@ class CityHour:
     missing: int
     peaks_mib: Mapping[str, float]
     machine_load: str
+    behind_s: float
     name: str = "city-hour"
 
     @property
@@ -83,9 +85,10 @@ class CityHour:
     def goals(self) -> list[Goal]:
         """Each goal, met or not."""
         most_s, cores = max(part.most_s for part in self.parts), max(part.system for part in self.parts)
+        blamed = f" (the load itself was {self.behind_s:.2f} s behind)" if self.behind_s > _BEHIND_S else ""
         held = self.lost == self.missing == self.rejected == 0
         return [
-            Goal("live readings late, at most", f"<= {LATE_S:g} s", f"{most_s:.2f} s", most_s <= LATE_S),
+            Goal("live readings late, at most", f"<= {LATE_S:g} s", f"{most_s:.2f} s{blamed}", most_s <= LATE_S),
             Goal("readings lost", "0", f"{self.lost}", held),
             Goal("CPU cores of the system, either part", f"< {CORES:g}", f"{cores:.2f}", cores < CORES),
         ]
@@ -209,15 +212,17 @@ class _Hour:
                     process.wait()
         finally:
             recorders.stop()
-        made = self._state().made
+        state = self._state()
         books = self.conn.execute(
             "SELECT sum(repeated)::bigint, sum(rejected)::bigint, sum(missing)::bigint FROM city.gateways"
         ).fetchone()
         repeated, rejected, missing = books or (0, 0, 0)
         machine = describe(self.dsn, embedded_broker=False)
         return CityHour(
-            machine, self.running.broker, self.load, tuple(parts), made, self._stored(), int(repeated), int(rejected),
+            machine, self.running.broker, self.load, tuple(parts), state.made, self._stored(), int(repeated),
+            int(rejected),
             int(missing), peaks, f"{os.getloadavg()[0]:.1f}",
+            state.behind_us / 1e6,
         )  # fmt: skip
 
     def _watch(

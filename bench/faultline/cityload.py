@@ -63,13 +63,17 @@ class LoadSettings:
 
 @dataclass
 class LoadState:
-    """How far the load is: `phase` is making, draining, steady, ending or done; readings made and confirmed."""
+    """How far the load is: `phase` is making, draining, steady, ending or done; readings made and confirmed.
+
+    `behind_us` is the most that measuring itself ran behind the clock: lateness that is the load's own.
+    """
 
     phase: str = "making"
     live_us: int = 0
     made: int = 0
     backlog: int = 0
     confirmed: int = 0
+    behind_us: int = 0
 
 
 def gateways(settings: LoadSettings) -> dict[str, list[str]]:
@@ -172,6 +176,7 @@ class _Load:
         tick, until_us, phase = 0, 1 << 62, "draining"
         while (at_us := self.state.live_us + tick * _SECOND_US // _SLICES) < until_us:
             await self.clock.sleep_s((at_us - self.clock.now_us()) / 1e6)
+            self.state.behind_us = max(self.state.behind_us, self.clock.now_us() - at_us)
             for gateway in self.gateways[tick % _SLICES :: _SLICES]:
                 self.state.made += await gateway.measure(at_us)
             tick += 1

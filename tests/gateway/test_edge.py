@@ -84,6 +84,31 @@ async def test_a_pushed_configuration_counts_only_where_it_is_allowed(broker: st
             assert edge.report()["config"] == {"state": "from_file"}
 
 
+async def test_a_new_configuration_leaves_alone_what_waits_in_the_outbox(broker: str, tmp_path: Path) -> None:
+    head = "accept_push: true\n"
+    path = write_config(tmp_path, broker, source("a", "s-a"), "wait", head)
+    other = path.read_text().replace("s-a", "s-x")
+    async with listening(broker, "wait") as ear, running(path) as edge:
+        add(tmp_path, "a", 0)
+        await ear.until(lambda: ear.values("s-a") == [0])
+        edge.agent.power(False)
+        for value in range(1, 6):
+            add(tmp_path, "a", value)
+            await _until(lambda want=value: edge.outbox.readings == want)
+        waiting = edge.outbox.oldest(99)
+        edge._take_push(other.encode())
+        await _until(lambda: edge.report()["config"] == {"state": "pushed"})
+        path.write_text(path.read_text().replace("every: 10ms", "every: 11ms"))
+        await _until(lambda: edge.report()["config"] == {"state": "from_file"})
+        edge._take_push(b"version: nonsense")
+        await _until(lambda: edge.report()["config"].get("state") == "refused")  # type: ignore[attr-defined] # a mapping
+        assert edge.outbox.oldest(99) == waiting
+        assert edge.outbox.losses() == []
+        edge.agent.power(True)
+        await ear.until(lambda: len(ear.values("s-a")) == 6)
+    assert ear.values("s-a") == [0, 1, 2, 3, 4, 5]
+
+
 async def test_clocks_that_jump_change_neither_times_nor_numbers(broker: str, tmp_path: Path) -> None:
     text = source("a", "s").replace("values:", "time: {column: t, format: unix_s}, values:")
     path = write_config(tmp_path, broker, text, "jump", "status_every: 20ms\n")

@@ -117,6 +117,33 @@ def test_a_broker_that_falls_silent_is_left_and_met_again(server: Server, monkey
         eventually(lambda: rig.link.connects == 2)
 
 
+def test_no_two_messages_arrive_in_one_microsecond(server: Server) -> None:
+    """Claims of the future are stored under their arrival: two of a sensor would meet there as a conflict."""
+    rig = Listening(LinkSettings(server.address))
+    with rig.running():
+        peer = server.accept()
+        peer.welcome()
+        for first in range(1, 301, 100):  # a hundred in one piece of what is read
+            together = range(first, first + 100)
+            peer.sock.sendall(b"".join(encode.publish(Version.V5, TOPIC, b"{}", 1, number) for number in together))
+        peer.acks(300)
+    arrived = [one.received_us for one in rig.taken]
+    assert sorted(set(arrived)) == arrived
+    assert len(arrived) == 300
+
+
+def test_the_word_of_the_host_is_no_message_to_one_that_is_not_the_host(server: Server) -> None:
+    """It still comes to a session of a time when this recorder was the host."""
+    rig = Listening(LinkSettings(server.address, share="two", sparkplug_host="city"))
+    with rig.running():
+        peer = server.accept()
+        peer.welcome()
+        word = b'{"online":false,"timestamp":1}'
+        peer.sock.sendall(encode.publish(Version.V5, "spBv1.0/STATE/city", word, 1, 1))
+        assert peer.acks(1) == [1]
+    assert [(one.message, one.payload) for one in rig.taken] == [(None, b"")]
+
+
 def test_a_broker_that_closes_in_the_middle_of_a_packet_delivers_it_again(server: Server) -> None:
     rig = Listening(LinkSettings(server.address))
     with rig.running():
