@@ -32,7 +32,7 @@ class Speaker:
 
     def __init__(
         self, port: int, ca: Path, user: str = "", password: str = "", certificate: Path | None = None,
-        client: str = "", keeps: bool = False, patience_s: float = 10.0,
+        client: str = "", keeps: bool = False, patience_s: float = 60.0,
     ) -> None:  # fmt: skip
         self.heard: list[tuple[str, bytes]] = []
         self.code, self.connections = -1, 0

@@ -29,6 +29,7 @@ from tests.servers.timescale import mosquitto_binary, timescale_binaries
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTS = {"database": 5432, "broker": 8883, "api": 8080}
+PATIENCE_S = 180.0  # a bound for machines that are busy with other tests, not a time that is ever waited
 _NOBODY = 65534
 _WATCHED = Path(__file__).parent / "watched"
 
@@ -52,7 +53,7 @@ class Service:
         for target in sorted(self.targets, key=len, reverse=True):
             text = re.sub(rf"(?<![\w./]){re.escape(target)}(?![\w])", str(self.inside(target)), text)
         for name, port in PORTS.items():
-            text = text.replace(f"@{name}:{port}", f"@localhost:{self.stage.ports[name]}")
+            text = re.sub(rf"(?<=[@/]){name}:{port}\b", f"localhost:{self.stage.ports[name]}", text)
             text = text.replace(f"0.0.0.0:{port}", f"127.0.0.1:{self.stage.ports[name]}")
         text = re.sub(r"(?m)^listener 8883$", f"listener {self.stage.ports['broker']} 127.0.0.1", text)
         return re.sub(r"(?m)^-p 8883$", f"-p {self.stage.ports['broker']}", text)
@@ -124,7 +125,7 @@ class Service:
         """Run it, or another command of its own, to its end."""
         return subprocess.run(  # noqa: S603 - what our own compose file says
             self.run(command or self.command), env=self._surroundings(more), capture_output=True, text=True,
-            stdin=subprocess.DEVNULL, cwd=self.root, timeout=60, check=False, **self._account(),
+            stdin=subprocess.DEVNULL, cwd=self.root, timeout=PATIENCE_S, check=False, **self._account(),
         )  # fmt: skip
 
     @property
@@ -139,7 +140,7 @@ class Service:
         assert kind == "CMD"
         return self.call(command).returncode == 0
 
-    def until_healthy(self, within_s: float = 60.0) -> None:
+    def until_healthy(self, within_s: float = PATIENCE_S) -> None:
         """Wait until its health check passes."""
         deadline_s = stopwatch_s() + within_s
         while not self.healthy():
@@ -154,7 +155,7 @@ class Service:
             return None
         process.terminate()
         try:
-            return process.wait(30)
+            return process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -314,7 +315,7 @@ def start_database(stage: Stage) -> Service:
     assert told.returncode == 0, told.stderr
     assert service.process is not None
     service.process.send_signal(2)  # fast
-    service.process.wait(30)
+    service.process.wait(PATIENCE_S)
     service.start([*service.command, "-D", str(data), *here, "-clisten_addresses=127.0.0.1"])
     service.environment["PGPORT"] = str(stage.ports["database"])
     service.until_healthy()
@@ -322,7 +323,7 @@ def start_database(stage: Stage) -> Service:
 
 
 def _until(service: Service, command: Sequence[str], at: Mapping[str, str]) -> None:
-    deadline_s = stopwatch_s() + 30
+    deadline_s = stopwatch_s() + PATIENCE_S
     while service.call(command, **at).returncode != 0:
         assert stopwatch_s() < deadline_s, service.log
         assert service.process is not None
