@@ -57,7 +57,7 @@ class Size:
     quick: bool
 
 
-QUICK: Final = Size(4, 8, 60, 40_000, 3, 40.0, quick=True)
+QUICK: Final = Size(4, 8, 40, 40_000, 3, 60.0, quick=True)
 FULL: Final = Size(20, 25, 1_200, 50_000, 12, 180.0, quick=False)
 
 
@@ -70,7 +70,7 @@ def _kill(*victims: str) -> Callable[[Trial], None]:
         chosen = [*victims, *trial.chance.choices(victims, k=max(0, trial.kills - len(victims)))]
         trial.chance.shuffle(chosen)
         for victim in chosen:
-            trial.pause(0.1, 1.2 if trial.quick else 5.0)
+            trial.pause(0.1, 0.6 if trial.quick else 5.0)
             trial.kill(victim)
             trial.pause(0.0, 0.3 if trial.quick else 2.0)
             trial.restart(victim)
@@ -85,7 +85,7 @@ def _database_hour(trial: Trial) -> None:
     before_mib = trial.peak_mib
     trial.kill("database")
     trial.start_gateways()
-    trial.pause(2.0 if trial.quick else 30.0)
+    trial.pause(1.0 if trial.quick else 30.0)
     trial.note(f"recorder's memory grew by {trial.peak_mib - before_mib:.0f} MiB while there was no database")
     trial.restart("database")
 
@@ -97,7 +97,7 @@ def _database_frozen(trial: Trial) -> None:
     for _ in range(1 if trial.quick else 3):
         trial.pause(0.3, 1.0)
         trial.freeze(on=True)
-        trial.pause(1.0 if trial.quick else 20.0)
+        trial.pause(0.6 if trial.quick else 20.0)
         trial.freeze(on=False)
 
 
@@ -107,7 +107,7 @@ def _broker_away(trial: Trial) -> None:
     trial.begin()
     trial.kill("broker")
     trial.start_gateways()
-    trial.pause(1.0 if trial.quick else 30.0)
+    trial.pause(0.5 if trial.quick else 30.0)
     trial.restart("broker")
 
 
@@ -161,7 +161,7 @@ def _cut(far: str) -> Callable[[Trial], None]:
                     trial.pause(0.2, 0.8)
                     network.cut()
                     trial.note(f"network of the {far} cut")
-                    trial.pause(*((3.0, 3.5) if trial.quick else (5.0, 60.0)))
+                    trial.pause(*((1.0, 1.5) if trial.quick else (5.0, 60.0)))
                     network.mend()
                     trial.note("network mended")
                 trial.await_gateways()
