@@ -344,13 +344,14 @@ class Link:
             return Delivery(too_big(topic, incoming.size), now_us, payload, number, self._session, qos=qos)
         message = self._decoders.decode(topic, payload, now_us)
         rows = max(1, message.published) if type(message) is ReadingsMessage else 1
-        trace = _given_trace(incoming.properties) if incoming.properties else ""
+        trace = given_trace(incoming.properties) if incoming.properties else ""
         return Delivery(message, now_us, payload, number, self._session, rows, qos=qos, trace=trace)
 
 
-def _given_trace(properties: Properties) -> str:
+def given_trace(properties: Properties | None) -> str:
     """The trace that the sender gave to a message (user property `traceparent`); empty when none, or not one."""
-    pairs = properties.get(USER)
+    pairs = (properties or {}).get(USER)
     if not isinstance(pairs, list):
         return ""
-    return next((traces.parent(pair[1]) for pair in pairs if isinstance(pair, tuple) and pair[0] == "traceparent"), "")
+    said = (traces.parent(pair[1]) for pair in pairs if isinstance(pair, tuple) and pair[0] == "traceparent")
+    return next(filter(None, said), "")

@@ -38,7 +38,7 @@ def literal(node: ast.expr) -> str | None:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
-        return f"{node.values[0].value}x"
+        return f"{node.values[0].value!s}x"
     return None
 
 
@@ -134,7 +134,7 @@ def test_health_the_doctor_and_watchdog_rules_lead_to_their_entries(database: st
         health.report(conn, "channel_sms", "fault", advice="mend it")
         health.report(conn, "store_size", "ok")
         health.report(conn, "heartbeat", "warning")
-        rows = dict(conn.execute("SELECT name, runbook FROM city.health").fetchall())
+        rows: dict[str, str] = dict(conn.execute("SELECT name, runbook FROM city.health").fetchall())
     assert rows == {"channel_sms": "RUNBOOK.md#channel", "store_size": "", "heartbeat": "RUNBOOK.md#heartbeat"}
     told = lines([Report("webhook host x.example", "warning", "no such host", "mend DNS")]).plain
     assert "mend DNS (RUNBOOK.md#doctor_webhook_host)" in told

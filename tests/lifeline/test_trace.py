@@ -14,6 +14,9 @@ from city.clock import ManualClock, from_us
 from city.errors import InputError
 from ingest.decoders import Decoders
 from ingest.intake import Delivery
+from ingest.link import given_trace
+from ingest.mqtt.fields import USER
+from ingest.mqtt.packets import Publish
 from ingest.writer import BatchWriter
 from lifeline import tracing
 from lifeline.cli import run_command
@@ -132,10 +135,12 @@ def test_the_command_prints_the_road_and_gives_it_to_programs(
     options = ["--database-url", followed, "--data", str(tmp_path)]
     assert run_command(["trace", GIVEN, *options]) == 0
     assert "incident opened" in capsys.readouterr().out
-    assert run_command(["trace", "--sensor", "wl-1", "--at", "2026-07-01T00:02:00Z", "--json", *options]) in (0, 1)
-    capsys.readouterr()
+    assert run_command(["trace", "--sensor", "wl-1", "--at", "2026-07-01T10:03:00Z", *options]) == 0
+    assert "incident opened" in capsys.readouterr().out
+    assert run_command(["trace", "--sensor", "wl-1", "--at", "2026-07-01T10:03:01Z", *options]) == 1
+    assert "no reading of exactly" in capsys.readouterr().err
     assert run_command(["trace", GIVEN, "--json", *options]) == 0
-    assert json.loads(capsys.readouterr().out)["steps"][0]["what"] == "arrived"
+    assert "arrived" in [step["what"] for step in json.loads(capsys.readouterr().out)["steps"]]
     assert run_command(["trace", "f" * 32, *options]) == 1
     assert "no gateway gave it" in capsys.readouterr().err
     assert run_command(["trace", *options]) == 1
@@ -162,3 +167,18 @@ def test_what_is_no_trace_is_refused(text: str) -> None:
 def test_an_unknown_trace_is_said(database: str) -> None:
     with connect(database) as conn, pytest.raises(InputError, match="not a trace"):
         traces.seqs(conn, "nonsense")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "found"),
+    [
+        ([("traceparent", f"00-{GIVEN}-00f067aa0ba902b7-01")], GIVEN),
+        ([("x", "y"), ("traceparent", "nonsense"), ("traceparent", f"00-{GIVEN}-00f067aa0ba902b7-00")], GIVEN),
+        ([("tracestate", "a=b")], ""),
+        ([], ""),
+    ],
+)
+def test_a_message_may_bring_its_own_trace(pairs: list[tuple[str, str]], found: str) -> None:
+    message = Publish("t", b"", 1, 1, 0, properties={USER: list(pairs)})
+    assert given_trace(message.properties) == found
+    assert given_trace(None) == ""
