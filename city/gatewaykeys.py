@@ -110,12 +110,16 @@ SOURCES: Mapping[str, Mapping[str, Key]] = {
     "post": POST,
     "serial": SERIAL,
 }
+TLS = ("broker_ca", "broker_certificate", "broker_key")
 GATEWAY: Mapping[str, Key] = {
     "version": Key(Kind.COUNT, "The version of this format: 1.", required=True),
     "district": Key(Kind.ID, "The gateway's district, as registered.", required=True),
     "gateway": Key(Kind.ID, "The gateway's name, as registered.", required=True),
     "broker": Key(Kind.TEXT, "mqtt(s)://user:password@host:port of the city's broker, or broker_env."),
     "broker_env": Key(Kind.TEXT, "The environment variable with the address of the city's broker."),
+    "broker_ca": Key(Kind.TEXT, "Authorities to trust for mqtts (PEM file), instead of the system's."),
+    "broker_certificate": Key(Kind.TEXT, "Who the gateway is, for a broker that asks (PEM file)."),
+    "broker_key": Key(Kind.TEXT, "Its key (PEM file without a password); else in the certificate's file."),
     "outbox": Key(Kind.MAPPING, "Where readings wait until the broker has them.", required=True, keys=OUTBOX),
     "backlog": Key(Kind.MAPPING, "How what an outage left behind is sent.", keys=BACKLOG),
     "gather": Key(Kind.DURATION, "How long readings are gathered into one message (500ms)."),

@@ -13,7 +13,6 @@ import asyncio
 import logging
 import random
 import socket
-import ssl
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ import aiomqtt
 from city.broker_address import BrokerAddress
 from city.clock import Clock, SystemClock, stopwatch_s
 from city.errors import OutsideError
+from city.tls import NO_FILES, TlsFiles, tls_context
 from gateway.envelope import rfc3339, seal, status, topic, will
 from gateway.lanes import Lanes
 from gateway.losses import Loss
@@ -63,6 +63,8 @@ class AgentSettings:
         the gateways of a city after an outage.
     drain_s
         How long a stop waits for the outbox to empty; what is left stays on disk.
+    tls
+        Files for mqtts.
     """
 
     window: int = 8
@@ -71,6 +73,7 @@ class AgentSettings:
     drain_s: float = 5.0
     keepalive_s: int = 20
     timeout_s: float = 10.0
+    tls: TlsFiles = NO_FILES
 
 
 class Agent:
@@ -103,6 +106,7 @@ class Agent:
         self.address = BrokerAddress.of(url)
         self.gateway, self.outbox, self.clock = gateway, outbox, clock
         self.settings = settings or AgentSettings()
+        self._tls = tls_context(self.settings.tls) if self.address.encrypted else None
         self.connected = False
         self.connections = self.published = self.published_readings = 0
         self.last_error = ""
@@ -196,7 +200,7 @@ class Agent:
             keepalive=settings.keepalive_s,
             max_queued_incoming_messages=_MOST_INBOX,
             max_inflight_messages=settings.window,
-            tls_context=ssl.create_default_context() if address.encrypted else None,
+            tls_context=self._tls,
         )
 
     def _status(self, *, online: bool) -> bytes:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from city.tls import NO_FILES, TlsFiles
 from gateway.mapping import TimeColumn, Value
 
 
@@ -126,6 +127,7 @@ class GatewayConfig:
     status_every_s: float
     accept_push: bool
     sources: tuple[SourceConfig, ...]
+    tls: TlsFiles = NO_FILES
 
     @property
     def fixed(self) -> tuple[object, ...]:
@@ -139,4 +141,5 @@ class GatewayConfig:
             self.max_age_s,
             self.hold_when_full,
             self.backlog_per_s,
+            self.tls,
         )

@@ -17,6 +17,7 @@ from city.errors import Fault, FaultyInput, InputError
 from city.folder import read_text
 from city.keys import Key, Kind, optional, required
 from city.positions import Positions, check_keys, nearest_or_all, show
+from city.tls import TlsFiles, tls_context
 from city.units import parse as parse_unit
 from city.yamlfile import read
 from gateway.config import (
@@ -173,7 +174,22 @@ class _Reader:
             status_every_s=self.seconds(top, "status_every", 60.0),
             accept_push=top.get("accept_push") is True,
             sources=self.sources(top.get("sources")),
+            tls=self.tls(top),
         )
+
+    def tls(self, data: _Data) -> TlsFiles:
+        """The files for an encrypted line, beside this file; tried at once: a wrong one is told with its line."""
+        given = [self.folder / str(data[key]) if key in data else None for key in known.TLS]
+        files = TlsFiles(*given)
+        named = next((key for key in known.TLS if key in data), None)
+        if named is None:
+            return files
+        try:
+            tls_context(files, "broker_")
+        except InputError as error:
+            key = str(error).partition(":")[0].split(" ")[0]
+            self.faults.append(self.positions.fault((key if key in data else named,), str(error)))
+        return files
 
     def sources(self, entries: object) -> tuple[SourceConfig, ...]:
         found: list[SourceConfig] = []

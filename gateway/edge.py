@@ -141,7 +141,7 @@ class Edge:
             config.gateway,
             self.outbox,
             clock,
-            replace(self.settings.line, backlog_per_s=config.backlog_per_s),
+            replace(self.settings.line, backlog_per_s=config.backlog_per_s, tls=config.tls),
             disk=self._disk,
         )
         self.agent.extra = self.report

@@ -18,6 +18,7 @@ import numpy as np
 from city.broker_address import BrokerAddress
 from city.clock import Clock, SystemClock, stopwatch_s
 from city.errors import InputError, OutsideError
+from city.tls import NO_FILES, TlsFiles
 from gateway.agent import Agent, AgentSettings
 from gateway.envelope import Row, body
 from gateway.noise import key
@@ -49,6 +50,8 @@ class LoadSettings:
         Decides the values.
     force
         Whether the broker may be on another machine.
+    tls
+        Files for mqtts.
     """
 
     mqtt_url: str
@@ -58,6 +61,7 @@ class LoadSettings:
     duration_s: float
     seed: int = 7
     force: bool = False
+    tls: TlsFiles = NO_FILES
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,7 @@ class _Load:
         self._agents: list[Agent] = []
         for n in range(-(-settings.sensors // _EACH)):
             outbox = stack.enter_context(Outbox(folder / f"{n}.outbox", max_readings=1 << 40, durable=False))
-            line = AgentSettings(window=10)
+            line = AgentSettings(window=10, tls=settings.tls)
             name = f"load-gw-{n:03d}"
             self._agents.append(Agent(settings.mqtt_url, DISTRICT, name, outbox, settings.clock, line, disk=self._disk))
         self._made, self._behind_s, self._last_us = 0, 0.0, 0

@@ -21,6 +21,7 @@ from typing import Literal, TypeVar
 
 from city.clock import Clock, SystemClock, stopwatch_s
 from city.errors import InputError, OutsideError
+from city.tls import NO_FILES, TlsFiles
 from gateway.agent import Agent, AgentSettings
 from gateway.envelope import Row, body
 from gateway.mapping import Mapping
@@ -60,6 +61,8 @@ class ReplaySettings:
         Recorded pauses longer than this are cut down to it when paced; the readings keep their times.
     line_s
         How long the broker may be away before the replay gives up.
+    tls
+        Files for mqtts.
     """
 
     mqtt_url: str
@@ -72,6 +75,7 @@ class ReplaySettings:
     shift: Literal["none", "first", "last"] = "none"
     skip_gaps_s: float | None = None
     line_s: float = 30.0
+    tls: TlsFiles = NO_FILES
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +214,7 @@ class _Replay:
         for district, gateway in sorted({(source.district, source.gateway) for source in self._readings.sources}):
             path = folder / f"{len(self._agents)}.outbox"
             outbox = stack.enter_context(Outbox(path, max_readings=1 << 40, durable=False))
-            line = AgentSettings(window=10, drain_s=1.0)
+            line = AgentSettings(window=10, drain_s=1.0, tls=self._settings.tls)
             self._agents[district, gateway] = Agent(
                 self._settings.mqtt_url, district, gateway, outbox, self._settings.clock, line, _Here()
             )

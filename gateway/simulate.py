@@ -16,7 +16,8 @@ from pathlib import Path
 
 from city.clock import Clock, SystemClock
 from city.errors import InputError, OutsideError
-from gateway.agent import Agent
+from city.tls import NO_FILES, TlsFiles
+from gateway.agent import Agent, AgentSettings
 from gateway.cityfolder import city_files, write_city, write_files
 from gateway.envelope import body
 from gateway.mishaps import Mishap
@@ -57,6 +58,8 @@ class SimulatorSettings:
         Whether each outbox waits for the disk; see `Outbox`.
     mishaps
         Faults that were asked for, besides the storyline.
+    tls
+        Files for mqtts.
     """
 
     mqtt_url: str
@@ -67,6 +70,7 @@ class SimulatorSettings:
     history_s: float = 0.0
     durable: bool = True
     mishaps: tuple[Mishap, ...] = ()
+    tls: TlsFiles = NO_FILES
 
 
 def run_simulator(settings: SimulatorSettings, stop: threading.Event) -> None:
@@ -129,7 +133,8 @@ class _Station:
     ) -> None:
         self._simulation, self._gateway, self._clock, self._disk = simulation, gateway, settings.clock, disk
         self.outbox = Outbox(settings.folder / f"{gateway.id}.outbox", durable=settings.durable)
-        self.agent = Agent(settings.mqtt_url, gateway.district, gateway.id, self.outbox, settings.clock, disk=disk)
+        line = AgentSettings(tls=settings.tls)
+        self.agent = Agent(settings.mqtt_url, gateway.district, gateway.id, self.outbox, settings.clock, line, disk)
         self._interval_us = gateway.interval_s * _SECOND_US
         self._phase_us = key(settings.seed, gateway.id) % gateway.interval_s * _SECOND_US  # not all on the same second
         self._measured_us = self._resume(settings)

@@ -146,6 +146,7 @@ def _keeper(settings: Settings, clock: Clock, stop: threading.Event) -> None:
 
 
 def _simulator(settings: Settings, clock: Clock, stop: threading.Event) -> None:
+    from city.tls import TlsFiles
     from gateway.simulate import SimulatorSettings, run_simulator
     from lifeline.story import Story, mishaps_of
 
@@ -153,7 +154,9 @@ def _simulator(settings: Settings, clock: Clock, stop: threading.Event) -> None:
     if story is None:
         raise InputError(f"{settings.data}: no story to play, try lifeline simulate or lifeline demo")
     folder, mishaps = settings.data / "gateways", mishaps_of(settings.data)
-    run_simulator(SimulatorSettings(settings.mqtt, folder, story.seed, story.start_us, clock, mishaps=mishaps), stop)
+    tls = TlsFiles(settings.mqtt_ca, settings.mqtt_certificate, settings.mqtt_key)
+    simulator = SimulatorSettings(settings.mqtt, folder, story.seed, story.start_us, clock, mishaps=mishaps, tls=tls)
+    run_simulator(simulator, stop)
 
 
 def _crew(settings: Settings, clock: Clock, stop: threading.Event) -> None:

@@ -35,6 +35,7 @@ def replay(
 
     from city import duration
     from city.clock import from_us, process_clock
+    from city.tls import TlsFiles
     from gateway import replay as replaying
     from lifeline import endpoints, settings
     from lifeline.roles import stop_on_signals
@@ -50,6 +51,7 @@ def replay(
         to_us=None if to is None else moment_us("--to", to),
         shift=shift,
         skip_gaps_s=None if skip_gaps is None else duration.parse_s(skip_gaps),
+        tls=TlsFiles(found.mqtt_ca, found.mqtt_certificate, found.mqtt_key),
     )
     stop = stop_on_signals()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())

@@ -102,13 +102,15 @@ def _load(  # each is one option of the command
     sensors: int, rate: float, seconds: float, seed: int, force: bool, data: Path | None, mqtt_url: str | None
 ) -> None:
     from city.clock import process_clock
+    from city.tls import TlsFiles
     from gateway.load import LoadSettings, run_load
     from lifeline import endpoints, settings
     from lifeline.roles import stop_on_signals
 
     found = endpoints.with_running(settings.load(data=data, mqtt_url=mqtt_url))
     stop = stop_on_signals()
-    report = run_load(LoadSettings(found.mqtt, process_clock(), sensors, rate, seconds, seed, force), stop)
+    tls = TlsFiles(found.mqtt_ca, found.mqtt_certificate, found.mqtt_key)
+    report = run_load(LoadSettings(found.mqtt, process_clock(), sensors, rate, seconds, seed, force, tls), stop)
     typer.echo(
         f"{report.confirmed:,} of {report.made:,} readings confirmed ({sensors:,} sensors, {report.gateways} gateways)"
         f" in {report.seconds:.1f} s ({report.per_second:,.0f}/s), at most {report.behind_s:.2f} s behind"
