@@ -29,8 +29,7 @@ from store.testing import drop_database, named
 ROOT = Path(__file__).parents[2]
 WALL = SystemClock()
 CITY = Fleet(4, 5, probes=1)
-# The first migration that the version of before does not have.
-NEXT_OF = {"0.1.0": "0005_alarm_states.sql", "0.1.0, late": "0051_pre_admission.sql"}
+NEXT = "0005_alarm_states.sql"  # the first migration that the oldest version does not have: the longest way
 APPLY = """
 import sys
 from datetime import UTC, datetime
@@ -45,13 +44,13 @@ with connect(sys.argv[1], autocommit=True) as conn:
 """
 
 
-@pytest.fixture(params=sorted(NEXT_OF))
-def before(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+@pytest.fixture
+def before(tmp_path: Path) -> Path:
     """The whole code of an earlier version, from the repository's history."""
     git = shutil.which("git")
     if git is None or not (ROOT / ".git").exists():
         pytest.skip("NOT TESTED against the code of before: this is no clone of the repository")
-    added = ["log", "--diff-filter=A", "--format=%H", "--", f"store/migrations/{NEXT_OF[request.param]}"]
+    added = ["log", "--diff-filter=A", "--format=%H", "--", f"store/migrations/{NEXT}"]
     found = subprocess.run([git, *added], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()  # noqa: S603
     packed = subprocess.run(  # noqa: S603 - the repository's own
         [git, "archive", f"{found[-1]}~1"] if found else ["false"], cwd=ROOT, capture_output=True, check=False
@@ -208,10 +207,11 @@ def test_nothing_is_lost_forward_and_back(before: Path, dsn: str, broker: str, t
             recorders.change_to(ROOT)
             migrate(dsn, phase=Phase.POST)
             some_more_are_stored()
-        _until(lambda: len(_stored(dsn)) >= len(flow.sent), recorders)
+        _until(lambda: flow.sent <= set(_stored(dsn)), recorders)
     finally:
         recorders.stop()
-    assert sorted(_stored(dsn)) == sorted(flow.sent), "each once"
+    began_us = min(time_us for _, time_us in flow.sent)  # the broker may still hold what another test sent
+    assert sorted(row for row in _stored(dsn) if row[1] >= began_us) == sorted(flow.sent), "each once"
     with connect(dsn, autocommit=True) as conn:
         assert plan(conn) == []
         assert conn.execute("SELECT count(*) FROM lifeline.rejections").fetchone() == (0,)
