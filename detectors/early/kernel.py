@@ -21,6 +21,7 @@ from detectors.early.layout import (
     BAND,
     COUNT,
     FROZEN_S,
+    LARGEST,
     LAST_US,
     LEVEL,
     NEAR,
@@ -43,7 +44,6 @@ from detectors.early.tails import close_block, loudest, raise_tops, start_tails
 from detectors.early.transforms import back, transformed
 
 Row = Any  # a 1-d array; what numba sees is typed by its arguments
-LARGEST = 1e12
 WORST_USABLE = 3  # city.levels.Flag.SUSPECT
 WARM_UP, AFTER_PAUSE = 24, 3
 DONE, UNEVEN = -1, -2  # how a run ends

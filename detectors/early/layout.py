@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from detectors.early.channels import CHANNELS
 
 WIDTH = 256  # float32 places in a row
+LARGEST = 1e12  # readings beyond it cannot be used
 
 # int64 and float64 places.
 LAST_US, CHANGE_US, LEVEL, SLOW, PREVIOUS = 0, 1, 2, 3, 4

@@ -17,6 +17,7 @@ from detectors.early.layout import (
     CLIP,
     COVARIANCE,
     LAGGED,
+    LARGEST,
     NEIGHBOUR_LAST,
     NEIGHBOUR_MEAN,
     OWN_MEAN,
@@ -50,7 +51,7 @@ LENGTHS = (4.0, 16.0, 64.0, 256.0)
 def heard(f: Row, h: Row, j: int, value: float, dt_s: float) -> bool:
     """Whether a neighbour has something to say: a value, and a new one if it usually has a new one."""
     at = 2 * (PRESENT + j)
-    here, new = np.isfinite(value), False
+    here, new = abs(value) <= LARGEST, False
     if here:
         new = value != np.float64(f[NEIGHBOUR_LAST + j])
         f[NEIGHBOUR_LAST + j] = value
