@@ -143,7 +143,7 @@ def test_the_word_of_one_session_is_of_no_use_in_another(world: World, serve: Se
         for word in words:
             form = {"kind": "note", "note": "x", "csrf": word}
             assert client.post("/incidents/I-7/commands", data=form).status_code == 403, word
-            header = {"X-CSRF-Token": word.encode(), "If-Match": b"*"}
+            header = {b"X-CSRF-Token": word.encode(), b"If-Match": b"*"}
             answer = client.post("/api/v1/incidents/I-7/commands", json={"kind": "note", "note": "x"}, headers=header)
             assert answer.status_code == 403, word
         for path in ("/logout", "/account/password", "/account/sessions", "/holds", "/incidents/I-7/cap"):
