@@ -2,7 +2,8 @@
 
 The recorder's own part is done here too, as far as it decides anything: a time more than 120 s ahead is replaced by
 that of arrival and the reading marked suspect; a value outside what the quantity can be is marked failed, one outside
-the sensor's own range suspect. Nothing makes a flag better.
+the sensor's own range suspect. Nothing makes a flag better. Tests that compare readings are the recorder's alone, which
+rules do not know: a trial says with `flag` what they would.
 """
 
 from __future__ import annotations
