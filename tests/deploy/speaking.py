@@ -50,7 +50,7 @@ class Speaker:
         made.on_publish, made.on_subscribe = self._published, self._subscribed
 
     def __enter__(self) -> Self:
-        kept = Properties(PacketTypes.CONNECT)
+        kept = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho's own class has no types
         kept.SessionExpiryInterval = 60 if self._keeps else 0
         self._client.connect("localhost", self._port, clean_start=not self._keeps, properties=kept)
         self._client.loop_start()
@@ -95,7 +95,7 @@ class Speaker:
         self._came.set()
 
     def _message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        self.heard.append((message.topic, message.payload))
+        self.heard.append((message.topic, bytes(message.payload)))
 
     def _published(
         self, _client: Client, _data: object, number: int, code: ReasonCode, _more: Properties | None

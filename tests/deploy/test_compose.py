@@ -38,7 +38,7 @@ def services(said: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
 
 
 def test_it_is_a_compose_file(deployment: Path) -> None:
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", FILE]
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(FILE)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own file
     assert done.returncode == 0, done.stdout
     assert (deployment / "compose.yaml").read_text() == FILE.read_text()

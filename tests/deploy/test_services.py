@@ -39,8 +39,10 @@ def address(stage: Stage, role: str) -> str:
 def administrator(service: Service, stage: Stage) -> psycopg.Connection[tuple[Any, ...]]:
     """The administrator, who comes in from the server's own machine alone."""
     password = Path(service.environment["POSTGRES_PASSWORD_FILE"]).read_text()
-    place = {"host": str(service.inside("/var/run/postgresql")), "port": stage.ports["database"]}
-    return psycopg.connect(dbname="lifeline", user="postgres", password=password, **place)
+    place = str(service.inside("/var/run/postgresql"))
+    return psycopg.connect(
+        dbname="lifeline", user="postgres", password=password, host=place, port=stage.ports["database"]
+    )
 
 
 def eventually(condition: Callable[[], object]) -> None:
@@ -87,9 +89,9 @@ def test_the_database_opens_to_nobody_else(prepared: Service, stage: Stage, tmp_
     with pytest.raises(psycopg.OperationalError, match=r"no pg_hba\.conf entry"):
         psycopg.connect(owner.replace("sslmode=verify-full", "sslmode=disable"))
     for database in ("lifeline", "postgres"):
-        asked = {"user": "postgres", "password": admin, "host": "localhost", "port": stage.ports["database"]}
+        asked = f"postgresql://postgres:{admin}@localhost:{stage.ports['database']}/{database}?sslmode=require"
         with pytest.raises(psycopg.OperationalError, match=r"no pg_hba\.conf entry"):
-            psycopg.connect(dbname=database, sslmode="require", **asked)
+            psycopg.connect(asked)
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(owner, password="lifeline")  # noqa: S106 - the point: it is not
     wrong = tmp_path / "ca.crt"

@@ -84,3 +84,23 @@ def test_the_secret_is_private_and_stays_the_same(tmp_path: Path) -> None:
     (settings.data / "secret").write_text("no hex")
     with pytest.raises(InputError, match="not a secret"):
         secret(settings)
+
+
+def test_a_secret_comes_from_the_file_that_a_variable_names(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("postgresql://u:p@h/d\n")
+    named = {"LIFELINE_DATABASE_URL_FILE": str(tmp_path / "url"), "LIFELINE_DATA": str(tmp_path)}
+    found = load(named, folder=tmp_path)
+    assert found.database_url == "postgresql://u:p@h/d"
+    assert load({**named, **found.environment()}, folder=tmp_path) == found  # a child is told in so many words
+    with pytest.raises(InputError, match="LIFELINE_DATABASE_URL and LIFELINE_DATABASE_URL_FILE are both set"):
+        load({**named, "LIFELINE_DATABASE_URL": "postgresql://h/d"}, folder=tmp_path)
+    (tmp_path / "url").write_text("mysql://a:hunter2@db/x")
+    with pytest.raises(InputError, match="LIFELINE_DATABASE_URL_FILE: not a database address") as caught:
+        load(named, folder=tmp_path)
+    assert "hunter2" not in str(caught.value)
+    (tmp_path / "url").write_text("\n")
+    with pytest.raises(InputError, match="empty"):
+        load(named, folder=tmp_path)
+    (tmp_path / "url").unlink()
+    with pytest.raises(InputError, match="try a file this user may read"):
+        load(named, folder=tmp_path)
