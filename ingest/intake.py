@@ -6,8 +6,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from ingest.message import Message
+
+_MESSAGE_BYTES: Final = (
+    1_200  # what a message takes besides its payload: small ones by the ten thousand fill the memory
+)
 
 
 @dataclass(slots=True)
@@ -75,7 +80,7 @@ class Intake:
             rows = sum([delivery.rows for delivery in deliveries])
             self._rows += rows
             self._queued_rows += rows
-            self._bytes += sum([len(delivery.payload) for delivery in deliveries])
+            self._bytes += sum([len(delivery.payload) + _MESSAGE_BYTES for delivery in deliveries])
             self._changed.notify_all()
 
     def take(self, max_rows: int, timeout_s: float) -> list[Delivery]:
@@ -166,4 +171,4 @@ class Intake:
 
     def _forget(self, gone: list[Delivery] | deque[Delivery]) -> None:
         self._rows -= sum(delivery.rows for delivery in gone)
-        self._bytes -= sum(len(delivery.payload) for delivery in gone)
+        self._bytes -= sum(len(delivery.payload) + _MESSAGE_BYTES for delivery in gone)
