@@ -40,6 +40,7 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "drafts_wait": "CAP drafts could not be made now; they are made later.",
         "dropped_unread": "The recorder let its connection go while too much was pending; the broker sends it again.",
         "endpoints.failed": "endpoints.json could not be written.",
+        "end_not_said": "The recorder could not say in the database that it ends.",
         "engine_not_kept": "The engine's compiled code could not be kept on disk; it is compiled anew at every start.",
         "grafana_deleted": "A page or rule was removed from Grafana.",
         "grafana_written": "A page or rule was written to Grafana.",

@@ -89,12 +89,12 @@ def _steps(conn: Connection, seqs: list[int]) -> Iterator[Step]:
     alarms = conn.execute(_SQL["alarms"], asked).fetchall()
     events = conn.execute(_SQL["alarm_events"], asked).fetchall()
     yield from _decisions(conn, seqs, alarms, events)
+    decided = min((row[5] for row in alarms if row[5] is not None), default=None)
     named = {row[6] for row in (*alarms, *events)} - {""}
     incidents = conn.execute(_SQL["incidents"], {**asked, "incidents": sorted(named)}).fetchall()
     for incident, opened_at, level, title, opened in incidents:
-        yield Step(
-            opened_at, "incident opened" if opened else "incident (open already)", f"{incident}: {level}, {title}"
-        )
+        said = f"{incident}: {level}, {title}, since {opened_at.isoformat()}"
+        yield Step(decided or opened_at, "incident opened" if opened else "incident (open already)", said)
     own = {"incidents": [row[0] for row in incidents if row[4]]}
     for time, incident, kind, actor, note in conn.execute(_SQL["incident_events"], own):
         yield Step(time, f"incident {kind}", " ".join(part for part in (incident, actor, note) if part))
@@ -104,7 +104,8 @@ def _steps(conn: Connection, seqs: list[int]) -> Iterator[Step]:
 def _decisions(conn: Connection, seqs: list[int], alarms: list[Any], events: list[Any]) -> Iterator[Step]:
     for alarm, rule, scope, level, raised_at, decided_at, _ in alarms:
         yield Step(decided_at, "evaluated", f"{rule} on {scope}: an alarm")
-        yield Step(raised_at, "alarm raised", f"{alarm}: {rule} on {scope}, up to {level}")
+        told = f"{alarm}: {rule} on {scope}, up to {level}, since {raised_at.isoformat()}"
+        yield Step(decided_at or raised_at, "alarm raised", told)
     for time, kind, reason, alarm, rule, scope, _ in events:
         yield Step(time, f"alarm {kind}", f"{alarm}: {rule} on {scope}, {reason}")
     watched = conn.execute(_SQL["watched"]).fetchone()
@@ -120,7 +121,11 @@ def _notices(conn: Connection, asked: dict[str, Any]) -> Iterator[Step]:
         if sent_at is not None:
             yield Step(sent_at, "notice sent", f"{about}, attempt {attempts}")
         elif state != "delivered":
-            yield Step(created_at, f"notice {state}", f"{about}, {attempts} attempts, {answer or 'no answer yet'}")
+            yield Step(
+                decided_at or created_at,
+                f"notice {state}",
+                f"{about}, {attempts} attempts, {answer or 'no answer yet'}",
+            )
         if delivered_at is not None:
             yield Step(delivered_at, "notice delivered", about)
 
