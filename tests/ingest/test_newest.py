@@ -1,0 +1,59 @@
+"""Newest values are written beside the batches: soon, at the end, and once a database that went away is back."""
+
+from __future__ import annotations
+
+import pytest
+
+from city.errors import OutsideError
+from city.reading import Readings
+from ingest import newest
+from ingest.newest import Newest
+from store import register
+from store.connection import Connection, connect
+from tests.ingest.fed import START_US
+from tests.ingest.listening import eventually
+
+
+def said(sensor_id: int, at_s: int, value: float) -> Readings:
+    time_us = START_US + at_s * 1_000_000
+    return Readings.of([(sensor_id, time_us, time_us, value, 1, value)])
+
+
+def stands(conn: Connection) -> dict[int, float]:
+    return dict(conn.execute("SELECT sensor_id, value FROM lifeline.latest").fetchall())
+
+
+def test_the_newest_stands_soon_and_what_is_held_at_the_end(conn: Connection, city_database: str) -> None:
+    first, second = list(register.ids(conn).values())[:2]
+    beside = Newest(city_database)
+    try:
+        beside.hear(said(first, 10, 1.0))
+        eventually(lambda: stands(conn) == {first: 1.0})
+        beside.hear(said(first, 5, 5.0))
+        beside.hear(said(second, 6, 6.0))
+    finally:
+        beside.close()
+    assert stands(conn) == {first: 1.0, second: 6.0}
+
+
+def test_what_could_not_be_written_is_written_later(
+    conn: Connection, city_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = list[str]()
+
+    def away_once(dsn: str, *, autocommit: bool, application_name: str) -> Connection:
+        tries.append(dsn)
+        if len(tries) == 1:
+            raise OutsideError("gone")
+        return connect(dsn, autocommit=autocommit, application_name=application_name)
+
+    monkeypatch.setattr(newest, "connect", away_once)
+    one = next(iter(register.ids(conn).values()))
+    beside = Newest(city_database)
+    try:
+        beside.hear(said(one, 1, 1.0))
+        eventually(lambda: tries)
+        beside.hear(said(one, 2, 2.0))
+        eventually(lambda: stands(conn) == {one: 2.0})
+    finally:
+        beside.close()
