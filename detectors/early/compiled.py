@@ -7,13 +7,12 @@ and leaves the originals as they are. numba is imported here and not before.
 from __future__ import annotations
 
 import hashlib
-import inspect
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any, Final, TypeVar, cast
 
 LOG = logging.getLogger(__name__)
@@ -53,10 +52,7 @@ def _compiled(entry: FunctionType, kinds: str) -> Any:  # noqa: ANN401 - a numba
     from detectors.early.machine import words
 
     found = _called(entry)
-    # numba looks at the age of one file only: the name of the cache says what all of the source was.
-    modules = sorted({one.__module__ for one in found} | {f"{_PACKAGE}.{name}" for name in _ALSO})
-    source = "".join(inspect.getsource(sys.modules[name]) for name in modules)
-    digest = hashlib.sha256(source.encode()).hexdigest()[:16]
+    digest = _digest(found)
     built: dict[FunctionType, object] = dict(words())
     for one in found[:-1]:
         if one not in built:
@@ -71,6 +67,28 @@ def _compiled(entry: FunctionType, kinds: str) -> Any:  # noqa: ANN401 - a numba
             extra={"action": "engine_not_kept"},
         )
         return numba.njit(kinds, **_HOW)(last)
+
+
+def _digest(found: Sequence[FunctionType]) -> str:
+    """What the code is made of, for the name it is kept under: numba looks at the age of one file only.
+
+    Taken from what this process has loaded, not from files, which may be newer when an installation is being replaced.
+    """
+    told = hashlib.sha256()
+
+    def tell(code: CodeType) -> None:
+        told.update(code.co_code + repr(code.co_names).encode())
+        for constant in code.co_consts:
+            tell(constant) if isinstance(constant, CodeType) else told.update(repr(constant).encode())
+
+    modules = {one.__module__ for one in found} | {f"{_PACKAGE}.{name}" for name in _ALSO}
+    for name in sorted(modules):
+        for key, value in sorted(vars(sys.modules[name]).items()):
+            if isinstance(value, FunctionType) and value.__module__ == name:
+                tell(value.__code__)
+            elif isinstance(value, int | float | tuple):
+                told.update(f"{key}={value!r}".encode())
+    return told.hexdigest()[:16]
 
 
 def _copy(one: FunctionType, built: Mapping[FunctionType, object], digest: str) -> FunctionType:
