@@ -119,7 +119,7 @@ def _judge(what: str, code: ReasonCode) -> Answer:
     return GiveUp(said) if code.value in _REFUSED else Retry(said)
 
 
-def _more(letter: Letter) -> Properties | None:
+def beside(letter: Letter) -> Properties | None:
     """What goes beside the body: the trace, as W3C Trace Context says it for MQTT."""
     if not letter.traceparent:
         return None
@@ -137,7 +137,7 @@ def _ask(
     version: MQTTProtocolVersion,
 ) -> Answer | None:
     """One connection, one message; None when the broker does not speak this version of MQTT."""
-    talk = _Talk((topic, letter.body), _more(letter) if version is MQTTProtocolVersion.MQTTv5 else None)
+    talk = _Talk((topic, letter.body), beside(letter) if version is MQTTProtocolVersion.MQTTv5 else None)
     name = f"lifeline-notice-{secrets.token_hex(6)}"
     client = Client(CallbackAPIVersion.VERSION2, name, protocol=version, reconnect_on_failure=False)
     client.on_connect, client.on_publish, client.on_disconnect = talk.connected, talk.published, talk.gone
