@@ -66,6 +66,8 @@ def test_what_leaks_is_told_from_what_only_trembles() -> None:
     assert found.low < 30 < found.high
     filling = 100 + 50 * (1 - np.exp(-np.asarray(at_s) / 60)) + chance.normal(0, 0.1, len(at_s))
     assert not trend("watcher memory_mib", at_s, filling.tolist()).grows, "what fills at the start"
+    stepped = [100.0 if second < 700 else 110.0 for second in at_s]
+    assert not trend("watcher memory_mib", at_s, stepped).grows, "more room, once"
     files = trend("api files", at_s, [12 + second // 120 for second in at_s])
     assert files.grows
     assert files.last == files.first + 4
