@@ -101,14 +101,15 @@ def _letter(plan: Plan, user: User, who: str, password: str) -> str:
     """What an installer needs, as variables of an agent's environment, with the same in words for other devices."""
     host = plan.hosts[0]
     shown = f"[{host}]" if ":" in host else host
+    own = "" if password else f", broker_certificate: {user.name}.crt, broker_key: {user.name}.key"
     lines = [
         f"# For the installer of {user.name} alone: hand it over with tls/ca.crt, then delete it here.",
         f"# Host {host}, port {plan.mqtt_port}, TLS with our own authority (ca.crt).",
         f"# User {user.name}, password {password}." if password else f"# Certificate {user.name}.crt and .key.",
+        f"# Lifeline's agent, in gateway.yaml: broker_env: LIFELINE_BROKER, broker_ca: ca.crt{own}.",
         *(f"# May publish to {topic}" for topic in user.writes),
         *(f"# May subscribe to {topic}" for topic in user.reads),
         f"LIFELINE_BROKER=mqtts://{who}{shown}:{plan.mqtt_port}",
-        "SSL_CERT_FILE=/etc/lifeline/ca.crt",
     ]
     return "\n".join(lines) + "\n"
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import os
+import shutil
 import socket
 import ssl
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -65,6 +69,33 @@ def password_of(deployment: Path, user: str) -> str:
     return urlsplit(url).password or ""
 
 
+@contextmanager
+def agent(deployment: Path, gateway: str, port: int, box: Path, *files: str) -> Iterator[None]:
+    """Lifeline's own agent on a box that was handed its file, the authority and, named by key, its certificate."""
+    box.mkdir()
+    shutil.copy(deployment / "tls/ca.crt", box / "ca.crt")
+    for ending in (".crt", ".key") if files else ():
+        shutil.copy(deployment / f"gateways/{gateway}{ending}", box / f"{gateway}{ending}")
+    named = {key: f"{gateway}.{'key' if key.endswith('key') else 'crt'}" for key in files} | {"broker_ca": "ca.crt"}
+    lines = ["version: 1", "district: riverside", f"gateway: {gateway}", "broker_env: LIFELINE_BROKER"]
+    lines += [f"{key}: {name}" for key, name in named.items()]
+    lines += [
+        "outbox: {folder: outbox}",
+        "sources:",
+        "  - {id: one, type: file, path: one.csv, values: [{column: level, sensor: x, unit: cm}]}",
+    ]
+    (box / "gateway.yaml").write_text("\n".join(lines) + "\n")
+    broker = read_env(deployment / f"gateways/{gateway}.env")["LIFELINE_BROKER"].replace(":8883", f":{port}")
+    command = [sys.executable, "-m", "lifeline", "gateway", "run", "--config", str(box / "gateway.yaml")]
+    environment = {**os.environ, "LIFELINE_BROKER": broker}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:  # noqa: S603 - ours
+        try:
+            yield
+        finally:
+            process.terminate()
+        assert process.wait(PATIENCE_S) == 0
+
+
 @pytest.fixture
 def come(deployment: Path, stage: Stage, staged_broker: Service) -> Coming:
     """Come in as a user, with what they were handed."""
@@ -111,6 +142,15 @@ def test_a_sparkplug_node_speaks_for_itself_and_hears_its_commands(come: Coming)
         assert recorder.say(f"spBv1.0/hillside/NCMD/{HILL}")
         eventually(lambda: f"spBv1.0/hillside/NCMD/{HILL}" in hill.topics())
         assert hill.topics() == {f"spBv1.0/hillside/NCMD/{HILL}", "spBv1.0/STATE/lifeline"}
+
+
+def test_lifelines_own_agent_comes_in_with_the_file_it_is_handed(
+    come: Coming, deployment: Path, stage: Stage, tmp_path: Path
+) -> None:
+    with come("lifeline-recorder") as recorder:
+        recorder.listen(f"lifeline/v1/riverside/{GAS}/status")
+        with agent(deployment, GAS, stage.ports["broker"], tmp_path / "box"):
+            eventually(lambda: recorder.heard)
 
 
 def test_who_is_denied_a_topic_stays(come: Coming) -> None:
@@ -249,9 +289,12 @@ def test_with_certificates_a_gateway_is_who_its_certificate_says(
             assert not named.say(f"lifeline/v1/riverside/{GAS}/readings")
         with Speaker(port, ca, certificate=deployment / "tls/recorder/client.crt") as recorder:
             assert recorder.say("lifeline/v1/_/recorder/readings")
+            recorder.listen(f"lifeline/v1/riverside/{GAS}/status")
+            with agent(deployment, GAS, port, tmp_path / "box", "broker_certificate", "broker_key"):
+                eventually(lambda: recorder.heard)
         for role in ("recorder", "tools"):  # as their variables say
             said = settings.load(stage.service(role).environment, folder=tmp_path)
-            assert probe(said.mqtt, TlsFiles(said.mqtt_ca, said.mqtt_certificate, said.mqtt_key)) < 10
+            assert probe(said.mqtt, TlsFiles(said.mqtt_ca, said.mqtt_certificate, said.mqtt_key)) < PATIENCE_S
         stranger = Authority.make(SystemClock().now()).client(DRAIN, SystemClock().now())
         (tmp_path / "stranger.crt").write_text(stranger.certificate)
         (tmp_path / "stranger.key").write_text(stranger.key)
