@@ -205,3 +205,30 @@ def test_columns_of_another_kind_are_taken_for_what_they_say_and_wrong_ones_refu
         with pytest.raises(InputError, match=r"unequal length|not in the fleet of 2, got -1"):
             fleet.update(broken)
     assert fleet.snapshot() == state
+
+
+def test_compiled_and_plain_tell_the_same_beside_neighbours_and_of_sensors_that_come_later() -> None:
+    near = tuple(Neighbour(f"n{i}", q) for i, q in enumerate(("gas_flow", "temperature", "gas_flow", "wind")))
+    dry = Neighbour("r", "rainfall"), Neighbour("d", "water_depth")
+    subjects = [Subject("a", "gas_flow", 600.0, near), Subject("b", "water_depth", 600.0, dry)]
+    fast, plain = Fleet(subjects[:1]), Fleet(subjects[:1], plain=True)
+    dice, n = np.random.default_rng(8), 900
+    around = 50 + dice.normal(0, 2, (n, 4)).cumsum(axis=0) * 0.1
+    around[dice.random((n, 4)) < 0.1], around[400:420, 0] = np.nan, 1e300
+    values = around[:, 1] + dice.normal(0, 0.3, n)
+    values[600:640] += 30.0
+    one = _columns(values)._replace(context=around)
+    one = one._replace(time_us=one.time_us * 10, local_us=one.local_us * 10)
+    kept = Columns(*(column.copy() for column in one))  # type: ignore[arg-type]  # each column's own kind
+    _same(fast.update(_take(one, np.arange(500))), plain.update(_take(one, np.arange(500))))
+    for fleet in (fast, plain):
+        fleet.watch(subjects[1:])
+    rest = _take(one, np.arange(500, n))
+    both = _together(rest, rest._replace(row=np.ones(n - 500, np.int64)))
+    _same(fast.update(both), plain.update(both))
+    assert fast.snapshot() == plain.snapshot()
+    for column, before in zip(one, kept, strict=True):
+        np.testing.assert_array_equal(column, before)
+    alone = Fleet(subjects)
+    alone.restore(fast.snapshot())
+    assert alone.row_state(1) == fast.row_state(1)

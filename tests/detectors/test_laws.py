@@ -37,7 +37,7 @@ BESIDE = {  # detectors that judge by what stands around, and what stands around
 
 every_detector = pytest.mark.parametrize("name", names())
 streams = st.builds(
-    lambda seed, incidents, length: _stream(seed, incidents, length),
+    lambda seed, incidents, length: stream(seed, incidents, length),
     st.integers(0, 2**16),
     st.lists(st.tuples(st.integers(0, 159), st.sampled_from(INCIDENTS)), max_size=12),
     st.integers(60, 160),
@@ -76,12 +76,13 @@ def create(name: str) -> Detector:
     return cast("Detector", _Hearing(detector))
 
 
-def _lawful(examples: int = 8) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def lawful(examples: int = 8) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """How many histories a law is tried on."""
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
     return settings(max_examples=examples, deadline=None, suppress_health_check=checks)
 
 
-def _stream(seed: int, incidents: Sequence[tuple[int, str]], length: int) -> list[Sample]:
+def stream(seed: int, incidents: Sequence[tuple[int, str]], length: int) -> list[Sample]:
     """Two sensors, a sample of each a minute or so, with things that happen to the first one."""
     dice, at = random.Random(seed), dict(incidents)
     samples: list[Sample] = []
@@ -101,11 +102,13 @@ def _stream(seed: int, incidents: Sequence[tuple[int, str]], length: int) -> lis
     return samples
 
 
-def _steady(values: Sequence[float], start_us: int = 0, sensor: str = "a") -> list[Sample]:
+def steady(values: Sequence[float], start_us: int = 0, sensor: str = "a") -> list[Sample]:
+    """A sample a minute."""
     return [Sample(sensor, start_us + i * MINUTE_US, value, Flag.PASS, 0) for i, value in enumerate(values)]
 
 
-def _noise(n: int, seed: int = 1) -> list[float]:
+def noise(n: int, seed: int = 1) -> list[float]:
+    """Values around 5."""
     dice = random.Random(seed)
     return [5 + dice.gauss(0, 0.3) for _ in range(n)]
 
@@ -115,7 +118,7 @@ def _of(findings: Sequence[Finding], sensor: str) -> list[Finding]:
 
 
 @every_detector
-@_lawful()
+@lawful()
 @given(samples=streams)
 def test_one_finding_per_new_sample_in_order_and_scores_that_mean_what_they_say(
     name: str, samples: list[Sample]
@@ -136,7 +139,7 @@ def test_one_finding_per_new_sample_in_order_and_scores_that_mean_what_they_say(
 
 
 @every_detector
-@_lawful()
+@lawful()
 @given(samples=streams, seed=st.integers(0, 99))
 def test_any_batching_and_any_order_of_sensors_within_an_instant_tell_the_same(
     name: str, samples: list[Sample], seed: int
@@ -155,7 +158,7 @@ def _either(dice: random.Random) -> tuple[int, int]:
 
 
 @every_detector
-@_lawful()
+@lawful()
 @given(samples=streams, cut=st.integers(0, 320))
 def test_replaying_a_prefix_or_going_on_from_a_snapshot_equals_the_full_replay(
     name: str, samples: list[Sample], cut: int
@@ -165,7 +168,7 @@ def test_replaying_a_prefix_or_going_on_from_a_snapshot_equals_the_full_replay(
     head = first.update(samples[:cut])
     assert whole[: len(head)] == head
     second = create(name)
-    second.update(_steady([1.0, 2.0, 3.0], sensor="gone after restore"))
+    second.update(steady([1.0, 2.0, 3.0], sensor="gone after restore"))
     second.restore(first.snapshot())
     assert second.state_of("gone after restore") is None
     assert head + second.update(samples[cut:]) == whole
@@ -173,7 +176,7 @@ def test_replaying_a_prefix_or_going_on_from_a_snapshot_equals_the_full_replay(
 
 
 @every_detector
-@_lawful()
+@lawful()
 @given(samples=streams, cut=st.integers(0, 320), back=st.integers(0, 60))
 def test_rolling_a_sensor_back_and_giving_it_the_same_samples_gives_the_same_findings(
     name: str, samples: list[Sample], cut: int, back: int
@@ -192,7 +195,7 @@ def test_rolling_a_sensor_back_and_giving_it_the_same_samples_gives_the_same_fin
 
 
 @every_detector
-@_lawful()
+@lawful()
 @given(samples=streams)
 def test_sensors_do_not_influence_each_other(name: str, samples: list[Sample]) -> None:
     together = create(name).update(samples)
@@ -201,7 +204,7 @@ def test_sensors_do_not_influence_each_other(name: str, samples: list[Sample]) -
 
 
 @every_detector
-@_lawful()
+@lawful()
 @given(samples=streams)
 def test_bad_readings_are_blind_and_leave_no_trace(name: str, samples: list[Sample]) -> None:
     good = [s for s in samples if s.flag not in (Flag.FAIL, Flag.MISSING) and abs(s.value) < 1e12]
@@ -215,16 +218,16 @@ def test_bad_readings_are_blind_and_leave_no_trace(name: str, samples: list[Samp
 @pytest.mark.parametrize("pause_h", [0, 5, 240])
 def test_neither_nan_nor_a_pause_blinds_for_good(name: str, pause_h: int) -> None:
     detector = create(name)
-    detector.update(_steady([math.nan, 4.0] * 3 + _noise(LONG_ENOUGH) + [math.nan, math.inf, -math.inf] * 4))
+    detector.update(steady([math.nan, 4.0] * 3 + noise(LONG_ENOUGH) + [math.nan, math.inf, -math.inf] * 4))
     start_us = (LONG_ENOUGH + 18) * MINUTE_US + pause_h * 3600 * 1_000_000
-    after = detector.update(_steady(_noise(40, seed=2), start_us))
+    after = detector.update(steady(noise(40, seed=2), start_us))
     assert after[-1].verdict is Verdict.NORMAL
     assert (after[0].verdict is Verdict.BLIND) == (pause_h > 0), "a pause is not calm"
 
 
 @every_detector
 def test_warming_up_is_blind_never_normal(name: str) -> None:
-    found = create(name).update(_steady(_noise(LONG_ENOUGH)))
+    found = create(name).update(steady(noise(LONG_ENOUGH)))
     verdicts = [finding.verdict for finding in found]
     warm_up = verdicts.index(Verdict.NORMAL)
     assert verdicts[:warm_up] == [Verdict.BLIND] * warm_up
@@ -237,7 +240,7 @@ def test_warming_up_is_blind_never_normal(name: str) -> None:
 @every_detector
 @pytest.mark.parametrize("value", [0.0, -3.25, 5.0, 1e-9, 1e11])
 def test_a_constant_signal_never_alarms(name: str, value: float) -> None:
-    found = create(name).update(_steady([value] * (3 * LONG_ENOUGH)))
+    found = create(name).update(steady([value] * (3 * LONG_ENOUGH)))
     assert {finding.verdict for finding in found} == {Verdict.BLIND, Verdict.NORMAL}
     assert found[-1].verdict is Verdict.NORMAL
 
@@ -245,7 +248,7 @@ def test_a_constant_signal_never_alarms(name: str, value: float) -> None:
 @every_detector
 def test_samples_not_newer_than_the_last_are_ignored(name: str) -> None:
     detector = create(name)
-    samples = _steady(_noise(50))
+    samples = steady(noise(50))
     detector.update(samples)
     state = detector.state_of("a")
     assert detector.update(samples[-5:]) == []
@@ -256,10 +259,10 @@ def test_samples_not_newer_than_the_last_are_ignored(name: str) -> None:
 def test_an_unknown_sensor_has_no_state_and_none_forgets_one(name: str) -> None:
     detector = create(name)
     assert detector.state_of("a") is None
-    fresh = detector.update(_steady(_noise(60)))
+    fresh = detector.update(steady(noise(60)))
     detector.put_state("a", None)
     assert detector.state_of("a") is None
-    assert detector.update(_steady(_noise(60))) == fresh
+    assert detector.update(steady(noise(60))) == fresh
 
 
 @every_detector
