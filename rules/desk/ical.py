@@ -146,10 +146,10 @@ def parse(text: str) -> Any:  # noqa: ANN401 - icalendar's calendar
 
     text = re.sub(r"\n[ \t]", "", text)
     mark = hashlib.sha256(text.encode()).hexdigest()[:12]
-    own_zones = {name for name in _OWN_ZONE.findall(text) if name not in WINDOWS_TO_OLSON and not _is_zone(name)}
-    if len(own_zones) > MAX_ZONES:
+    defined = set(_OWN_ZONE.findall(text))
+    if len(defined) > MAX_ZONES:
         raise ValueError(f"more than {MAX_ZONES} time zones of its own")
-    for name in own_zones:
+    for name in {name for name in defined if name not in WINDOWS_TO_OLSON and not _is_zone(name)}:
         written = re.compile(rf'(TZID[=:])("?){re.escape(name)}\2(?=[:;\n])', re.IGNORECASE)
         own = f"{name} {mark}".replace("\\", "\\\\")
         text = written.sub(rf"\g<1>\g<2>{own}\g<2>", text)

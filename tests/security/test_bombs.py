@@ -19,7 +19,6 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from city import jsonfile, yamlfile
-from city.clock import stopwatch_s
 from city.errors import FaultyInput, InputError, OutsideError
 from city.folder import read_folder
 from gateway import recorded
@@ -34,7 +33,7 @@ from rules.desk.icalfile import read_calendar
 from store import backup, script, sheet
 from tests.http.conftest import World
 
-SOON_S = 8.0  # what takes minutes when it is not refused; on a busy machine what is refused takes a second or two
+SOON_S = 5.0  # of the processor, whatever else it does: minutes when it is not refused, a second or less when it is
 
 
 @contextmanager
@@ -42,10 +41,11 @@ def soon(what: str, most_mb: float = 0) -> Iterator[None]:
     """Within `SOON_S`, and with `most_mb` MB at most where that is said (which takes longer to find out)."""
     if most_mb:
         tracemalloc.start()
-    began = stopwatch_s()
+    began_s = sum(os.times()[:2])
     try:
         yield
-        assert stopwatch_s() - began < SOON_S, f"{what}: took {stopwatch_s() - began:.1f} s"
+        took_s = sum(os.times()[:2]) - began_s
+        assert took_s < SOON_S, f"{what}: took {took_s:.1f} s"
         if most_mb:
             assert tracemalloc.get_traced_memory()[1] < most_mb * 1e6, what
     finally:
@@ -110,7 +110,7 @@ def test_there_is_one_reader_of_yaml_and_none_of_other_peoples_objects() -> None
         ("deep", "[" * 500_000),
         ("objects", '{"a":' * 200_000),
         ("digits", "[" + "9" * 1_000_000 + "]"),
-        ("keys", "{" + ",".join(f'"{n}":1' for n in [*range(60_000), 59_999]) + "}"),
+        ("keys", "{" + ",".join(f'"{n}":1' for n in [*range(20_000), 19_999]) + "}"),
         ("constant", "[NaN]"),
     ],
 )
