@@ -151,11 +151,8 @@ def run(
     if min(minutes, outage_minutes, drain, sensors, channels) <= 0 or bridges < 0:
         raise InputError("bench city-hour: every number must be above 0")
     with folder_for(data) as folder, servers(folder, mosquitto) as running:
-        folder_of_load = folder / f"load-{os.getpid()}"
-        load = LoadSettings(
-            running.mqtt_url, str(folder_of_load), sensors, bridges, channels, round(outage_minutes * 60),
-            round(minutes * 60), drain, seed,
-        )  # fmt: skip
+        own, seconds = str(folder / f"load-{os.getpid()}"), (round(outage_minutes * 60), round(minutes * 60))
+        load = LoadSettings(running.mqtt_url, own, sensors, bridges, channels, *seconds, drain, seed)
         progress("the city's register")
         dsn = fresh_database(running.dsn)
         try:
