@@ -37,7 +37,8 @@ def actions() -> Iterator[tuple[str, ast.expr]]:
     """The `action` of every log call in the source, with the file it is in."""
     for room in logs.OWN:
         for path in (ROOT / room).rglob("*.py"):
-            for extra in _extras(ast.parse(path.read_text(encoding="utf-8"))):
+            text = path.read_text(encoding="utf-8")
+            for extra in _extras(ast.parse(text)) if '"action"' in text else ():
                 for key, value in zip(extra.keys, extra.values, strict=True):
                     if isinstance(key, ast.Constant) and key.value == "action":
                         yield str(path.relative_to(ROOT)), value

@@ -28,7 +28,10 @@ ROOMS = ("store", "rules", "lifeline", "ingest")
 def calls(*names: str, files: Iterator[Path] | None = None) -> Iterator[ast.Call]:
     """Every call of these functions in the source."""
     for path in files or (path for room in ROOMS for path in (ROOT / room).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        text = path.read_text(encoding="utf-8")
+        if not any(f"{name}(" in text for name in names):
+            continue
+        for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in names:
                 yield node
 
