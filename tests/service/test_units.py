@@ -205,9 +205,8 @@ def test_the_settings_that_ship_are_in_force(database_settings: str, mosquitto_s
         assert conn.execute("SHOW shared_buffers").fetchone() == ("1GB",)
         assert conn.execute("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()").fetchone() == (True,)
         assert conn.execute("SELECT count(*) FROM pg_extension WHERE extname = 'timescaledb'").fetchone() == (1,)
-    said = mosquitto_settings.log.read_text()
+    said = mosquitto_settings.log.read_text()  # from warnings on
     assert "Error" not in said
-    assert "Opening ipv4 listen socket" in said
 
 
 def test_broker_settings_are_those_of_the_containers() -> None:
