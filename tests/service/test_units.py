@@ -204,7 +204,7 @@ def test_the_settings_that_ship_are_in_force(database_settings: str, mosquitto_s
         assert there >= {"shared_buffers", "wal_compression", "log_destination", "ssl"}
         assert conn.execute("SHOW shared_buffers").fetchone() == ("1GB",)
         assert conn.execute("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()").fetchone() == (True,)
-        assert conn.execute("SELECT count(*) FROM pg_extension WHERE extname = 'timescaledb'").fetchone() == (1,)
+        assert conn.execute("SHOW timescaledb.telemetry_level").fetchone() == ("off",)
     said = mosquitto_settings.log.read_text()  # from warnings on
     assert "Error" not in said
 
