@@ -57,6 +57,9 @@ STATEMENT_TIMEOUT = "30s"
 READER_CONNECTIONS = 20  # of one log-in: however many it opens, the roles still find room
 
 
+_TRIES = 10
+
+
 @dataclass(frozen=True, slots=True)
 class Login:
     """A log-in as it was made: its name, its new password (shown once), and the districts it sees (empty: all)."""
@@ -78,14 +81,25 @@ def settle(conn: Connection) -> bool:
     why = f"this user may not make roles {', '.join(missing or _GROUPS)}"
     if owner and (may_make or (not missing and in_views)):
         try:
-            with conn.transaction():
-                _settle(conn, missing)
+            _settle_beside_others(conn, missing)
         except psycopg.errors.InsufficientPrivilege as error:  # roles that another administrator made
             why = str(error).splitlines()[0]
         else:
             return True
     log.warning("grants_not_settled: %s", why, extra={"action": "grants_not_settled"})
     return False
+
+
+def _settle_beside_others(conn: Connection, missing: Sequence[str]) -> None:
+    """Roles belong to the whole server: another database's migration may change the same row of them meanwhile."""
+    for left in reversed(range(_TRIES)):
+        try:
+            with conn.transaction():
+                return _settle(conn, missing)
+        except psycopg.errors.InternalError_ as error:
+            if not left or "tuple concurrently" not in str(error):
+                raise
+    return None
 
 
 def _settle(conn: Connection, missing: Sequence[str]) -> None:

@@ -48,7 +48,14 @@ def test_no_bytes_make_a_reader_or_a_decoder_fail(tmp_path: Path) -> None:
         corpus.mkdir()
         for number, seed in enumerate(seeds):
             (corpus / str(number)).write_bytes(seed)
-        command = [sys.executable, str(HERE / target), f"-max_total_time={SECONDS}", "-max_len=600", "-verbosity=0", str(corpus)]
+        command = [
+            sys.executable,
+            str(HERE / target),
+            f"-max_total_time={SECONDS}",
+            "-max_len=600",
+            "-verbosity=0",
+            str(corpus),
+        ]
         surroundings = os.environ | {"PYTHONPATH": str(HERE.parents[1])}
         running.append(
             subprocess.Popen(  # noqa: S603 - our own programs
