@@ -111,7 +111,7 @@ def test_the_database_is_made_and_an_administrator_s_command_reaches_it(
     program.chmod(0o755)
     told = {"LIFELINE_ETC": str(etc), "LIFELINE_PROGRAM": str(program), "PATH": os.environ["PATH"]}
     told |= {"LIFELINE_DATA": str(tmp_path), "PYTHONPATH": str(FOLDER.parents[1])}
-    words = [FOLDER / "lifeline-admin", "migrate", "--plan"]
+    words = [str(FOLDER / "lifeline-admin"), "migrate", "--plan"]
     done = subprocess.run(words, env=told, capture_output=True, text=True, check=False)  # noqa: S603 - what ships
     assert done.returncode == 0, done.stderr
     assert "would apply 0001_house" in done.stdout
