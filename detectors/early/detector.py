@@ -18,7 +18,7 @@ from detectors.subject import NOTHING, Subject, Surroundings
 
 _VERDICTS = (Verdict.NORMAL, Verdict.ABNORMAL, Verdict.BLIND)
 _WAYS = {1: "up", -1: "down", 0: ""}
-_OLD_INTERVALS, _OLD_S = 3.0, 900.0  # a neighbour's reading counts for so long, whichever is longer
+_OLD_INTERVALS, _OLD_S = 5.0, 900.0  # of its own: a neighbour's reading counts for so long, whichever is longer
 
 
 class EarlySign:
@@ -97,7 +97,9 @@ class EarlySign:
         for at, (sample, subject) in enumerate(zip(batch, subjects, strict=True)):
             for which, neighbour in enumerate(subject.context[:CONTEXTS]):
                 heard = around.before(neighbour.sensor, sample.time_us)
-                oldest_s = max(_OLD_S, _OLD_INTERVALS * subject.interval_s)
+                row = self.fleet.row_of(neighbour.sensor)
+                interval_s = (subject if row is None else self.fleet.subjects[row]).interval_s
+                oldest_s = max(_OLD_S, _OLD_INTERVALS * interval_s)
                 if heard is not None and (sample.time_us - heard[0]) * 1e-6 <= oldest_s:
                     context[at, which] = heard[1]
         return Columns(

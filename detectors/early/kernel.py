@@ -21,6 +21,7 @@ from detectors.early.layout import (
     BAND,
     COUNT,
     FROZEN_S,
+    HELD,
     LARGEST,
     LAST_US,
     LEVEL,
@@ -39,7 +40,7 @@ from detectors.early.layout import (
 )
 from detectors.early.memory import LINE_BYTES, lent, soon
 from detectors.early.neighbours import gather, learn_rest, measure_rest, rains, rest_of, solve
-from detectors.early.statistics import gain_of, learn_scales, measure
+from detectors.early.statistics import gain_of, learn_scales, measure, measure_activity
 from detectors.early.tails import close_block, loudest, raise_tops, start_tails
 from detectors.early.transforms import back, transformed
 
@@ -49,6 +50,7 @@ WARM_UP, AFTER_PAUSE = 24, 3
 DONE, UNEVEN = -1, -2  # how a run ends
 AHEAD = 5  # samples ahead of which their columns are fetched
 DAY_S = 86_400.0
+SLOT_US = 300_000_000  # of the samples of five minutes the histograms count one
 SUSPICIOUS = 0.1  # of the budget's return period: from here on nothing is learned
 LEVEL_MEMORY_D, SLOW_MEMORY_D = 2.0, 20.0
 
@@ -166,6 +168,16 @@ def why_blind(f: Row, warm: bool, wet: bool) -> int:
     return RAIN if wet else 0
 
 
+def change_side(f: Row, p: Row) -> None:
+    """With its first neighbour, or without its last, a sensor forgets what stood in the place they share."""
+    if (f[layout.REST_D] < 0.0) == (p[layout.NEIGHBOURS] == 0.0):
+        return
+    for k in range(layout.COVARIANCE, layout.REST_D):
+        f[k] = 0.0
+    f[HELD] = 0.0
+    f[layout.REST_D] = 0.0 if p[layout.NEIGHBOURS] > 0.0 else -1.0
+
+
 def step(f: Row, d: Row, t: Row, h: Row, p: Row, kinds: Row, time_us: int, local_us: int, value: float, context: Row,
          stat: Row, side: Row, z: Row, work: Row, out: Row) -> int:  # fmt: skip
     """Take one usable sample in; the reason for being blind, 0 when not.
@@ -178,6 +190,7 @@ def step(f: Row, d: Row, t: Row, h: Row, p: Row, kinds: Row, time_us: int, local
     dt_s = (time_us - t[LAST_US]) * 1e-6
     if dt_s > 0.0:
         pace(f, p, dt_s)
+    slot = time_us // SLOT_US != t[LAST_US] // SLOT_US
     t[LAST_US] = time_us
     usual_s = max(np.float64(f[USUAL_S]), 1e-3)
     known_dt_s, u = min(dt_s, 3.0 * usual_s), dt_s / usual_s  # a pause teaches nothing
@@ -189,16 +202,20 @@ def step(f: Row, d: Row, t: Row, h: Row, p: Row, kinds: Row, time_us: int, local
     measure(f, d, t, h, p, time_us, x, u, deviation, deviation - carried, habit, stat, side)
     wet = p[layout.GATE] > 0.0 and rains(f, kinds, context, dt_s)
     y, rest, surprise = x - d[layout.OWN_MEAN], 0.0, 0.0
+    change_side(f, p)
     whole = kinds[0] > 0 and gather(f, h, p, kinds, context, habit, known_dt_s, z)
     if whole:
         rest = rest_of(f, z, y)
         surprise = measure_rest(f, p, rest, u, usual_s, x, stat, side)
+    if p[layout.NEIGHBOURS] == 0.0:
+        noise = max(1.2533 * np.float64(f[NOISE]), 0.5 * np.float64(f[STEP]) + 1e-9 * abs(x) + 1e-12)
+        measure_activity(f, (deviation - carried) / noise, u, stat, side)
     years, channel = loudest(f, p, stat)
     warm = f[COUNT] < WARM_UP
     may = 0.0 if wet else 1.0 if warm else learning(f, years, p, known_dt_s)
     if f[FROZEN_S] < 0.0 and may == 0.0:
         relearn(f, d)
-    learn_scales(f, d, t, h, x, known_dt_s, deviation, deviation - carried, habit, may)
+    learn_scales(f, d, t, h, x, known_dt_s, deviation, deviation - carried, habit, may, p, slot)
     if whole and may > 0.0:
         learn_rest(f, d, z, y, rest, surprise, known_dt_s)
         if turned:

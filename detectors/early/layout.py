@@ -48,7 +48,7 @@ LAST_US, CHANGE_US, LEVEL, SLOW, PREVIOUS = 0, 1, 2, 3, 4
 AVERAGE = 38  # 4: deviation averaged over 4, 16, 64, 256 usual intervals
 AVERAGE_SCALE = 42  # 4
 HABIT = 58  # 48: deviation by hour, working days then weekends
-HISTOGRAM = 212  # uint16 place: 44 counts
+HISTOGRAM = 212  # uint16 place: 38 counts
 TAIL = 128  # 4 for each channel
 CHANNEL_COUNT = len(CHANNELS)
 # Of the tails: the largest of this block; then what lies beyond a threshold, by its first two moments.
@@ -71,14 +71,18 @@ NEIGHBOUR_LAST = PRESENT + 4  # 4: the last values seen
     WET_S,  # how long rain still explains what standing water does
     REST_LAST_CHANGE,
 ) = range(NEIGHBOUR_LAST + 4, NEIGHBOUR_LAST + 12)
+# What a sensor without neighbours has in the place of what is known of them.
+HISTOGRAM_2, HISTOGRAM_3 = 2 * COVARIANCE, 2 * COVARIANCE + 38
+LOW_2, LOW_3 = COVARIANCE + 38, COVARIANCE + 40
+SMOOTH, CENTRE, WOBBLE = range(COVARIANCE + 42, COVARIANCE + 45)
 REST_AVERAGE = 46  # 5: over 4, 16, 64, 256 intervals and two days
 REST_SCALE = 51  # 5
 LAST_CHANGE, REST_LAST = 56, 57
 OWN_MEAN = 5  # float64: the sensor's own mean of weeks, as its neighbours' are taken
 
 # Places in a nature's row of parameters.
-TRANSFORM, OFFSET, CLIP, BUDGET, GAP_S, GATE = range(6)
-WEIGHT = 6  # one for each channel, then the threshold, mean excess and shape it starts with
+TRANSFORM, OFFSET, CLIP, BUDGET, GAP_S, GATE, NEIGHBOURS = range(7)
+WEIGHT = 7  # one for each channel, then the threshold, mean excess and shape it starts with
 START_THRESHOLD = WEIGHT + CHANNEL_COUNT
 START_EXCESS = START_THRESHOLD + CHANNEL_COUNT
 START_SHAPE = START_EXCESS + CHANNEL_COUNT

@@ -1,8 +1,8 @@
 """What the engine assumes of each quantity before it has seen a sensor: the one frozen configuration.
 
-The tails every sensor starts with (threshold, mean excess, shape of each channel) are constants measured on simulated
-sensors. They are not learned across a running fleet: a sensor must not depend on which others are watched, nor on the
-order in which their samples came.
+The tails every sensor starts with (threshold, mean excess, shape of each channel) are set by hand and checked on
+simulated sensors. They are not learned across a running fleet: a sensor must not depend on which others are watched,
+nor on the order in which their samples came.
 """
 
 from __future__ import annotations
@@ -115,6 +115,7 @@ def parameters(quantity: str, budget_per_year: float, off: frozenset[str], *, al
     row = np.zeros(layout.NATURE_WIDTH)
     row[layout.TRANSFORM], row[layout.OFFSET], row[layout.CLIP] = nature.transform, nature.offset, nature.clip
     row[layout.BUDGET], row[layout.GAP_S], row[layout.GATE] = budget_per_year, nature.gap_s, nature.gate
+    row[layout.NEIGHBOURS] = 0.0 if alone else 1.0
     for at, name in enumerate(CHANNELS):
         weight, threshold, excess, shape = FROZEN.channels[name]
         kept = nature.slow if name in _SLOW and not alone else 1.0

@@ -36,7 +36,7 @@ from detectors.early.layout import (
     STEP,
     WET_S,
 )
-from detectors.early.statistics import LATE, TO_SIGMA, follow, gain_of, learn_pace, widening
+from detectors.early.statistics import LATE, TO_SIGMA, follow, gain_of, learn_pace, measure_activity, widening
 from detectors.early.transforms import transformed
 
 Row = Any
@@ -131,6 +131,7 @@ def measure_rest(f: Row, p: Row, rest: float, u: float, usual_s: float, x: float
     innovation = rest - np.float64(f[REST])
     f[REST] = np.float64(f[REST]) + gain_of(f, REST_POWER, u) * innovation
     speaks = f[REST_D] > SPEAKS_D
+    measure_activity(f, innovation / noise, u, stat, side)
     if speaks and u <= LATE:
         stat[CONTEXT] = abs(innovation) / (noise * widening(f, REST_POWER, noise, u))
         side[CONTEXT] = 1.0 if innovation > 0.0 else -1.0

@@ -23,7 +23,7 @@ from detectors.early.layout import (
     ACTIVITY_USUAL,
     AVERAGE,
     AVERAGE_SCALE,
-    BIN,
+    CENTRE,
     CHANGE,
     CHANGE_US,
     CLIP,
@@ -33,28 +33,38 @@ from detectors.early.layout import (
     ECHO_SCALE,
     HELD,
     HISTOGRAM,
+    HISTOGRAM_2,
+    HISTOGRAM_3,
     LAST_CHANGE,
     LOW,
+    LOW_2,
+    LOW_3,
+    NEIGHBOURS,
     NOISE,
     POWER,
     PREVIOUS,
     SEEN_D,
     SLOW,
+    SMOOTH,
     SPREAD,
     STEP,
     TICK_S,
     TREND,
     TREND_SCALE,
     USUAL_S,
+    WOBBLE,
 )
 
 Row = Any
 TO_SIGMA = 1.2533  # mean absolute value of normal noise, to its standard deviation
-BINS = 44
+BINS = 38
 LATE = 4.0  # intervals after which the next value says nothing about spikes
-UNSEEN = 0.05  # counts that a bin never hit is worth
-YOUNG = 1000  # counts until which any value makes room for itself
-FULL = 60_000.0  # counts a histogram holds before all are halved
+UNSEEN = 0.1  # samples that a bin never hit is worth
+UNIT = 12  # of a sample's mass, shared by two bins
+FULL = 5_300.0  # samples a histogram holds before all are halved
+SOUGHT = 150  # samples for the range of the histograms
+LEAST_HELD = 200
+PAD = 0.25
 DAY_S = 86_400.0
 SCALE_MEMORY_D, SLOW_SCALE_MEMORY_D = 7.0, 20.0
 
@@ -86,9 +96,10 @@ def measure(f: Row, d: Row, t: Row, h: Row, p: Row, time_us: int, x: float, u: f
     f[TREND] = np.float64(f[TREND]) + dt_s / (2.0 * DAY_S + dt_s) * (max(-most, min(most, slow)) - np.float64(f[TREND]))
     if seen > 4.0 * DAY_S:
         signed(f, TREND, max(TO_SIGMA * np.float64(f[TREND_SCALE]), finest), DRIFT, stat, side)
-    measure_activity(f, innovation / noise, u, stat, side)
     measure_flat(f, d, t, time_us, x, usual_s, stat)
-    measure_rarity(f, h, x, 1.0 if deviation > 0.0 else -1.0, stat, side)
+    if p[NEIGHBOURS] == 0.0:
+        move_features(f, x, x - habit - d[SLOW])
+    measure_rarity(f, h, p, x, 1.0 if deviation > 0.0 else -1.0, stat, side)
     measure_cycle(f, dt_s, pull, habit, spread, seen, stat, side)
 
 
@@ -146,19 +157,48 @@ def measure_flat(f: Row, d: Row, t: Row, time_us: int, x: float, usual_s: float,
         stat[FLAT] = sqrt((time_us - t[CHANGE_US]) * 1e-6 / usual_s)
 
 
-def bin_of(f: Row, x: float) -> int:
-    """The histogram's bin of a value; what lies outside counts for the last one on its side."""
-    place = (x - np.float64(f[LOW])) / np.float64(f[BIN])
-    return int(max(0.0, min(BINS - 1.0, place)))
+def place_in(f: Row, low: int, value: float) -> float:
+    """Where a value lies between the first and the last bin of a histogram whose lower end and width stand at `low`."""
+    place = (value - np.float64(f[low])) / np.float64(f[low + 1])
+    return max(0.0, min(BINS - 1.0, place))
 
 
-def measure_rarity(f: Row, h: Row, x: float, up: float, stat: Row, side: Row) -> None:
-    """How seldom it has said so."""
-    if f[BIN] <= 0.0:
+def nats(f: Row, h: Row, counts: int, low: int, value: float) -> float:
+    """-ln of how often a histogram has seen about this value."""
+    place = place_in(f, low, value)
+    k = min(int(place), BINS - 2)
+    part = place - k
+    seen = (1.0 - part) * np.float64(h[counts + k]) + part * np.float64(h[counts + k + 1])
+    return log((np.float64(f[HELD]) + UNSEEN * BINS) / (seen / UNIT + UNSEEN))
+
+
+def measure_rarity(f: Row, h: Row, p: Row, x: float, up: float, stat: Row, side: Row) -> None:
+    """How seldom it has said so; without neighbours also how seldom it was so far from its habits, and so restless."""
+    if f[HELD] < LEAST_HELD:
         return
-    held = np.float64(f[HELD])
-    stat[RARITY] = log((held + UNSEEN * BINS) / (np.float64(h[HISTOGRAM + bin_of(f, x)]) + UNSEEN))
+    surprise: float = nats(f, h, HISTOGRAM, LOW, x)
+    if p[NEIGHBOURS] == 0.0:
+        surprise += nats(f, h, HISTOGRAM_2, LOW_2, np.float64(f[SMOOTH]))
+        surprise += nats(f, h, HISTOGRAM_3, LOW_3, restless(f))
+        surprise = surprise / 3.0
+    stat[RARITY] = surprise
     side[RARITY] = up
+
+
+def restless(f: Row) -> float:
+    """Ln of the standard deviation of late."""
+    return 0.5 * log(np.float64(f[WOBBLE]) + 1e-6 * np.float64(f[SPREAD]) * np.float64(f[SPREAD]) + 1e-24)
+
+
+def move_features(f: Row, x: float, deviation: float) -> None:
+    """What the second and third histogram count: the deviation over four samples; the variance over 32."""
+    n = np.float64(f[COUNT]) + 1.0
+    f[SMOOTH] = np.float64(f[SMOOTH]) + (deviation - np.float64(f[SMOOTH])) / min(n, 4.0)
+    if n <= 1.0:
+        f[CENTRE] = x
+    off = x - np.float64(f[CENTRE])
+    f[CENTRE] = np.float64(f[CENTRE]) + off / min(n, 32.0)
+    f[WOBBLE] = np.float64(f[WOBBLE]) + (off * off - np.float64(f[WOBBLE])) / min(n, 32.0)
 
 
 def measure_cycle(f: Row, dt_s: float, pull: float, habit: float, spread: float, seen: float, stat: Row,
@@ -185,13 +225,15 @@ def follow(f: Row, place: int, value: float, gain: float, most: float) -> None:
 
 
 def learn_scales(f: Row, d: Row, t: Row, h: Row, x: float, dt_s: float, deviation: float, innovation: float,
-                 habit: float, may: float) -> None:  # fmt: skip
+                 habit: float, may: float, p: Row, slot: bool) -> None:  # fmt: skip
     """Let the scales follow, unless the sample is suspicious."""
     change = x - d[PREVIOUS]
     if change != 0.0 and abs(change) > 1e-9 * abs(x):
         step = abs(change)
         finest = np.float64(f[STEP])
         f[STEP] = step if finest <= 0.0 or step < finest else finest
+    if slot:
+        learn_histograms(f, h, p, x)
     if may <= 0.0 or dt_s <= 0.0:
         return
     seen = np.float64(f[SEEN_D]) * DAY_S + np.float64(f[TICK_S]) + dt_s
@@ -209,7 +251,6 @@ def learn_scales(f: Row, d: Row, t: Row, h: Row, x: float, dt_s: float, deviatio
     if power > 0.0 and seen > 3.0 * DAY_S:
         follow(f, ECHO_SCALE, np.float64(f[ECHO]) / power, slow, 5.0)
     learn_pace(f, POWER, LAST_CHANGE, change, 5.0 * np.float64(f[CHANGE]), gain)
-    learn_histogram(f, h, x)
 
 
 def widening(f: Row, power: int, noise: float, u: float) -> float:
@@ -242,54 +283,76 @@ def learn_pace(f: Row, power: int, last: int, change: float, most: float, gain: 
     f[last] = now
 
 
-def learn_histogram(f: Row, h: Row, x: float) -> None:
-    """Count the value; make room on a side where too many lie outside; halve when full."""
-    if f[BIN] <= 0.0:
-        if f[COUNT] >= 23:
-            start_histogram(f, x)
-        return
-    for _ in range(4 if f[HELD] < YOUNG else 0):
-        place = (x - np.float64(f[LOW])) / np.float64(f[BIN])
-        if place < 0.0:
-            widen(f, h, 0)
-        elif place >= BINS:
-            widen(f, h, BINS - 1)
-    at = bin_of(f, x)
-    h[HISTOGRAM + at] += 1
-    held = np.float64(f[HELD]) + 1.0
-    f[HELD] = held
-    if (at == 0 or at == BINS - 1) and h[HISTOGRAM + at] > 8.0 + 0.02 * held:
-        widen(f, h, at)
+def learn_histograms(f: Row, h: Row, p: Row, x: float) -> None:
+    """Count the sample in every histogram; halve all when full."""
+    alone = p[NEIGHBOURS] == 0.0
+    count(f, h, HISTOGRAM, LOW, x)
+    if alone:
+        count(f, h, HISTOGRAM_2, LOW_2, np.float64(f[SMOOTH]))
+        count(f, h, HISTOGRAM_3, LOW_3, restless(f))
+    held = float(np.float64(f[HELD]) + 1.0)
     if held >= FULL:
-        left = 0
+        held = 0.5 * held
         for k in range(BINS):
             h[HISTOGRAM + k] = h[HISTOGRAM + k] // 2
-            left += h[HISTOGRAM + k]
-        f[HELD] = left
+            if alone:
+                h[HISTOGRAM_2 + k] = h[HISTOGRAM_2 + k] // 2
+                h[HISTOGRAM_3 + k] = h[HISTOGRAM_3 + k] // 2
+    f[HELD] = held
 
 
-def start_histogram(f: Row, x: float) -> None:
-    """Half as wide again on both sides as what the warm-up showed."""
-    spread = max(TO_SIGMA * np.float64(f[SPREAD]), np.float64(f[STEP]))
-    if spread <= 0.0:
+def count(f: Row, h: Row, counts: int, low: int, value: float) -> None:
+    """Count a value for the two nearest bins; first its range is sought, later doubled when it is left."""
+    held = f[HELD]
+    if held < SOUGHT:
+        if held == 0.0:
+            f[low], f[low + 1] = value, value
+        f[low], f[low + 1] = min(np.float64(f[low]), value), max(np.float64(f[low + 1]), value)
+        if held == SOUGHT - 1:
+            span = max(np.float64(f[low + 1]) - np.float64(f[low]), 1e-3 * abs(value) + 1e-9)
+            f[low] = np.float64(f[low]) - PAD * span
+            f[low + 1] = (1.0 + 2.0 * PAD) * span / (BINS - 1)
         return
-    f[BIN] = 8.0 * spread / BINS
-    f[LOW] = x - 4.0 * spread
+    for _ in range(40):
+        place = (value - np.float64(f[low])) / np.float64(f[low + 1])
+        if place < 0.0:
+            widen(f, h, counts, low, 1)
+        elif place > BINS - 1:
+            widen(f, h, counts, low, 0)
+        else:
+            break
+    found = place_in(f, low, value)
+    k = min(int(found), BINS - 2)
+    upper = int((found - k) * UNIT + 0.5)
+    h[counts + k] += UNIT - upper
+    h[counts + k + 1] += upper
 
 
-def widen(f: Row, h: Row, at: int) -> None:
-    """Twice as wide, towards the side of bin `at`; two old bins become one."""
-    wide, half = np.float64(f[BIN]), BINS // 2
-    if at == 0:
-        for k in range(half):
-            j = BINS - 1 - k
-            h[HISTOGRAM + j] = h[HISTOGRAM + BINS - 1 - 2 * k] + h[HISTOGRAM + BINS - 2 - 2 * k]
-        for k in range(half):
-            h[HISTOGRAM + k] = 0
-        f[LOW] = np.float64(f[LOW]) - BINS * wide
+def widen(f: Row, h: Row, counts: int, low: int, below: int) -> None:
+    """Twice as wide, to below or above: what lies between two new bins is shared by them."""
+    last = BINS - 1
+    if below:
+        for i in range(BINS):  # from the top: old place j becomes (j + last) / 2
+            k = last - i
+            j = 2 * k - last
+            mass = 0
+            if j >= 0:
+                mass = int(h[counts + j]) + (int(h[counts + j + 1]) // 2 if j < last else 0)
+            if j - 1 >= 0:
+                mass += int(h[counts + j - 1]) - int(h[counts + j - 1]) // 2
+            elif j == -1:
+                mass = int(h[counts]) // 2
+            h[counts + k] = min(mass, 65_535)
+        f[low] = np.float64(f[low]) - last * np.float64(f[low + 1])
     else:
-        for k in range(half):
-            h[HISTOGRAM + k] = h[HISTOGRAM + 2 * k] + h[HISTOGRAM + 2 * k + 1]
-        for k in range(half, BINS):
-            h[HISTOGRAM + k] = 0
-    f[BIN] = 2.0 * wide
+        for k in range(BINS):
+            j = 2 * k
+            mass = 0
+            if j <= last:
+                mass = int(h[counts + j])
+                if j + 1 <= last:
+                    mass += int(h[counts + j + 1]) // 2
+            if 1 <= j <= last + 1:
+                mass += int(h[counts + j - 1]) - int(h[counts + j - 1]) // 2
+            h[counts + k] = min(mass, 65_535)
+    f[low + 1] = 2.0 * np.float64(f[low + 1])

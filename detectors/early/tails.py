@@ -12,13 +12,24 @@ from typing import Any
 
 import numpy as np
 
-from detectors.early.channels import CONTEXT, CONTEXT_DRIFT, DAILY, DRIFT, LEVEL, RARITY, VARIANCE_DOWN, VARIANCE_UP
+from detectors.early.channels import (
+    CONTEXT,
+    CONTEXT_DRIFT,
+    DAILY,
+    DRIFT,
+    LEVEL,
+    RARITY,
+    SPIKE,
+    VARIANCE_DOWN,
+    VARIANCE_UP,
+)
 from detectors.early.layout import (
     BAND,
     BUDGET,
     CHANNEL_COUNT,
     EXCESS,
     EXCESS_2,
+    NEIGHBOURS,
     SEEN_D,
     START_EXCESS,
     START_SHAPE,
@@ -40,6 +51,8 @@ DOUBT = 1.0  # passes that stand for what is not known of a tail
 MOST_BLOCKS = 800.0  # older ones are forgotten
 LONGEST = 1e6  # years
 LIGHTEST, RESTLESS = -0.05, 0.15  # least shapes
+GROWN_Y = 42.0 / 365.25
+YOUNG_D = 28.0
 TRUSTED_Y = 28.0 / 365.25  # age from which a sensor's tails have their whole part of the budget
 
 
@@ -96,16 +109,36 @@ def years_of(f: Row, p: Row, c: int, s: float) -> float:
         shape = max(shape, RESTLESS)  # a level has years of its own: the past weeks never show all of it
     shape = max(0.01, shape + 1.0 / (DOUBT + SHARE * experience(f, c)))
     per_year = SHARE * YEAR_S / (max(21_600.0, 16.0 * np.float64(f[USUAL_S])) * blocks_of(c))
-    exponent = log1p(shape * (s - np.float64(f[at + THRESHOLD])) / scale) / shape
+    exponent = log1p(max(-0.9, shape * (s - np.float64(f[at + THRESHOLD])) / scale)) / shape
     years = exp(min(exponent, 40.0)) / per_year
-    if c == RARITY:
-        return float(min(LONGEST, p[WEIGHT + c] * years))
-    seen = np.float64(f[SEEN_D]) / 365.25
+    seen = np.float64(f[SEEN_D]) / 365.25 + np.float64(f[TICK_S]) / YEAR_S
+    if c == RARITY and p[NEIGHBOURS] == 0.0 and seen < 2.0 * TRUSTED_Y:
+        return surprise_years(f, p, s, years, seen)
     trust = min(1.0, seen / TRUSTED_Y)
     most = seen * (1.0 + experience(f, c) * experience(f, c) / 16.0) + 1e-6
     if years > most:  # beyond what its history can vouch for only gross signs get far
         years = most * exp(0.3 * log(years / most))
+    if seen < GROWN_Y and p[NEIGHBOURS] == 0.0:
+        years = min(years, gross_years(f, p, c, s, seen))
     return float(min(LONGEST, p[WEIGHT + c] * trust * trust * years))
+
+
+def gross_years(f: Row, p: Row, c: int, s: float, seen_y: float) -> float:
+    """The most that a young sensor without neighbours may say: its tails are not known, only gross jumps are sure."""
+    doubt = min(1.0, 2.0 - 2.0 * seen_y / GROWN_Y)
+    threshold = max(np.float64(f[TAIL + THRESHOLD + c]), p[START_THRESHOLD + c])
+    times = min(s / threshold, 1e3) * exp(-3.4 * doubt)
+    cube = times * times * times
+    most = 100.0 * seen_y * cube * cube
+    return float(most if c == SPIKE else most * exp(-9.2 * doubt))
+
+
+def surprise_years(f: Row, p: Row, s: float, years: float, seen_y: float) -> float:
+    """Nats tell by themselves, in the first weeks less; the tail of its own is believed as it becomes known."""
+    known = max(0.0, min(1.0, (seen_y - TRUSTED_Y) / TRUSTED_Y))
+    young = min(1.0, seen_y / (0.5 * TRUSTED_Y))
+    plain = p[WEIGHT + RARITY] * young * young * exp(min(s - 1.4, 40.0)) / 365.25
+    return float(min(LONGEST, exp((1.0 - known) * log(plain) + known * log(p[WEIGHT + RARITY] * years))))
 
 
 def loudest(f: Row, p: Row, stat: Row) -> tuple[float, int]:
@@ -116,7 +149,7 @@ def loudest(f: Row, p: Row, stat: Row) -> tuple[float, int]:
             continue
         threshold = np.float64(f[TAIL + THRESHOLD + c])
         s = stat[c]
-        if s > threshold:
+        if s > threshold or (c == RARITY and s > 0.0 and p[NEIGHBOURS] == 0.0 and f[SEEN_D] < 2.0 * YOUNG_D):
             found = years_of(f, p, c, s)
             if found > years:
                 years, channel = found, c
@@ -126,7 +159,8 @@ def loudest(f: Row, p: Row, stat: Row) -> tuple[float, int]:
         return years, channel
     # Nothing passes: somewhere below the return period of the threshold itself.
     per_year = SHARE * YEAR_S / max(21_600.0, 16.0 * np.float64(f[USUAL_S]))
-    return 0.05 / per_year * max(near, 0.0) * max(near, 0.0), nearest
+    young = min(1.0, np.float64(f[SEEN_D]) / YOUNG_D)
+    return 0.05 / per_year * young * young * max(near, 0.0) * max(near, 0.0), nearest
 
 
 def raise_tops(f: Row, stat: Row) -> None:
