@@ -7,7 +7,7 @@ before it is used, so that both ways of running round alike.
 
 from __future__ import annotations
 
-from math import isfinite, log10
+from math import exp, isfinite, log10
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from detectors.early.layout import (
     POWER,
     PREVIOUS,
     SEEN_D,
+    SHOWN,
     SLOW,
     SPREAD,
     STEP,
@@ -144,6 +145,16 @@ def usual_at(f: Row, place: float, weekend: int, usual_s: float) -> tuple[float,
     return habit, turned
 
 
+def expected_of(f: Row, carried: float, may: float, u: float) -> float:
+    """The deviation to be expected: what goes on while it is suspicious is not, so it goes back to the habits."""
+    if may > 0.0:
+        f[SHOWN] = carried
+        return carried
+    held = float(np.float64(f[SHOWN]) * exp(-u / 256.0))
+    f[SHOWN] = held
+    return held
+
+
 def tell(f: Row, p: Row, expected: float, out: Row) -> None:
     """Fill in what would have been normal, in the sensor's unit."""
     reach = np.float64(f[BAND]) * max(1.2533 * np.float64(f[NOISE]), 0.5 * np.float64(f[STEP]))
@@ -227,7 +238,7 @@ def step(f: Row, d: Row, t: Row, h: Row, p: Row, kinds: Row, time_us: int, local
     count(f, p, known_dt_s, usual_s)
     d[PREVIOUS] = x
     out[0], out[1], out[2] = years, channel, side[channel]
-    tell(f, p, mean + carried, out)
+    tell(f, p, mean + expected_of(f, carried, may, u), out)
     return why_blind(f, warm, wet)
 
 

@@ -49,6 +49,7 @@ AVERAGE = 38  # 4: deviation averaged over 4, 16, 64, 256 usual intervals
 AVERAGE_SCALE = 42  # 4
 HABIT = 58  # 48: deviation by hour, working days then weekends
 HISTOGRAM = 212  # uint16 place: 38 counts
+SHOWN = 125  # the deviation that is expected: NEAR, but for what is suspicious
 TAIL = 128  # 4 for each channel
 CHANNEL_COUNT = len(CHANNELS)
 # Of the tails: the largest of this block; then what lies beyond a threshold, by its first two moments.
@@ -88,7 +89,7 @@ START_EXCESS = START_THRESHOLD + CHANNEL_COUNT
 START_SHAPE = START_EXCESS + CHANNEL_COUNT
 NATURE_WIDTH = START_SHAPE + CHANNEL_COUNT
 
-_OTHERS = (0, COUNT), (HISTOGRAM // 2, HISTOGRAM // 2 + 22), (PRESENT, PRESENT + 4)  # places that are not float32
+_OTHERS = (0, COUNT), (HISTOGRAM // 2, SHOWN), (PRESENT, PRESENT + 4)  # places that are not float32
 
 
 def sound(rows: NDArray[np.float32]) -> bool:

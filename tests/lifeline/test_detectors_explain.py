@@ -60,6 +60,13 @@ def test_a_step_is_told_with_what_was_expected_and_who_stands_beside(recorded: P
     assert all(one.weight > 0 for _, one in rest)
 
 
+def test_what_goes_on_while_it_is_suspicious_is_not_expected(recorded: Path) -> None:
+    past = asked(recorded, START + timedelta(days=DAYS - 1, minutes=180)).past
+    since = int(past.columns.time_us.searchsorted(to_us(START + timedelta(days=DAYS - 1, minutes=30))))
+    assert (past.found.verdict[since:] == ABNORMAL).all()
+    assert (past.columns.value[since:] > past.found.high[since:]).all()
+
+
 def test_the_day_before_it_nothing_is_unusual(recorded: Path) -> None:
     said = asked(recorded, START + timedelta(days=DAYS - 1, minutes=-5))
     assert list(hindsight.lines(said))[1].startswith("nothing unusual: ")
