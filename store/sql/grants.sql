@@ -110,7 +110,7 @@ BEGIN
         EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', found.called);
     END LOOP;
     FOR found IN
-        SELECT datname FROM pg_database WHERE datname = current_database()
+        SELECT datname FROM pg_database WHERE datname = current_database() AND NOT datistemplate
         AND pg_has_role(current_user, datdba, 'USAGE') AND has_database_privilege('public', oid, 'TEMPORARY')
     LOOP
         EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO city_writer, %I', found.datname, owner);

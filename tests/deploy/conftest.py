@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,11 +36,9 @@ def server_programs() -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def stage(
-    deployment: Path, server_folder: Path, server_programs: list[Path], request: pytest.FixtureRequest
-) -> Iterator[Stage]:
+def stage(deployment: Path, server_folder: Path, server_programs: list[Path]) -> Iterator[Stage]:
     """The deployment's services, none started yet."""
-    made = Stage(deployment, server_folder / f"stage-{request.module.__name__.rpartition('.')[2]}", server_programs)
+    made = Stage(deployment, Path(tempfile.mkdtemp(prefix="stage-", dir=server_folder)), server_programs)
     yield made
     made.close()
 

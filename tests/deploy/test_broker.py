@@ -179,7 +179,8 @@ def test_the_recorder_hears_all_that_it_listens_to(come: Coming) -> None:
         wanted = {f"{OWN}/{own}" for own in ("readings", "status", "senml", "exercise/d-1", "exercise/d-2")}
         wanted |= {*nodes, *devices, "vendor/7/data", "lifeline/v1/_/recorder/readings", "spBv1.0/STATE/lifeline"}
         eventually(lambda: recorder.topics() >= wanted)
-        assert recorder.topics() == wanted
+        kept = {f"lifeline/v1/riverside/{GAS}/status"}  # what another test's gateway may have left there
+        assert recorder.topics() - kept == wanted
 
 
 def test_the_recorder_writes_only_its_probe_and_to_sparkplug_nodes(come: Coming) -> None:
@@ -237,14 +238,19 @@ def test_nobody_speaks_without_tls_or_trusts_another_authority(
         old.wrap_socket(sock)
 
 
+def _said(recorder: Speaker) -> list[bytes]:
+    """What it heard of one gateway's readings; other tests' gateways leave retained words."""
+    return [payload for topic, payload in recorder.heard if topic == f"{OWN}/readings"]
+
+
 def test_nobody_takes_the_recorders_session_by_its_client_id(come: Coming) -> None:
     with come("lifeline-recorder", "lifeline-recorder") as recorder:
         recorder.listen(*TOPICS)
         with come(DRAIN, "lifeline-recorder") as thief:
             assert thief.welcome
             assert thief.say(f"{OWN}/readings", b"still heard")
-            eventually(lambda: recorder.heard)
-    assert recorder.heard == [(f"{OWN}/readings", b"still heard")]
+            eventually(lambda: _said(recorder))
+    assert _said(recorder) == [b"still heard"]
 
 
 def test_what_waits_for_the_recorder_survives_the_brokers_restart(come: Coming, staged_broker: Service) -> None:
@@ -257,8 +263,8 @@ def test_what_waits_for_the_recorder_survives_the_brokers_restart(come: Coming, 
     staged_broker.start()
     staged_broker.until_healthy()
     with come("lifeline-recorder", keeps=True) as recorder:
-        eventually(lambda: len(recorder.heard) >= 1500)
-    assert [int(payload) for _, payload in recorder.heard] == list(range(1500))
+        eventually(lambda: len(_said(recorder)) >= 1500)
+    assert [int(payload) for payload in _said(recorder)] == list(range(1500))
 
 
 def test_mosquitto_reads_the_passwords_as_its_own(server_programs: list[Path], tmp_path: Path) -> None:

@@ -240,9 +240,9 @@ def test_from_readings_to_a_closed_incident(loop: Endpoints, phone: WebEnd, data
     (call,) = [notice for notice in desk.get(path).json()["notices"] if notice["notice"] == red["notice"]]
     assert (call["state"], call["delivered_how"]) == ("delivered", "opened")
 
-    publish(loop, "north", "gw-n", mill=0.0, weir=0.0)
-    WALL.pause_s(1.1)  # what `clear_after` asks of the readings' own time
-    publish(loop, "north", "gw-n", mill=0.0, weir=0.0)
+    for _ in range(3):  # the first after such a step is doubted, and what is doubted clears nothing
+        publish(loop, "north", "gw-n", mill=0.0, weir=0.0)
+        WALL.pause_s(1.1)  # what `clear_after` asks of the readings' own time
     until(lambda: desk.get(path).json()["level"] == "none")
     seen = desk.get(path).headers["ETag"]
     refused = Web(loop, "crew-n", kept).say(incident, "close", "all done", seen).json()

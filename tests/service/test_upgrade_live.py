@@ -57,8 +57,12 @@ def before(tmp_path: Path) -> Path:
     )
     if packed.returncode != 0:
         pytest.skip("NOT TESTED against the code of before: this clone has no history that reaches back so far")
-    with tarfile.open(fileobj=BytesIO(packed.stdout)) as archive:
-        archive.extractall(tmp_path / "before", filter="data")
+    with tarfile.open(fileobj=BytesIO(packed.stdout)) as archive:  # early Pythons know no filters for `extractall`
+        for member in archive:
+            if (file := archive.extractfile(member) if member.isfile() else None) is not None:
+                path = tmp_path / "before" / member.name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(file.read())
     return tmp_path / "before"
 
 
