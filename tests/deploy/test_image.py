@@ -61,13 +61,14 @@ def _ignoring() -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def wheel_of(names: list[str], folder: Path) -> dict[str, int]:
+def wheel_of(names: list[str], folder: Path, version: str = "standard") -> dict[str, int]:
     """The files of a wheel built from a tree of only these files, with their checksums."""
     for name in names:
         target = folder / "tree" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target)
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder / "dist")]
+    command = [sys.executable, "-m", "hatchling", "build", "--target", f"wheel:{version}", "--directory",
+               str(folder / "dist")]  # fmt: skip
     done = subprocess.run(command, cwd=folder / "tree", capture_output=True, text=True, check=False)  # noqa: S603 - ours
     assert done.returncode == 0, done.stderr
     (built,) = (folder / "dist").glob("*.whl")
@@ -99,6 +100,11 @@ def test_the_wheel_holds_every_file_of_every_room(image: dict[str, int]) -> None
     files = [name for name in tracked() if name.startswith("deploy/")]
     assert {f"lifeline/deployment/files/{name.removeprefix('deploy/')}" for name in files} <= set(image)
     assert not any(name.startswith("tests/") for name in image)
+
+
+def test_an_installation_that_follows_a_clone_leaves_no_folder_before_its_packages(tmp_path: Path) -> None:
+    """A folder `lifeline` in site-packages is found before the clone's package, and has no code."""
+    assert {Path(name).parent for name in wheel_of(tracked(), tmp_path, "editable")} == {Path()}
 
 
 def test_only_locked_wheels_with_hashes_are_installed() -> None:
