@@ -1,23 +1,19 @@
-"""Finds what an explanation needs: the city folder in force, and readings from the database or from a file."""
+"""Asks why a rule did or did not raise on a sensor, and says the answer."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from city import duration
 from city.clock import from_us
-from city.errors import InputError
-from lifeline import endpoints, settings
-from lifeline.cityfolder import read_checked
-from rules.check import Checked, load_files
+from lifeline.past import Where, past
+from rules.check import Checked
 from rules.trials.explain import Explanation, begin_us, explain, find, looked_at
 from rules.trials.explaintext import lines
-from rules.trials.recorded import from_csv, from_database, recorded_events
+from rules.trials.recorded import recorded_events
 from rules.trials.tale import Clock
-from store import bundle
-from store.connection import Connection, connect
 
 
 @dataclass(frozen=True)
@@ -28,10 +24,7 @@ class Question:
     scope: str
     at_us: int
     since: str | None = None
-    readings: Path | None = None
-    city: Path | None = None
-    data: Path | None = None
-    database_url: str | None = None
+    where: Where = field(default_factory=Where)
 
 
 def answer(question: Question) -> tuple[Explanation, Clock]:
@@ -42,54 +35,23 @@ def answer(question: Question) -> tuple[Explanation, Clock]:
     InputError
         No such rule or sensor, no city folder, or no database to ask.
     """
-    found = endpoints.with_running(
-        settings.load(data=question.data, city=question.city, database_url=question.database_url)
-    )
-    if question.readings is not None:
-        folder = question.city or found.city
-        if folder is None:
-            raise InputError("--readings: which city is not known, try --city DIR")
-        _, checked = read_checked(folder)
-        return _from_file(question, checked, question.readings)
-    if not found.database_url:
-        raise InputError("no running system and no database is known, try --database-url, --data, or --readings FILE")
-    with connect(found.database, application_name="lifeline explain") as conn:
-        return _from_database(question, city_in_force(conn, question.city), conn)
+    rule, scope, at_us = question.rule, question.scope, question.at_us
+    with past(question.where) as found:
+        checked = found.checked
+        asked = find(checked.book, rule, scope)
+        begin = begin_us(asked, at_us)
+        if question.since is not None:
+            begin = at_us - round(duration.parse_s(question.since) * 1e6)
+        samples = found.samples(looked_at(checked, asked), begin, at_us)
+        explanation = explain(checked, asked, at_us, samples, begin)
+        if not isinstance(found.source, Path):
+            explanation = replace(explanation, recorded=recorded_events(found.source, rule, scope, begin, at_us))
+    return explanation, _clock(checked)
 
 
 def written(explanation: Explanation, clock: Clock) -> str:
     """An explanation as text."""
     return "\n".join(lines(explanation, clock))
-
-
-def city_in_force(conn: Connection, folder: Path | None) -> Checked:
-    """The city folder that was given, or else the one in force."""
-    if folder is not None:
-        return read_checked(folder)[1]
-    current = bundle.current(conn)
-    if current is None:
-        raise InputError("no city folder has been applied to this database yet, try --city DIR")
-    return load_files(current[1])
-
-
-def _begin_us(question: Question, usual_us: int) -> int:
-    return usual_us if question.since is None else question.at_us - round(duration.parse_s(question.since) * 1e6)
-
-
-def _from_file(question: Question, checked: Checked, path: Path) -> tuple[Explanation, Clock]:
-    asked = find(checked.book, question.rule, question.scope)
-    samples = from_csv(path, checked.city, looked_at(checked, asked))
-    begin = _begin_us(question, begin_us(asked, question.at_us))
-    return explain(checked, asked, question.at_us, samples, begin), _clock(checked)
-
-
-def _from_database(question: Question, checked: Checked, conn: Connection) -> tuple[Explanation, Clock]:
-    asked = find(checked.book, question.rule, question.scope)
-    begin = _begin_us(question, begin_us(asked, question.at_us))
-    samples = from_database(conn, looked_at(checked, asked), begin, question.at_us)
-    explanation = explain(checked, asked, question.at_us, samples, begin)
-    recorded = recorded_events(conn, question.rule, question.scope, begin, question.at_us)
-    return replace(explanation, recorded=recorded), _clock(checked)
 
 
 def _clock(checked: Checked) -> Clock:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isnan
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from city.clock import from_us
@@ -16,14 +15,10 @@ from detectors.columns import ABNORMAL, BLIND
 from detectors.early.channels import CHANNELS
 from detectors.early.explain import Heard
 from detectors.subject import Subject
-from lifeline import endpoints, settings
-from lifeline.cityfolder import read_checked
-from lifeline.explaining import city_in_force
+from lifeline.past import Where, past
 from rules.check import Checked
 from rules.signs.hindsight import Hindsight, look_back
 from rules.signs.telling import finding
-from rules.trials.recorded import from_csv, from_database
-from store.connection import connect
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +29,7 @@ class Question:
     at_us: int
     since_us: int
     show_us: int
-    readings: Path | None = None
-    city: Path | None = None
-    data: Path | None = None
-    database_url: str | None = None
+    where: Where = field(default_factory=Where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +56,11 @@ def answer(question: Question) -> Answer:
     InputError
         No such sensor, no city folder, no database to ask, or no readings.
     """
-    found = endpoints.with_running(
-        settings.load(data=question.data, city=question.city, database_url=question.database_url)
-    )
-    if question.readings is not None:
-        folder = question.city or found.city
-        if folder is None:
-            raise InputError("--readings: which city is not known, try --city DIR")
-        _, checked = read_checked(folder)
-        subject = _subject(checked, question.sensor)
-        return _answer(question, checked, subject, from_csv(question.readings, checked.city, _names(subject)))
-    if not found.database_url:
-        raise InputError("no running system and no database is known, try --database-url, --data, or --readings FILE")
-    with connect(found.database, application_name="lifeline explain") as conn:
-        checked = city_in_force(conn, question.city)
-        subject = _subject(checked, question.sensor)
-        begin_us = question.at_us - question.since_us
-        return _answer(question, checked, subject, from_database(conn, _names(subject), begin_us, question.at_us))
+    with past(question.where) as found:
+        subject = _subject(found.checked, question.sensor)
+        names = [subject.sensor, *(one.sensor for one in subject.context)]
+        samples = found.samples(names, question.at_us - question.since_us, question.at_us)
+    return _answer(question, found.checked, subject, samples)
 
 
 def _subject(checked: Checked, sensor: str) -> Subject:
@@ -88,10 +68,6 @@ def _subject(checked: Checked, sensor: str) -> Subject:
     if subject is None:
         raise InputError(f"no such sensor, got {sensor!r}, try {nearest_or_all(sensor, list(checked.city.sensors))}")
     return subject
-
-
-def _names(subject: Subject) -> list[str]:
-    return [subject.sensor, *(one.sensor for one in subject.context)]
 
 
 def _answer(question: Question, checked: Checked, subject: Subject, samples: list[Sample]) -> Answer:

@@ -3,14 +3,61 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from lifeline.commands.options import Data, DatabaseUrl, MqttUrl
 
 app = typer.Typer(help="Measurements of whole systems.", no_args_is_help=True)
+
+_Json = Annotated[
+    Path | None, typer.Option("--json", help="Also write the figures here.", dir_okay=False, show_default=False)
+]
+_Markdown = Annotated[
+    Path | None, typer.Option("--markdown", help="Also write tables here.", dir_okay=False, show_default=False)
+]
+
+
+def _room(name: str) -> Any:  # noqa: ANN401 - by name, not by import: the arrow points from bench down to us
+    return importlib.import_module(f"bench.{name}")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Where a measurement says what it is at."""
+    from rich.console import Console
+    from rich.status import Status
+
+    with Status("starting", console=Console(stderr=True)) as status:
+        yield status.update
+
+
+def _tell(
+    report: Any,  # noqa: ANN401 - each room's own
+    *,
+    json_file: Path | None = None,
+    markdown_file: Path | None = None,
+    out: Path | None = None,
+    width: int | None = None,
+    held: bool = True,
+) -> None:
+    """Print a report, `width` columns wide where there is no terminal; write it; exit code 2 where it did not hold."""
+    from rich.console import Console
+
+    console = Console()
+    (console if console.is_terminal or width is None else Console(width=width)).print(report.render())
+    if json_file is not None:
+        json_file.write_text(report.json(), encoding="utf-8")
+    if markdown_file is not None:
+        markdown_file.write_text(report.markdown(), encoding="utf-8")
+    if out is not None:
+        report.write(out)
+    if not held:
+        raise typer.Exit(2)
 
 
 @app.callback()
@@ -22,28 +69,17 @@ def bench() -> None:
 def pipeline(
     seconds: Annotated[float, typer.Option(help="Seconds of publishing in each of its two parts.", min=1)] = 10,
     seed: Annotated[int, typer.Option(help="Which readings.")] = 7,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write the figures here.", dir_okay=False, show_default=False)
-    ] = None,
+    json_file: _Json = None,
     data: Data = None,
     database_url: DatabaseUrl = None,
     mqtt_url: MqttUrl = None,
 ) -> None:
     """Measure readings per second and latency from MQTT to committed row and to alarm, on servers of its own."""
-    from rich.console import Console
-    from rich.status import Status
-
-    console = Console()
-    with Status("starting", console=Console(stderr=True)) as status:
-        # By name, not by import: in this house the arrow points from bench down to us.
-        report = importlib.import_module("bench.pipeline").run(
-            seconds, seed=seed, data=data, database_url=database_url, mqtt_url=mqtt_url, progress=status.update
+    with _progress() as progress:
+        report = _room("pipeline").run(
+            seconds, seed=seed, data=data, database_url=database_url, mqtt_url=mqtt_url, progress=progress
         )
-    console.print(report.render())
-    if json_file is not None:
-        json_file.write_text(report.json(), encoding="utf-8")
-    if report.lost or report.missed:
-        raise typer.Exit(2)
+    _tell(report, json_file=json_file, held=not (report.lost or report.missed))
 
 
 @app.command("store")
@@ -53,48 +89,28 @@ def store(
         list[str] | None,
         typer.Option(help="Also on this server, in databases of its own (may be said again).", show_default=False),
     ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write the figures here.", dir_okay=False, show_default=False)
-    ] = None,
+    json_file: _Json = None,
     data: Data = None,
 ) -> None:
     """Measure what the store costs and how fast it answers: a day of 10,000 sensors, a month of roll-ups, the wall."""
-    from rich.console import Console
-    from rich.status import Status
-
-    console = Console()
-    with Status("starting", console=Console(stderr=True)) as status:
-        room = importlib.import_module("bench.store")
+    with _progress() as progress:
+        room = _room("store")
         scale = room.QUICK if quick else room.FULL
-        report = room.run(scale, dsns=dsn or [], data=data, progress=status.update)
-    console.print(report.render())
-    if json_file is not None:
-        json_file.write_text(report.json(), encoding="utf-8")
+        report = room.run(scale, dsns=dsn or [], data=data, progress=progress)
+    _tell(report, json_file=json_file)
 
 
 @app.command("rules")
 def rules(
     seed: Annotated[int, typer.Option(help="Which readings.", min=0)] = 7,
     quick: Annotated[bool, typer.Option("--quick", help="A small city: to see that it works.")] = False,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write the figures here.", dir_okay=False, show_default=False)
-    ] = None,
-    markdown_file: Annotated[
-        Path | None, typer.Option("--markdown", help="Also write a table here.", dir_okay=False, show_default=False)
-    ] = None,
+    json_file: _Json = None,
+    markdown_file: _Markdown = None,
 ) -> None:
     """Measure the rule engine: 85,000 sensors under 100, 1,000 and 8,000 rules, calm and in a storm."""
-    from rich.console import Console
-    from rich.status import Status
-
-    console = Console()
-    with Status("starting", console=Console(stderr=True)) as status:
-        report = importlib.import_module("bench.rules").run(seed=seed, quick=quick, progress=status.update)
-    console.print(report.render())
-    if json_file is not None:
-        json_file.write_text(report.json(), encoding="utf-8")
-    if markdown_file is not None:
-        markdown_file.write_text(report.markdown(), encoding="utf-8")
+    with _progress() as progress:
+        report = _room("rules").run(seed=seed, quick=quick, progress=progress)
+    _tell(report, json_file=json_file, markdown_file=markdown_file)
 
 
 @app.command("dashboards")
@@ -104,49 +120,29 @@ def dashboards(
         str | None,
         typer.Option(help="On this server, in a database of its own, instead of a private one.", show_default=False),
     ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write the figures here.", dir_okay=False, show_default=False)
-    ] = None,
+    json_file: _Json = None,
     data: Data = None,
 ) -> None:
     """Measure every question of every page: 10,000 sensors, 30 days, as a reader; exit 2 if one takes over a second."""
-    from rich.console import Console
-    from rich.status import Status
-
-    console = Console()
-    with Status("starting", console=Console(stderr=True)) as status:
-        room = importlib.import_module("bench.dashboards")
-        report = room.run(room.QUICK if quick else room.FULL, dsn=dsn, data=data, progress=status.update)
-    console.print(report.render())
-    if json_file is not None:
-        json_file.write_text(report.json(), encoding="utf-8")
-    if report.slow:
-        raise typer.Exit(2)
+    with _progress() as progress:
+        room = _room("dashboards")
+        report = room.run(room.QUICK if quick else room.FULL, dsn=dsn, data=data, progress=progress)
+    _tell(report, json_file=json_file, held=not report.slow)
 
 
 @app.command("notices")
 def notices(
     seed: Annotated[int, typer.Option(help="Which sensors rise when.", min=0)] = 7,
     quick: Annotated[bool, typer.Option("--quick", help="A small storm: to see that it works.")] = False,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write the figures here.", dir_okay=False, show_default=False)
-    ] = None,
+    json_file: _Json = None,
     data: Data = None,
 ) -> None:
     """Measure notices in a storm: 2,000 alarms in a minute, 12 of them red, on its own servers; exit 2 if they wait."""
-    from rich.console import Console
-    from rich.status import Status
-
-    console = Console()
-    with Status("starting", console=Console(stderr=True)) as status:
-        room = importlib.import_module("bench.notices")
+    with _progress() as progress:
+        room = _room("notices")
         size = {"alarms": 100, "over_s": 5.0} if quick else {}
-        report = room.run(seed=seed, data=data, progress=status.update, **size)
-    console.print(report.render())
-    if json_file is not None:
-        json_file.write_text(report.json(), encoding="utf-8")
-    if not report.held:
-        raise typer.Exit(2)
+        report = room.run(seed=seed, data=data, progress=progress, **size)
+    _tell(report, json_file=json_file, held=report.held)
 
 
 @app.command("detection")
@@ -189,20 +185,14 @@ def detection(
     ] = None,
 ) -> None:
     """Judge the detectors: false alarms, recall, delay and lead on simulated histories, NAB and recorded sets."""
-    from rich.console import Console
-    from rich.status import Status
-
-    console = Console()
-    with Status("starting", console=Console(stderr=True)) as status:
-        room = importlib.import_module("bench.detection.report")
+    with _progress() as progress:
+        room = _room("detection.report")
         options = room.Options(
             quick=quick, domains=tuple(domain or ()), seeds=seeds, salt=salt, data=recordings, only=tuple(only or ()),
-            sensor_years=sensor_years, jobs=jobs, progress=status.update,
+            sensor_years=sensor_years, jobs=jobs, progress=progress,
         )  # fmt: skip
         report = room.run(options)
-    (console if console.is_terminal else Console(width=170)).print(report.render())
-    if out is not None:
-        report.write(out)
+    _tell(report, out=out, width=170)
 
 
 @app.command("ingest")
@@ -213,50 +203,28 @@ def ingest(
     mosquitto: Annotated[
         Path | None, typer.Option(help="The broker's program, if not on the PATH.", dir_okay=False, show_default=False)
     ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write the figures here.", dir_okay=False, show_default=False)
-    ] = None,
+    json_file: _Json = None,
     data: Data = None,
 ) -> None:
     """Measure how fast readings become durable, beside raw COPY of the same rows; exit 2 if one is lost."""
-    from rich.console import Console
-    from rich.status import Status
-
-    console = Console()
-    with Status("starting", console=Console(stderr=True)) as status:
-        report = importlib.import_module("bench.ingest").run(
-            quick=quick, seed=seed, rounds=rounds, mosquitto=mosquitto, data=data, progress=status.update
+    with _progress() as progress:
+        report = _room("ingest").run(
+            quick=quick, seed=seed, rounds=rounds, mosquitto=mosquitto, data=data, progress=progress
         )
-    console.print(report.render())
-    if json_file is not None:
-        json_file.write_text(report.json(), encoding="utf-8")
-    if report.lost:
-        raise typer.Exit(2)
+    _tell(report, json_file=json_file, held=not report.lost)
 
 
 @app.command("detectors")
 def detectors(
     seed: Annotated[int, typer.Option(help="Which readings.", min=0)] = 7,
     quick: Annotated[bool, typer.Option("--quick", help="Small fleets: to see that it works.")] = False,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write the figures here.", dir_okay=False, show_default=False)
-    ] = None,
-    markdown_file: Annotated[
-        Path | None, typer.Option("--markdown", help="Also write tables here.", dir_okay=False, show_default=False)
-    ] = None,
+    json_file: _Json = None,
+    markdown_file: _Markdown = None,
 ) -> None:
     """Measure the engine of early signs: updates a second, 1,000 to 500,000 sensors on one core, state, snapshots."""
-    from rich.console import Console
-    from rich.status import Status
-
-    console = Console()
-    with Status("starting", console=Console(stderr=True)) as status:
-        report = importlib.import_module("bench.detectors").run(seed=seed, quick=quick, progress=status.update)
-    console.print(report.render())
-    if json_file is not None:
-        json_file.write_text(report.json(), encoding="utf-8")
-    if markdown_file is not None:
-        markdown_file.write_text(report.markdown(), encoding="utf-8")
+    with _progress() as progress:
+        report = _room("detectors").run(seed=seed, quick=quick, progress=progress)
+    _tell(report, json_file=json_file, markdown_file=markdown_file)
 
 
 @app.command("soak")
@@ -275,19 +243,9 @@ def soak(
 
     Exit 2 if something grows, died, is missing, or did not stop cleanly.
     """
-    from rich.console import Console
-    from rich.status import Status
-
-    console = Console()
-    with Status("starting", console=Console(stderr=True)) as status:
-        report = importlib.import_module("bench.soak").run(
-            minutes, per_s=rate, sensors=sensors, seed=seed, data=data, progress=status.update
-        )
-    (console if console.is_terminal else Console(width=140)).print(report.render())
-    if out is not None:
-        report.write(out)
-    if not report.held:
-        raise typer.Exit(2)
+    with _progress() as progress:
+        report = _room("soak").run(minutes, per_s=rate, sensors=sensors, seed=seed, data=data, progress=progress)
+    _tell(report, out=out, width=140, held=report.held)
 
 
 @app.command("faults")
@@ -300,30 +258,16 @@ def faults(
     mosquitto: Annotated[
         Path | None, typer.Option(help="Its program, for recorders that share.", dir_okay=False, show_default=False)
     ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write the counts here.", dir_okay=False, show_default=False)
-    ] = None,
-    markdown_file: Annotated[
-        Path | None, typer.Option("--markdown", help="Also write a table here.", dir_okay=False, show_default=False)
-    ] = None,
+    json_file: _Json = None,
+    markdown_file: _Markdown = None,
     data: Data = None,
 ) -> None:
     """Break recorder, broker, database, gateways, disk and network, and count what was lost; exit 2 if anything was."""
-    from rich.console import Console
-    from rich.status import Status
-
-    console = Console()
-    with Status("starting", console=Console(stderr=True)) as status:
-        report = importlib.import_module("bench.faults").run(
-            quick=quick, seed=seed, only=only or (), mosquitto=mosquitto, data=data, progress=status.update
+    with _progress() as progress:
+        report = _room("faults").run(
+            quick=quick, seed=seed, only=only or (), mosquitto=mosquitto, data=data, progress=progress
         )
-    (console if console.is_terminal else Console(width=170)).print(report.render())
-    if json_file is not None:
-        json_file.write_text(report.json(), encoding="utf-8")
-    if markdown_file is not None:
-        markdown_file.write_text(report.markdown(), encoding="utf-8")
-    if not report.held:
-        raise typer.Exit(2)
+    _tell(report, json_file=json_file, markdown_file=markdown_file, width=170, held=report.held)
 
 
 @app.command("city-hour")
@@ -338,23 +282,13 @@ def city_hour(
     mosquitto: Annotated[
         Path | None, typer.Option(help="The broker's program, if not on the PATH.", dir_okay=False, show_default=False)
     ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write the figures here.", dir_okay=False, show_default=False)
-    ] = None,
+    json_file: _Json = None,
     data: Data = None,
 ) -> None:
     """Measure a large city that drains an outage beside what it measures now: lateness, loss, CPU; exit 2 on a miss."""
-    from rich.console import Console
-    from rich.status import Status
-
-    console = Console()
-    with Status("starting", console=Console(stderr=True)) as status:
-        report = importlib.import_module("bench.cityhour").run(
+    with _progress() as progress:
+        report = _room("cityhour").run(
             minutes=minutes, outage_minutes=outage_minutes, drain=drain, sensors=sensors, bridges=bridges,
-            channels=channels, seed=seed, mosquitto=mosquitto, data=data, progress=status.update,
+            channels=channels, seed=seed, mosquitto=mosquitto, data=data, progress=progress,
         )  # fmt: skip
-    (console if console.is_terminal else Console(width=170)).print(report.render())
-    if json_file is not None:
-        json_file.write_text(report.json(), encoding="utf-8")
-    if not all(goal.met for goal in report.goals()):
-        raise typer.Exit(2)
+    _tell(report, json_file=json_file, width=170, held=all(goal.met for goal in report.goals()))

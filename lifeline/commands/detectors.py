@@ -129,10 +129,11 @@ def explain(
 
     from city import duration
     from lifeline import hindsight
+    from lifeline.past import Where
 
     since_us, show_us = (round(duration.parse_s(text) * 1e6) for text in (since, show))
     said = hindsight.answer(
-        hindsight.Question(sensor, moment_us("--at", at), since_us, show_us, readings, city, data, database_url)
+        hindsight.Question(sensor, moment_us("--at", at), since_us, show_us, Where(readings, city, data, database_url))
     )
     if plot is not None:
         from lifeline.hindsightplot import draw

@@ -130,8 +130,9 @@ def explain(
     import json
 
     from lifeline.explaining import Question, answer, written
+    from lifeline.past import Where
 
-    question = Question(rule, sensor, moment_us("--at", at), since, readings, city, data, database_url)
+    question = Question(rule, sensor, moment_us("--at", at), since, Where(readings, city, data, database_url))
     explanation, clock = answer(question)
     if form == "json":
         from rules.trials.explain import document

@@ -14,7 +14,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-ROOMS = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+WHEEL = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+ROOMS = [name for name in WHEEL["only-include"] if name not in WHEEL["sources"]]  # the rest is no package
 # Spelled apart, so that this file does not find itself. Package indexes' hosts, and addresses of one machine.
 INDEXES = (r"\bpy" r"pi\.org", r"python" r"hosted\.org", r"registry\.npm" r"js", r"proxy\.gol" r"ang")
 FOREIGN = re.compile("|".join((*INDEXES, r"/wo" r"rk/")))

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 from argon2 import PasswordHasher
 from psycopg.types.json import Jsonb
 
 from city.clock import SystemClock
 from lifeline.http import passwords
-from lifeline.http.gate import new_token
 from store import accounts, audit
-from store.accounts import Rights
-from store.audit import Deed
+from tests.http.people import BY, CHEAP, PASSWORD, Serve, account, csrf, sign_in, signed_in, token
 
 if TYPE_CHECKING:
     from tests.http.conftest import World
-
-Serve = Callable[..., Any]
-PASSWORD = "three dry pumps"  # noqa: S105 - a test's own
-BY = Deed("root", "", how="cli")
-CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 @pytest.fixture(autouse=True)
@@ -34,41 +24,6 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     """Passwords that cost little."""
     monkeypatch.setattr(passwords, "_hasher", CHEAP)
     passwords._nobody.cache_clear()
-
-
-def account(world: World, name: str, role: str = "operator", *districts: str) -> None:
-    now = SystemClock().now()
-    if not accounts.exist(world.conn):
-        accounts.add(world.conn, "root", CHEAP.hash(PASSWORD), Rights("admin"), BY, now)
-    if name != "root":
-        accounts.add(world.conn, name, CHEAP.hash(PASSWORD), Rights(role, districts or None), BY, now)
-
-
-def token(world: World, name: str, role: str, *districts: str, days: float = 1) -> dict[str, str]:
-    shown, public, secret = new_token()
-    now = SystemClock().now()
-    rights = Rights(role, districts or None)
-    accounts.add_token(world.conn, public, name, secret, rights, now + timedelta(days=1), BY, now)
-    if days != 1:
-        world.run("UPDATE lifeline.tokens SET expires_at = %s WHERE token = %s", now + timedelta(days=days), public)
-    return {"Authorization": f"Bearer {shown}"}
-
-
-def sign_in(client: httpx.Client, name: str, password: str = PASSWORD, **headers: str) -> httpx.Response:
-    return client.post("/login", data={"name": name, "password": password}, headers=headers)
-
-
-def csrf(client: httpx.Client, path: str = "/account") -> str:
-    found = re.search(r'name="csrf" value="([^"]+)"', client.get(path).text)
-    assert found
-    return found[1]
-
-
-@contextmanager
-def signed_in(serve: Serve, name: str) -> Iterator[httpx.Client]:
-    with serve() as client:
-        assert sign_in(client, name).status_code == 303
-        yield client
 
 
 def test_signing_in_gives_a_session_of_its_own_and_out_ends_it(world: World, serve: Serve) -> None:

@@ -17,7 +17,7 @@ from city.clock import SystemClock
 from lifeline.http.capdrafts import Drafts
 from lifeline.http.data import Data
 from rules.cap.message import NAMESPACE
-from tests.http.test_accounts import account, token
+from tests.http.people import account, token
 
 if TYPE_CHECKING:
     from tests.http.conftest import World

@@ -17,7 +17,8 @@ from city.clock import SystemClock
 from city.geo import Place
 from lifeline.http import live, sitemap, timeline
 from store.connection import connect
-from tests.http.test_accounts import account, cheap, sign_in
+from tests.http.people import account, sign_in
+from tests.http.test_accounts import cheap
 
 if TYPE_CHECKING:
     from tests.http.conftest import World

@@ -17,6 +17,7 @@ from city.errors import InputError
 from detectors.columns import ABNORMAL
 from lifeline import hindsight
 from lifeline.cli import run_command
+from lifeline.past import Where
 
 CITY = Path(__file__).parents[2] / "city" / "example"
 START = datetime(2026, 5, 1, tzinfo=UTC)
@@ -43,7 +44,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def asked(recorded: Path, at: datetime) -> hindsight.Answer:
     day_us = 86_400_000_000
-    return hindsight.answer(hindsight.Question(SENSOR, to_us(at), 60 * day_us, 2 * day_us, recorded, CITY))
+    return hindsight.answer(hindsight.Question(SENSOR, to_us(at), 60 * day_us, 2 * day_us, Where(recorded, CITY)))
 
 
 def test_a_step_is_told_with_what_was_expected_and_who_stands_beside(recorded: Path) -> None:
@@ -102,6 +103,6 @@ def test_the_command_prints_every_channel_and_draws(
 
 def test_an_unknown_sensor_and_an_empty_span_are_told(recorded: Path) -> None:
     with pytest.raises(InputError, match="no such sensor, got 'st-stone-9', try 'st-stone-2'"):
-        hindsight.answer(hindsight.Question("st-stone-9", to_us(START), 1, 1, recorded, CITY))
+        hindsight.answer(hindsight.Question("st-stone-9", to_us(START), 1, 1, Where(recorded, CITY)))
     with pytest.raises(InputError, match="no readings in that span"):
-        hindsight.answer(hindsight.Question(SENSOR, to_us(START) - 1, 1000, 1, recorded, CITY))
+        hindsight.answer(hindsight.Question(SENSOR, to_us(START) - 1, 1000, 1, Where(recorded, CITY)))

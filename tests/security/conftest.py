@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
-from typing import Any
 
-import httpx
 import pytest
-from argon2 import PasswordHasher
 from psycopg.types.json import Jsonb
 
-from city.clock import SystemClock
 from lifeline.http import commands, gate, passwords
-from lifeline.http.gate import new_token
 from lifeline.http.rates import Rates
-from store import accounts
-from store.accounts import Rights
-from store.audit import Deed
 from tests.http.conftest import World, client, serve, world
+from tests.http.people import CHEAP
 from tests.store.test_grants import _OF_EACH_DISTRICT
 
 __all__ = ["client", "serve", "world"]
 
-Serve = Callable[..., Any]
-PASSWORD = "three dry pumps"  # noqa: S105 - a test's own
-BY = Deed("root", "", how="cli")
-CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 OURS, THEIRS = "eigen", "geheim"  # a word in everything of one's own district, and of the other
 SENTENCE = {"en": "Water stands", "zh": "积水"}
 
@@ -76,43 +62,3 @@ def districts(world: World) -> World:
             *(word, f"c{word}"),
         )
     return world
-
-
-def account(world: World, name: str, role: str = "operator", *districts: str) -> None:
-    """An account, after that of an administrator `root`."""
-    now = SystemClock().now()
-    if not accounts.exist(world.conn):
-        accounts.add(world.conn, "root", CHEAP.hash(PASSWORD), Rights("admin"), BY, now)
-    if name != "root":
-        accounts.add(world.conn, name, CHEAP.hash(PASSWORD), Rights(role, districts or None), BY, now)
-
-
-def token(world: World, name: str, role: str, *districts: str) -> dict[str, str]:
-    """The header of a key with a role."""
-    shown, public, secret = new_token()
-    now = SystemClock().now()
-    if not accounts.exist(world.conn):
-        account(world, "root")
-    rights = Rights(role, districts or None)
-    accounts.add_token(world.conn, public, name, secret, rights, now + timedelta(days=1), BY, now)
-    return {"Authorization": f"Bearer {shown}"}
-
-
-def sign_in(client: httpx.Client, name: str, password: str = PASSWORD, **headers: str) -> httpx.Response:
-    """What the page to sign in answers."""
-    return client.post("/login", data={"name": name, "password": password}, headers=headers)
-
-
-def csrf(client: httpx.Client, path: str = "/account") -> str:
-    """The word that the forms of a page carry."""
-    found = re.search(r'name="csrf" value="([^"]+)"', client.get(path).text)
-    assert found
-    return found[1]
-
-
-@contextmanager
-def signed_in(serve: Serve, name: str) -> Iterator[httpx.Client]:
-    """A server, and somebody who is signed in at it."""
-    with serve() as client:
-        assert sign_in(client, name).status_code == 303
-        yield client

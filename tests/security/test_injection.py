@@ -19,8 +19,8 @@ from lifeline import logs
 from rules.notify import mail
 from rules.notify.letter import Letter
 from tests.http.browser import chromium
+from tests.http.people import Serve, token
 from tests.http.test_guard import routes
-from tests.security.conftest import Serve, token
 
 if TYPE_CHECKING:
     from tests.http.conftest import World

@@ -23,7 +23,7 @@ from lifeline.http.live import TOPICS
 from rules.notify import links
 from rules.notify.links import Claims, Refusal, sign, verify
 from store import accounts
-from tests.security.conftest import BY, PASSWORD, Serve, account, csrf, sign_in, signed_in, token
+from tests.http.people import BY, PASSWORD, Serve, account, csrf, sign_in, signed_in, token
 
 if TYPE_CHECKING:
     from tests.http.conftest import World

@@ -12,8 +12,8 @@ import pytest
 
 from city.clock import SystemClock, stopwatch_s
 from lifeline.http import guard, patience
+from tests.http.people import Serve
 from tests.http.test_guard import all_of, raw
-from tests.security.conftest import Serve
 
 if TYPE_CHECKING:
     from starlette.types import Message

@@ -13,8 +13,9 @@ import httpx
 from lifeline.http.guard import LONGEST_BODY, SECURITY_HEADERS
 from lifeline.http.needs import READING
 from lifeline.http.who import Role
+from tests.http.people import Serve, account, csrf, sign_in, token
 from tests.http.test_guard import routes
-from tests.security.conftest import OURS, THEIRS, Serve, account, csrf, sign_in, token
+from tests.security.conftest import OURS, THEIRS
 
 if TYPE_CHECKING:
     from tests.http.conftest import World

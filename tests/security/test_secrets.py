@@ -20,7 +20,7 @@ from lifeline.cli import app, run_command
 from lifeline.http.data import Data
 from rules.notify.links import Claims, Refusal, sign, verify
 from store.connection import connect
-from tests.security.conftest import Serve, account, csrf, sign_in, token
+from tests.http.people import Serve, account, csrf, sign_in, token
 
 if TYPE_CHECKING:
     from tests.http.conftest import World
