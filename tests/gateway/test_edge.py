@@ -91,6 +91,7 @@ async def test_a_new_configuration_leaves_alone_what_waits_in_the_outbox(broker:
     async with listening(broker, "wait") as ear, running(path) as edge:
         add(tmp_path, "a", 0)
         await ear.until(lambda: ear.values("s-a") == [0])
+        await _until(lambda: edge.outbox.readings == 0)  # acknowledged, not only heard
         edge.agent.power(False)
         for value in range(1, 6):
             add(tmp_path, "a", value)
@@ -169,7 +170,7 @@ async def test_what_is_dropped_is_told_in_the_status(broker: str, tmp_path: Path
 
 async def _until(condition: object) -> None:
     assert callable(condition)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():
             await SystemClock().sleep_s(0.005)
 

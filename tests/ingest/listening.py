@@ -12,7 +12,7 @@ from ingest.link import Link, LinkSettings
 from ingest.mqtt.words import Version
 
 
-def eventually(condition: Callable[[], object], within_s: float = 20.0) -> None:
+def eventually(condition: Callable[[], object], within_s: float = 60.0) -> None:
     """Wait for a condition; fail with what it last gave."""
     deadline_s = stopwatch_s() + within_s
     while not (last := condition()):
