@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.resources import files
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from city.errors import InputError
 from gateway.histories import gas, structure, water
@@ -18,7 +19,6 @@ from gateway.histories.trace import Trace
 from gateway.noise import Floats, Ints
 
 _FIRST_DAY = 19_000  # days since 1970: 2022-01-08; histories start within two years from it
-_MINUTE_US = 60_000_000
 
 # By the name that `--domain` takes: who draws it, and minutes between readings.
 DOMAINS: Final[Mapping[str, tuple[Callable[[Climate], list[Trace]], int]]] = {
@@ -71,6 +71,7 @@ class History:
     start_us: int
     traces: tuple[Trace, ...]
     climate: Climate
+    _sent: dict[int, tuple[NDArray[np.bool_], Ints]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def count(self) -> int:
@@ -84,23 +85,30 @@ class History:
 
     def kept(self, which: int, first: int, last: int) -> Ints:
         """Places on the grid whose readings of sensor `which` arrive, within [first, last)."""
-        source, step = self.climate.source, self.step_s
-        lost = source.stream("loss", which).random(self.count)[first:last] < source.draw(_LOSS, "loss", which)
-        rate = source.draw(_OUTAGES_A_YEAR, "outages", which) * step / (365.25 * 86_400)
-        for begin in np.flatnonzero(source.stream("outages", which).random(self.count) < rate).tolist():
-            length = 600.0 * 36.0 ** float(source.stream("outage", which, begin).random())
-            lost[max(0, begin - first) : max(0, begin - first + int(length / step) + 1)] = True
-        return np.flatnonzero(~lost) + first
+        arrives, _ = self._sending(which)
+        return np.flatnonzero(arrives[first:last]) + first
 
     def readings(self, which: int, first: int = 0, last: int | None = None, values: Floats | None = None) -> Readings:
         """What sensor `which` sends of [first, last) of its trace, or of `values` (last - first,) in its place."""
         last = self.count if last is None else min(last, self.count)
         trace, at = self.traces[which], self.kept(which, first, last)
         course = trace.clean[at] if values is None else values[at - first]
-        jitter = self.climate.source.draw(_JITTER, "jitter", which) * self.step_s * 1e6
-        late = jitter * (2.0 * self.climate.source.stream("jitter", which).random(self.count)[at] - 1.0)
-        time_us = self.start_us + at * (self.step_s * 1_000_000) + late.astype(np.int64)
+        time_us = self.start_us + at * (self.step_s * 1_000_000) + self._sending(which)[1][at]
         return Readings(time_us, rounded(course, trace.resolution), at)
+
+    def _sending(self, which: int) -> tuple[NDArray[np.bool_], Ints]:
+        """Which readings of a sensor arrive (count,), and by how many microseconds each is early or late (count,)."""
+        if (known := self._sent.get(which)) is not None:
+            return known
+        source, step = self.climate.source, self.step_s
+        lost = source.stream("loss", which).random(self.count) < source.draw(_LOSS, "loss", which)
+        rate = source.draw(_OUTAGES_A_YEAR, "outages", which) * step / (365.25 * 86_400)
+        for begin in np.flatnonzero(source.stream("outages", which).random(self.count) < rate).tolist():
+            length = 600.0 * 36.0 ** float(source.stream("outage", which, begin).random())
+            lost[begin : begin + int(length / step) + 1] = True
+        jitter = source.draw(_JITTER, "jitter", which) * step * 1e6
+        late = jitter * (2.0 * source.stream("jitter", which).random(self.count) - 1.0)
+        return self._sent.setdefault(which, (~lost, late.astype(np.int64)))
 
 
 def rounded(values: Floats, resolution: float) -> Floats:
