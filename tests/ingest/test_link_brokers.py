@@ -220,6 +220,7 @@ def test_no_more_than_the_window_is_under_way(mosquitto_5: Broker, monkeypatch: 
     with rig.running():
         eventually(lambda: rig.link.connected)
         mosquitto_5.publish(numbered(0, 100))
+        eventually(lambda: rig.intake.rows >= 10)
         assert rig.intake.rows == 10
         rig.held.clear()
         eventually(lambda: len(rig.payloads) == 100)
