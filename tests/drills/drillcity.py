@@ -69,7 +69,7 @@ class Phones:
 
     def tap(self, link: str, kind: str, note: str = "") -> str:
         """Open a notice's page and press a button; what the page then says. Empty: there is no such button."""
-        with httpx.Client(timeout=10, follow_redirects=True) as web:
+        with httpx.Client(timeout=60, follow_redirects=True) as web:
             page = web.get(link)
             reader = _Forms()
             reader.feed(page.text)

@@ -192,7 +192,7 @@ def api(dsn: str, clock: ManualClock) -> Iterator[httpx.Client]:
     thread.start()
     try:
         assert ready.wait(20)
-        with httpx.Client(base_url=f"http://localhost:{opened[0]}/api/v1", timeout=20) as web:
+        with httpx.Client(base_url=f"http://localhost:{opened[0]}/api/v1", timeout=60) as web:
             yield web
     finally:
         stop.set()

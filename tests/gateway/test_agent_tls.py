@@ -59,6 +59,6 @@ def test_a_wrong_file_stops_the_start(tmp_path: Path) -> None:
 
 async def eventually_published(agent: Agent) -> None:
     """Await that all is confirmed."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while agent.published == 0:
             await SystemClock().sleep_s(0.01)

@@ -58,7 +58,7 @@ async def hearing(broker: str, district: str) -> AsyncIterator[Heard]:
 
 
 async def until_heard(heard: Heard, count: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while len(heard) < count:
             await SystemClock().sleep_s(0.01)
 
@@ -160,7 +160,7 @@ async def test_the_recorded_street_floods_arrive_whole(broker: str, tmp_path: Pa
         summary = await replay(wanted)
         assert summary.readings > 100
         assert dict(summary.refused) == {"implausible": 1}
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while len(of_floodnet(heard)) < summary.readings:
                 await SystemClock().sleep_s(0.01)
     deepest = max(value for value, _ in of_floodnet(heard).values())

@@ -30,7 +30,7 @@ def state(edge: Edge, name: str) -> dict[str, Any]:
 
 
 async def until(condition: Any) -> None:  # noqa: ANN401 - a function of nothing
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.get_running_loop().run_in_executor(None, lambda: None)
 

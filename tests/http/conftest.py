@@ -192,7 +192,7 @@ def serve(database: str) -> Serve:
         thread.start()
         try:
             assert ready.wait(20)
-            with httpx.Client(base_url=f"http://127.0.0.1:{opened[0]}", timeout=20, **options) as client:
+            with httpx.Client(base_url=f"http://127.0.0.1:{opened[0]}", timeout=60, **options) as client:
                 yield client
         finally:
             stop.set()

@@ -144,7 +144,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def raw(client: httpx.Client) -> socket.socket:
     url = client.base_url
-    return socket.create_connection((url.host, url.port or 80), timeout=10)
+    return socket.create_connection((url.host, url.port or 80), timeout=60)
 
 
 def all_of(connection: socket.socket) -> bytes:

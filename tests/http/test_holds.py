@@ -40,7 +40,7 @@ def served(dsn: str, clock: ManualClock) -> Iterator[httpx.Client]:
     thread.start()
     try:
         assert opened.wait(20)
-        with httpx.Client(base_url=f"http://127.0.0.1:{ports[0]}/api/v1", timeout=20) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{ports[0]}/api/v1", timeout=60) as client:
             yield client
     finally:
         stop.set()

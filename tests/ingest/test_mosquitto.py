@@ -35,7 +35,7 @@ def mqtt_5(mosquitto: Path, tmp_path: Path) -> Iterator[int]:
     process.wait()
 
 
-def eventually(condition: Callable[[], object], within_s: float = 30.0) -> None:
+def eventually(condition: Callable[[], object], within_s: float = 60.0) -> None:
     deadline_s = stopwatch_s() + within_s
     while not (last := condition()):
         assert stopwatch_s() < deadline_s, f"not within {within_s} s, last {last!r}"

@@ -53,7 +53,7 @@ def message(time_us: int, value: float, *, sensors: Sequence[str] = (), **fields
     return json.dumps({"readings": readings, **fields}).encode()
 
 
-def eventually(condition: Callable[[], object], within_s: float = 30.0) -> None:
+def eventually(condition: Callable[[], object], within_s: float = 60.0) -> None:
     """Wait for a condition; fail with what it last gave."""
     deadline_s = stopwatch_s() + within_s
     while not (last := condition()):

@@ -59,7 +59,7 @@ def query(database: str, sql: str) -> list[tuple[Any, ...]]:
         return conn.execute(sql.encode()).fetchall()
 
 
-async def eventually(condition: Callable[[], object], within_s: float = 30) -> None:
+async def eventually(condition: Callable[[], object], within_s: float = 60) -> None:
     until_s = stopwatch_s() + within_s
     while not condition():
         assert stopwatch_s() < until_s, "did not happen"
@@ -70,13 +70,13 @@ async def eventually(condition: Callable[[], object], within_s: float = 30) -> N
 async def client(url: str) -> AsyncIterator[aiomqtt.Client]:
     address = BrokerAddress.of(url)
     async with aiomqtt.Client(
-        address.host, address.port, username=address.username, password=address.password, timeout=30
+        address.host, address.port, username=address.username, password=address.password, timeout=60
     ) as found:
         yield found
 
 
 async def next_on(node: aiomqtt.Client, topic: str) -> bytes:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for message in node.messages:
             if str(message.topic) == topic:
                 return bytes(message.payload)

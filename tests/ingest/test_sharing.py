@@ -67,7 +67,7 @@ async def state(client: aiomqtt.Client, *, online: bool) -> None:
 async def test_one_of_them_hears_sparkplug_and_the_next_takes_over(
     conn: Connection, city_database: str, port: int
 ) -> None:
-    async with aiomqtt.Client("127.0.0.1", port, timeout=30) as node:
+    async with aiomqtt.Client("127.0.0.1", port, timeout=60) as node:
         await node.subscribe(STATE, qos=1)
         await node.subscribe("spBv1.0/north/NCMD/gw-1", qos=1)
 

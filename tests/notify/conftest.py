@@ -169,7 +169,7 @@ class Endpoint:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/"
 
-    def wait(self, count: int, timeout_s: float = 20.0) -> None:
+    def wait(self, count: int, timeout_s: float = 60.0) -> None:
         """Until `count` requests have come."""
         with self.arrived:
             assert self.arrived.wait_for(lambda: len(self.seen) >= count, timeout_s), self.seen

@@ -44,7 +44,7 @@ def notifier(database: str, t0: datetime, speed: float = 1.0) -> Iterator[None]:
         assert not thread.is_alive()
 
 
-def until(true: Callable[[], bool], timeout_s: float = 20.0) -> None:
+def until(true: Callable[[], bool], timeout_s: float = 60.0) -> None:
     for _ in range(round(timeout_s / 0.02)):
         if true():
             return
