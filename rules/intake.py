@@ -169,6 +169,8 @@ class Intake:
     def _store_singly(self, batch: _Batch, rows: list[tuple[int, str, float, int, int]]) -> list[Finding]:
         findings: list[Finding] = []
         state = self._state
+        if rows:
+            state.tracks.reserve(*np.unique([state.tracks[row[1]].row for row in rows], return_counts=True))
         for time_us, name, value, flag, received_us in rows:
             track, sample = state.tracks[name], Sample(name, time_us, value, Flag(flag), received_us)
             if track.too_late(time_us):

@@ -110,9 +110,7 @@ class Tracks(Mapping[str, Track]):
         """Take in samples that are sorted by row and time, each newer than all before it of its sensor."""
         first = np.flatnonzero(np.concatenate(([True], rows[1:] != rows[:-1])))
         own, many = rows[first], np.diff(np.append(first, len(rows)))
-        full = self.count[own] + many > self.room[own]
-        if full.any():
-            self._make_room(own[full], many[full])
+        self.reserve(own, many)
         rank = np.arange(len(rows)) - np.repeat(first, many)
         at = np.repeat(self.start[own] + self.count[own], many) + rank
         self.times[at], self.measured[at], self.flags[at] = times, values, flags
@@ -121,6 +119,12 @@ class Tracks(Mapping[str, Track]):
         self.count[own] += many
         self.newest_us[own] = times[first + many - 1]
         self.received_us[own] = np.maximum(self.received_us[own], np.maximum.reduceat(received, first))
+
+    def reserve(self, rows: Longs, many: Longs) -> None:
+        """Make room for so many more samples of each row, so that none of a batch is forgotten before it is decided on."""
+        full = self.count[rows] + many > self.room[rows]
+        if full.any():
+            self._make_room(rows[full], many[full])
 
     def open_place(self, row: int, place: Callable[[], int]) -> int:
         """Make a gap for one sample in a row's stretch and return its index in the columns.

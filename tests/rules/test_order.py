@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from city.levels import Level
 from tests.rules.reference import Ladder, Rung, occurrences
-from tests.rules.small_city import Desk, desk_of
+from tests.rules.small_city import Desk, city_files, desk_of
 
 DEPTH = Ladder(
     (Rung(Level.RED, 40.0, 60, 5.0), Rung(Level.ORANGE, 27.0, 120, 3.0), Rung(Level.YELLOW, 15.0, 180, 3.0)),
@@ -108,3 +108,19 @@ def test_data_older_than_the_window_are_recorded_as_late_detected() -> None:
     found = desk.feed([("wl-1", 60, 50.0)], at_s=7260)
     assert [e.finding.channel for e in found if hasattr(e, "finding")] == ["late_detected"]
     assert desk.story() == []
+
+
+def test_a_long_buffer_of_a_sensor_that_a_detector_watches_is_decided_on_from_its_first_reading() -> None:
+    book = """version: 1
+rules:
+  - id: onset
+    watch: {quantity: water_depth}
+    ladder: {blue: {sequence: [{range: 3m, above: 30 cm}, {detector: flood_onset}], within: 6h}}
+"""
+    values = [*[2.0] * 30, 60.0, *[2.0] * 300, *[2.0 + 2 * n for n in range(1, 11)]]
+    rows = [("wl-1", 60.0 * at, value) for at, value in enumerate(values)]
+    singly, whole = (desk_of(city_files(rules__depth=book, rules__platform=None)) for _ in range(2))
+    for row in rows:
+        singly.feed([row], at_s=86_400)
+    whole.feed(rows, at_s=86_400)
+    assert whole.story("onset") == singly.story("onset") != []
