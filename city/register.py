@@ -12,20 +12,15 @@ from zoneinfo import ZoneInfo
 from city.errors import Fault
 from city.geo import Place
 from city.identity import PLAIN_ID, TOPIC_ID, id_problem
+from city.keys import optional, required
 from city.model import Calibration, Gateway, Sensor
 from city.positions import nearest_or_all
 from city.quantity import Quantity
 from city.sites import place_problem
 from city.table import Row, read
+from city.tablekeys import CALIBRATIONS, CLOCKS, GATEWAYS, SENSORS
 from city.units import UnitError, convert, converter
 
-GATEWAY_COLUMNS = ("gateway", "district", "interval_s"), ("name", "lon", "lat", "clock", "priority")
-SENSOR_COLUMNS = (
-    ("sensor", "gateway", "site", "quantity", "unit", "interval_s"),
-    ("name", "lon", "lat", "range_min", "range_max", "installed", "removed", "tags", "context"),
-)
-CALIBRATION_COLUMNS = ("sensor", "from", "scale", "offset"), ("note",)
-CLOCKS = ("trust", "correct")  # what is made of a gateway's times; the first is usual
 _SUGGESTED = 200  # faults; looking for what was meant costs time, and beyond so many it helps nobody
 _LONGEST_INTERVAL_S = 31 * 86_400.0
 
@@ -47,7 +42,7 @@ class Register:
 
     def read_gateways(self, text: str, file: str) -> None:
         """Take in `gateways.csv`."""
-        rows, faults = read(text, file, *GATEWAY_COLUMNS)
+        rows, faults = read(text, file, required(GATEWAYS), optional(GATEWAYS))
         self.faults += faults
         seen: dict[str, int] = {}
         for row in rows:
@@ -67,7 +62,7 @@ class Register:
 
     def read_sensors(self, text: str, file: str) -> None:
         """Take in `sensors.csv` (after gateways and sites)."""
-        rows, faults = read(text, file, *SENSOR_COLUMNS)
+        rows, faults = read(text, file, required(SENSORS), optional(SENSORS))
         self.faults += faults
         seen: dict[str, int] = {}
         for row in rows:
@@ -109,7 +104,7 @@ class Register:
 
     def read_calibrations(self, text: str, file: str) -> None:
         """Take in `calibrations.csv` (after sensors); each sensor's are sorted by time."""
-        rows, faults = read(text, file, *CALIBRATION_COLUMNS)
+        rows, faults = read(text, file, required(CALIBRATIONS), optional(CALIBRATIONS))
         self.faults += faults
         found: dict[str, dict[datetime, Calibration]] = {}
         for row in rows:

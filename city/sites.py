@@ -10,9 +10,11 @@ from city.errors import Fault
 from city.geo import Place
 from city.geojson import read_features
 from city.identity import PLAIN_ID, id_problem, read_name
+from city.keys import optional, required
 from city.lines import Line
 from city.model import Site
 from city.positions import Path, Positions, check_keys, nearest_or_all, show
+from city.tablekeys import SITES
 
 SITE_KINDS = frozenset(
     {
@@ -24,7 +26,6 @@ SITE_KINDS = frozenset(
 
 # How many brackets stand around a position, by geometry type.
 _DEPTHS = {"Point": 0, "MultiPoint": 1, "LineString": 1, "MultiLineString": 2, "Polygon": 2, "MultiPolygon": 3}
-_OPTIONAL = ("along", "owner", "address")
 
 
 def read_sites(
@@ -75,7 +76,7 @@ class _Sites:
         inside = (*path, "properties")
         before = len(self.faults)
         self.faults += check_keys(
-            properties, inside, self.positions, required=("id", "kind", "name", "district"), optional=_OPTIONAL
+            properties, inside, self.positions, required=required(SITES), optional=optional(SITES)
         )
         id_ = self._id(properties, inside)
         kind = self._known(properties, inside, "kind", self.kinds)
