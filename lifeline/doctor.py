@@ -15,7 +15,7 @@ from rich.text import Text
 
 from city.clock import Clock
 from city.errors import FaultyInput, InputError, LifelineError, OutsideError
-from lifeline import runbook
+from lifeline import certwatch, runbook
 from lifeline.endpoints import running
 from lifeline.settings import Settings
 from rules.book import Book
@@ -61,7 +61,7 @@ def examine(settings: Settings, clock: Clock) -> list[Report]:
         reports.append(_fault("database", error))
     except psycopg.Error as error:
         reports.append(Report("database", "fault", str(error).strip(), "see the server's log"))
-    reports += [_broker(settings), *_city(settings, files, clock)]
+    reports += [_broker(settings), *_certificates(settings, clock), *_city(settings, files, clock)]
     return reports
 
 
@@ -113,7 +113,7 @@ def _database(conn: Connection, settings: Settings, clock: Clock) -> Iterator[Re
     now = judge(vitals.measure(conn))
     yield from (Report(row.name.replace("_", " "), row.state, row.text, row.advice, health=row.name) for row in now)
     for name, state, advice in conn.execute("SELECT name, state, advice FROM city.health WHERE state <> 'ok'"):
-        if not name.startswith("role_") and name not in {"roster_gaps", *(row.name for row in now)}:
+        if not name.startswith("role_") and name not in {"roster_gaps", "certificates", *(row.name for row in now)}:
             yield Report(f"health: {name}", state, advice)
 
 
@@ -149,6 +149,13 @@ def _broker(settings: Settings) -> Report:
         return _fault("broker", error)
     place = urlsplit(settings.mqtt)
     return Report("broker", "ok", f"{place.hostname}:{place.port}, connected in {took_s * 1000:.0f} ms")
+
+
+def _certificates(settings: Settings, clock: Clock) -> Iterator[Report]:
+    """How long those that are in use last; nothing where none are."""
+    if found := list(certwatch.look(settings)):
+        row = certwatch.judge(found, clock.now())
+        yield Report(row.name, row.state, row.text, row.advice, health=row.name)
 
 
 def _city(settings: Settings, in_force: Mapping[str, str] | None, clock: Clock) -> Iterator[Report]:

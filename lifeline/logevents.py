@@ -18,6 +18,7 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "broker_version": "The broker does not speak MQTT 5; the recorder goes on with 3.1.1.",
         "bundle": "The recorder took a city folder into use.",
         "cap_released": "Somebody released a CAP message.",
+        "certificates_untold": "How long certificates last could not be written down; it is tried again in an hour.",
         "channel_failed": "A channel broke in a way it should not; the attempt counts as failed.",
         "channel_fault": "A channel counts as failing; notices take other channels.",
         "channel_ok": "A channel that was failing delivers again.",

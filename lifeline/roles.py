@@ -99,6 +99,7 @@ def stop_on_signals() -> StopSignal:
 def _recorder(settings: Settings, clock: Clock, stop: threading.Event) -> None:
     from ingest.recorder import CLIENT_ID, RecorderSettings, run_recorder
     from ingest.wire import TlsFiles
+    from lifeline import certwatch
 
     recorder = RecorderSettings(
         settings.database, settings.mqtt, clock,
@@ -106,7 +107,8 @@ def _recorder(settings: Settings, clock: Clock, stop: threading.Event) -> None:
         share=settings.mqtt_share,
         tls=TlsFiles(settings.mqtt_ca, settings.mqtt_certificate, settings.mqtt_key),
     )  # fmt: skip
-    run_recorder(recorder, stop)
+    with certwatch.watched(settings):
+        run_recorder(recorder, stop)
 
 
 def _watcher(settings: Settings, clock: Clock, stop: threading.Event) -> None:

@@ -37,11 +37,23 @@ as "$deployment/tls/ca.crt" /etc/lifeline/tls/ca.crt 0644 root
 [ -n "$root" ] || ! id lifeline >/dev/null 2>&1 || chown lifeline:lifeline /var/lib/lifeline
 [ -e "$root/var/lib/lifeline/secret" ] || as "$deployment/secrets/links" /var/lib/lifeline/secret 0600 lifeline
 
-# The broker and the database, each with its certificate.
+# The broker and the database, each with its certificate. Where gateways have certificates, the broker asks for them and
+# goes by the list of the revoked, and the recorder and `lifeline-admin` show their own.
 as "$here/mosquitto.conf" /etc/mosquitto/conf.d/lifeline.conf 0644 root
 for file in mosquitto/passwords mosquitto/acl tls/broker/server.crt tls/broker/server.key tls/ca.crt; do
     as "$deployment/$file" "/etc/mosquitto/lifeline/${file##*/}" 0600 mosquitto
 done
+if grep -q '^LIFELINE_CLIENT_CERTIFICATES=yes' "$deployment/.env"; then
+    as "$deployment/tls/broker/revoked.crl" /etc/mosquitto/lifeline/revoked.crl 0600 mosquitto
+    sed -n '/^# Gateways are who their certificates say/,${s|/mosquitto/tls/|/etc/mosquitto/lifeline/|;p}' \
+        "$deployment/mosquitto/mosquitto.conf" >>"$root/etc/mosquitto/conf.d/lifeline.conf"
+    for role in recorder tools; do
+        as "$deployment/tls/$role/client.crt" "/etc/lifeline/tls/$role.crt" 0644 root
+        as "$deployment/tls/$role/client.key" "/etc/lifeline/tls/$role.key" 0600 lifeline
+    done
+    [ -e "$root/etc/lifeline/recorder.env" ] ||
+        printf 'LIFELINE_MQTT_%s=/etc/lifeline/tls/recorder.%s\n' CERTIFICATE crt KEY key >"$root/etc/lifeline/recorder.env"
+fi
 for file in server.crt server.key; do as "$deployment/tls/database/$file" "/etc/postgresql/lifeline/$file" 0600 postgres; done
 
 # Addresses in the secrets name the services; here all of them are this machine.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -92,26 +93,53 @@ def certificates(
     folder: Folder,
     authority: AuthorityKey = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Also those that are good for long (after a new host).")
+        bool, typer.Option("--all", help="Also those of servers that are good for long (after a new host).")
     ] = False,
+    revoke: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Shut this gateway or source out: its certificate no longer counts (may be said again).",
+            show_default=False,
+        ),
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Only say how long they last; exit code 1 when one ends soon.")
     ] = False,
 ) -> None:
-    """Renew the servers' certificates that end within 30 days, signed by the deployment's own authority."""
+    """Renew certificates that end within 45 days, signed by the deployment's own authority; or revoke a gateway's."""
     from city.clock import SystemClock
-    from lifeline.deployment import create
-    from lifeline.deployment.authority import RENEW_DAYS
+    from lifeline.deployment import create, credentials
+    from lifeline.deployment.plan import Plan
 
-    now = SystemClock().now()
+    now, folder = SystemClock().now(), folder.absolute()
     if check:
-        left = list(create.left_days(folder, now))
-        typer.echo("\n".join(f"{name}: {days} days" for name, days in left))
-        raise typer.Exit(int(any(days < RENEW_DAYS for _, days in left)))
-    renewed = create.certificates(folder.absolute(), now, authority, everything=everything)
+        found = create.lasting(folder, now)
+        typer.echo("\n".join(f"{name}: {days} days{', renew it' if due else ''}" for name, days, due in found))
+        raise typer.Exit(int(any(due for *_, due in found)))
+    if revoke:
+        plan = Plan.read(folder)
+        struck = credentials.revoke(folder, plan, create.authority_of(folder, authority), now, revoke)
+        typer.echo("\n".join(f"revoked: {name}" for name in struck))
+        typer.echo(_RELOAD.format("broker", folder))
+        typer.echo(f"lifeline deploy acl {folder} --renew {struck[0]} # lets it in again, with a new one")
+        return
+    renewed = create.certificates(folder, now, authority, everything=everything)
     typer.echo("\n".join(f"renewed: {name}" for name in renewed) or "none ends soon")
-    if renewed:
-        typer.echo(_RELOAD.format(" ".join(renewed), folder.absolute()))
+    for line in _taken_over(folder, renewed):
+        typer.echo(line)
+
+
+def _taken_over(folder: Path, renewed: list[str]) -> Iterator[str]:
+    """What brings renewed certificates into use."""
+    from lifeline.deployment.create import SERVERS
+    from lifeline.deployment.layout import HEALTH, RECORDER, TOOLS
+
+    if servers := [name for name in renewed if name in SERVERS]:
+        yield _RELOAD.format(" ".join(servers), folder)
+    if RECORDER in renewed:
+        yield "docker compose restart recorder # it has another certificate"
+    if gateways := [name for name in renewed if name not in (*SERVERS, HEALTH, RECORDER, TOOLS)]:
+        yield f"hand over again from {folder / 'gateways'}, before the old ones end: {', '.join(gateways)}"
 
 
 @app.command("own")
@@ -180,7 +208,7 @@ def alive(
     ] = "api",
 ) -> None:
     """Say whether a role works here: exit code 0 when it does, for health checks."""
-    from lifeline import settings
+    from lifeline import endpoints, settings
     from lifeline.readiness import sign_of_life
 
-    typer.echo(sign_of_life(role, settings.load()))
+    typer.echo(sign_of_life(role, endpoints.with_running(settings.load())))

@@ -20,7 +20,8 @@ from city.errors import InputError
 AUTHORITY_DAYS: Final = 3650
 SERVER_DAYS: Final = 397
 CLIENT_DAYS: Final = 825
-RENEW_DAYS: Final = 30  # less than this left: time to renew
+RENEW_DAYS: Final = 45  # less than this left: time to renew, for who looks once a month
+AUTHORITY_RENEW_DAYS: Final = 365  # its own: every gateway must learn to trust the next one
 _EARLIER: Final = timedelta(hours=1)  # a gateway's clock may be behind
 _NAME: Final = "Lifeline private authority"
 
@@ -82,6 +83,31 @@ class Authority:
         """For a client whose user name is `name`."""
         return self._signed(name, (), now, CLIENT_DAYS, ExtendedKeyUsageOID.CLIENT_AUTH)
 
+    def revocations(self, revoked: Sequence[tuple[int, datetime]], now: datetime, before: str = "") -> str:
+        """The list (PEM) of serial numbers that no longer count, each with the time since when.
+
+        It is good for as long as the authority: a list that ended would shut everybody out. `before` is the list that
+        this one replaces: a broker that has read both goes by the one that began later.
+        """
+        old = x509.load_pem_x509_crl(before.encode()) if before else None
+        began = now - _EARLIER
+        number = 1
+        if old is not None:
+            began = max(began, old.last_update_utc + timedelta(seconds=1))
+            number = old.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number + 1
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self._certificate.subject)
+            .last_update(began)
+            .next_update(self._certificate.not_valid_after_utc)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+            .add_extension(x509.CRLNumber(number), critical=False)
+        )
+        for serial, since in revoked:
+            one = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(since)
+            builder = builder.add_revoked_certificate(one.build())
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
     def _signed(self, name: str, hosts: Sequence[str], now: datetime, days: int, use: x509.ObjectIdentifier) -> Pair:
         key = ec.generate_private_key(ec.SECP256R1())
         builder = (
@@ -103,6 +129,12 @@ def days_left(certificate: Path, now: datetime) -> int:
     except (OSError, ValueError) as error:
         raise InputError(f"{certificate}: not a certificate: {error}, try lifeline deploy certificates") from error
     return (made.not_valid_after_utc - now).days
+
+
+def described(certificate: str) -> tuple[int, datetime]:
+    """The serial number and the end of a certificate (PEM) that we made."""
+    made = x509.load_pem_x509_certificate(certificate.encode())
+    return made.serial_number, made.not_valid_after_utc
 
 
 def host_problem(host: str) -> str:

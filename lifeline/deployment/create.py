@@ -15,14 +15,14 @@ from city.errors import InputError, OutsideError
 from dashboards.files import DataSource, export
 from lifeline.cityfolder import read_checked
 from lifeline.deployment import credentials
-from lifeline.deployment.authority import RENEW_DAYS, Authority, Pair, days_left
+from lifeline.deployment.authority import AUTHORITY_RENEW_DAYS, RENEW_DAYS, Authority, Pair, days_left
 from lifeline.deployment.layout import LOGINS, OWNER, WALL, put, settle, shipped, token
 from lifeline.deployment.plan import FILE, Plan, default_image
 from rules.desk.plan import Escalation
 
 AUTHORITY_KEY: Final = "authority/ca.key"
 _AUTHORITY: Final = "tls/ca.crt"
-_SERVERS: Final = ("broker", "database")
+SERVERS: Final = ("broker", "database")
 _TRUSTING: Final = ("tls/broker", "tls/database", "tls/recorder", "tls/tools")  # folders that hold the authority too
 _STATIC: Final = ("compose.yaml", "database/pg_hba.conf", "database/10-lifeline.sh")
 _LOOPBACK: Final = ("localhost", "127.0.0.1")
@@ -31,6 +31,8 @@ _CERTIFICATES: Final = """
 # Gateways are who their certificates say.
 require_certificate true
 use_identity_as_username true
+# Those that no longer count; `lifeline deploy certificates --revoke` writes it, and a reload takes it over.
+crlfile /mosquitto/tls/revoked.crl
 """
 
 
@@ -67,7 +69,7 @@ def create(folder: Path, plan: Plan, now: datetime) -> None:
 
 
 def certificates(folder: Path, now: datetime, key: Path | None = None, *, everything: bool = False) -> list[str]:
-    """Renew the servers' certificates that end within `RENEW_DAYS` days (or all); what was renewed.
+    """Renew what ends within `RENEW_DAYS` days (or all): of the servers, and of users of the broker. What was renewed.
 
     Raises
     ------
@@ -76,18 +78,28 @@ def certificates(folder: Path, now: datetime, key: Path | None = None, *, everyt
     """
     plan = Plan.read(folder)
     due = [name for name, left in left_days(folder, now) if everything or left < RENEW_DAYS]
-    if not due:
+    clients = [name for name, left in credentials.due(folder, now).items() if left < RENEW_DAYS]
+    if not due and not clients:
         return []
     authority = authority_of(folder, key)
     for name in due:
         _serve(folder, plan, authority, name, now)
-    return due
+    if clients:
+        credentials.reissue(folder, plan, authority, now, clients)
+    return [*due, *clients]
 
 
 def left_days(folder: Path, now: datetime) -> Iterator[tuple[str, int]]:
     """Each server whose certificate ends, with the whole days until then."""
-    for name in _SERVERS:
+    for name in SERVERS:
         yield name, days_left(folder / f"tls/{name}/server.crt", now)
+
+
+def lasting(folder: Path, now: datetime) -> list[tuple[str, int, bool]]:
+    """Each certificate: whose it is, the whole days it lasts, and whether it is time for another."""
+    own = days_left(folder / _AUTHORITY, now)
+    others = [*left_days(folder, now), *credentials.due(folder, now).items()]
+    return [("authority", own, own < AUTHORITY_RENEW_DAYS), *((name, left, left < RENEW_DAYS) for name, left in others)]
 
 
 def authority_of(folder: Path, key: Path | None = None) -> Authority:
@@ -107,7 +119,7 @@ def _fill(folder: Path, plan: Plan, now: datetime) -> None:
     put(folder, AUTHORITY_KEY, authority.pair.key)
     for place in _TRUSTING:
         put(folder, f"{place}/ca.crt", authority.pair.certificate)
-    for server in _SERVERS:
+    for server in SERVERS:
         _serve(folder, plan, authority, server, now)
     _secrets(folder)
     (folder / "gateways").mkdir(mode=0o700)

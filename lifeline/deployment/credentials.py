@@ -13,6 +13,8 @@ from lifeline.deployment import brokerfiles
 from lifeline.deployment.authority import Authority
 from lifeline.deployment.brokerfiles import User
 from lifeline.deployment.layout import HEALTH, RECORDER, TOOLS, put, token
+from lifeline.deployment.ledger import FILE as ISSUED
+from lifeline.deployment.ledger import Ledger
 from lifeline.deployment.plan import Plan
 
 PASSWORDS: Final = "mosquitto/passwords"
@@ -32,33 +34,96 @@ def renew(
 ) -> list[str]:
     """Write password file and access list anew from the city folder; what changed, a line each.
 
-    Who was known keeps their password or certificate, but those in `again`; who is gone is shut out.
+    Who was known keeps their password or certificate, but those in `again`, whose old ones no longer count; who is gone
+    is shut out, and their certificate revoked. Who was revoked stays out until they are in `again`.
 
     Raises
     ------
     InputError
         The city folder is faulty, `again` names nobody, or a certificate is due and the authority's key is not there.
     """
-    known = users_of(plan)
-    if unknown := sorted(set(again) - {user.name for user in known}):
+    everybody = users_of(plan)
+    if unknown := sorted(set(again) - {user.name for user in everybody}):
         raise InputError(f"--renew: nobody of that name, got {', '.join(unknown)}, try ids of gateways.csv")
+    ledger = Ledger.read(folder)
+    known = [user for user in everybody if user.name in again or user.name not in ledger.barred()]
     before = brokerfiles.parts(_text(folder / LIST))
     hashed = brokerfiles.read_passwords(_text(folder / PASSWORDS))
     listed = brokerfiles.acl(known)
     kept = set(before) if plan.client_certificates else set(before) & set(hashed)
     fresh = [user for user in known if user.name not in kept or user.name in again]
-    if fresh and plan.client_certificates and authority is None:
-        raise InputError(f"certificates are due for {', '.join(one.name for one in fresh)}, try --authority ca.key")
+    gone = sorted(set(before) - {user.name for user in known})
+    struck = ledger.revoke({*again, *gone}, now)
+    if (fresh or struck) and plan.client_certificates:
+        needed = {user.name for user in fresh} | set(struck)
+        _signer(authority, needed)
     hashes = {user.name: hashed[user.name] for user in known if user.name in hashed}
     for user in fresh:
-        hashes.update(_hand_over(folder, plan, user, authority, now))
-    gone = sorted(set(before) - {user.name for user in known})
+        hashes.update(_hand_over(folder, plan, user, authority, now, ledger))
+    if plan.client_certificates and (fresh or struck):
+        ledger.write(folder, authority, now)  # first: who is gone from the list below is found by it no more
     for name in gone:
-        for ending in (".env", ".crt", ".key"):
-            (folder / "gateways" / f"{name}{ending}").unlink(missing_ok=True)
+        _take_away(folder, name)
     put(folder, PASSWORDS, brokerfiles.passwords(hashes))
     put(folder, LIST, listed)
-    return _changes(before, brokerfiles.parts(listed), [user.name for user in fresh], gone)
+    changed = _changes(before, brokerfiles.parts(listed), [user.name for user in fresh], gone)
+    return [*changed, *(f"revoked: the old certificate of {name}" for name in struck)]
+
+
+def revoke(folder: Path, plan: Plan, authority: Authority, now: datetime, names: Collection[str]) -> list[str]:
+    """Shut users out: their certificates no longer count, and the access list knows them no more. Who that was.
+
+    Raises
+    ------
+    InputError
+        The deployment has passwords, or somebody has no certificate that counts, or is Lifeline itself.
+    """
+    if not plan.client_certificates:
+        hint = "try lifeline deploy acl DIR --renew GATEWAY, which gives it another"
+        raise InputError(f"--revoke: this deployment knows gateways by passwords, {hint}")
+    if own := sorted(set(names) & set(brokerfiles.OWN)):
+        raise InputError(f"--revoke: Lifeline's own, got {', '.join(own)}, try lifeline deploy acl DIR --renew")
+    conf = folder / "mosquitto/mosquitto.conf"
+    if "crlfile" not in _text(conf):
+        line = "crlfile /mosquitto/tls/revoked.crl"
+        raise InputError(f"{conf}: names no list of the revoked, try adding {line!r}; afterwards restart the broker")
+    ledger = Ledger.read(folder)
+    struck = ledger.revoke(names, now)
+    if unknown := sorted(set(names) - set(struck)):
+        hint = f"try names of {folder / ISSUED}"
+        raise InputError(f"--revoke: no certificate of that name counts, got {', '.join(unknown)}, {hint}")
+    ledger.write(folder, authority, now)
+    for name in struck:
+        _take_away(folder, name)
+    put(folder, LIST, brokerfiles.acl([user for user in users_of(plan) if user.name not in ledger.barred()]))
+    return struck
+
+
+def due(folder: Path, now: datetime) -> dict[str, int]:
+    """Whole days until the certificate of each user of the broker ends."""
+    return {name: (until - now).days for name, until in sorted(Ledger.read(folder).ends().items())}
+
+
+def reissue(folder: Path, plan: Plan, authority: Authority, now: datetime, names: Collection[str]) -> None:
+    """New certificates for users whose old ones count until they end, so that there is time to hand them over."""
+    ledger = Ledger.read(folder)
+    for user in users_of(plan):
+        if user.name in names:
+            _hand_over(folder, plan, user, authority, now, ledger)
+    ledger.write(folder, authority, now)
+
+
+def _signer(authority: Authority | None, names: Collection[str]) -> Authority:
+    if authority is None:
+        raise InputError(
+            f"certificates are to be made or revoked for {', '.join(sorted(names))}, try --authority ca.key"
+        )
+    return authority
+
+
+def _take_away(folder: Path, name: str) -> None:
+    for ending in (".env", ".crt", ".key"):
+        (folder / "gateways" / f"{name}{ending}").unlink(missing_ok=True)
 
 
 def _changes(before: dict[str, str], after: dict[str, str], fresh: Sequence[str], gone: Sequence[str]) -> list[str]:
@@ -67,10 +132,13 @@ def _changes(before: dict[str, str], after: dict[str, str], fresh: Sequence[str]
     return [*told, *(f"gone: {name}" for name in gone)]
 
 
-def _hand_over(folder: Path, plan: Plan, user: User, authority: Authority | None, now: datetime) -> dict[str, str]:
+def _hand_over(
+    folder: Path, plan: Plan, user: User, authority: Authority | None, now: datetime, ledger: Ledger
+) -> dict[str, str]:
     """Make a user's credentials and write them where they are used; their line of the password file, if any."""
-    if plan.client_certificates and authority is not None:
-        pair = authority.client(user.name, now)
+    if plan.client_certificates:
+        pair = _signer(authority, [user.name]).client(user.name, now)
+        ledger.add(user.name, pair.certificate)
         base = _CLIENTS.get(user.name, f"gateways/{user.name}")
         put(folder, f"{base}.crt", pair.certificate)
         put(folder, f"{base}.key", pair.key)

@@ -110,6 +110,10 @@ METRICS: Final[tuple[Metric, ...]] = (
         "lifeline_database_full_seconds", "gauge", "seconds", "Until the disk is full at this growth (absent: unknown)."
     ),
     Metric(
+        "lifeline_certificate_left_seconds", "gauge", "seconds",
+        "Until the first certificate of broker, database and recorder ends (absent: none in use).",
+    ),
+    Metric(
         "lifeline_database_sessions", "gauge", "", "Connections to the database.",
         {"application": "Lifeline's parts, and other"},
     ),

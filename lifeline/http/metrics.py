@@ -136,6 +136,7 @@ _MEASURED: Final = {
     "store_size": ("lifeline_database_size_bytes", 1.0),
     "store_growth": ("lifeline_database_growth_bytes_per_second", 1 / _DAY_S),
     "store_days_left": ("lifeline_database_full_seconds", _DAY_S),
+    "certificates": ("lifeline_certificate_left_seconds", _DAY_S),
     "rollup_lag": ("lifeline_rollup_buckets_waiting", 1.0),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -23,6 +24,7 @@ from ingest.decoders.sparkplug import TOPICS as SPARKPLUG
 from ingest.recorder import RecorderSettings
 from ingest.wire import TlsFiles, Wire, tls_context
 from lifeline import settings
+from lifeline.cli import run_command
 from lifeline.deployment.authority import Authority
 from lifeline.deployment.brokerfiles import SPARKPLUG_HOST, hashed, passwords
 from lifeline.deployment.plan import read_env
@@ -309,3 +311,69 @@ def test_with_certificates_a_gateway_is_who_its_certificate_says(
                 assert not speaker.welcome  # TLS 1.3 says so after the greeting: there is no answer
     finally:
         stage.close()
+
+
+def test_a_revoked_gateway_is_shut_out_and_nobody_else_is_disturbed(
+    city_folder: Path, server_folder: Path, server_programs: list[Path], tmp_path: Path
+) -> None:
+    deployment = write_deployment(tmp_path / "revoking", city_folder, "--client-certificates")
+    stage = Stage(deployment, server_folder / "stage-revoking", server_programs)
+    stolen = [deployment / f"gateways/{GAS}{ending}" for ending in (".crt", ".key")]
+    for file in stolen:
+        shutil.copy(file, tmp_path)
+    try:
+        broker = start_broker(stage)
+        port, ca = stage.ports["broker"], deployment / "tls/ca.crt"
+
+        def come_in(certificate: Path, *, keeps: bool = False) -> Speaker:
+            return Speaker(port, ca, certificate=certificate, keeps=keeps, patience_s=10.0)
+
+        def take_over() -> None:
+            broker.mount()
+            assert broker.process is not None
+            broker.process.send_signal(signal.SIGHUP)
+
+        drain = deployment / f"gateways/{DRAIN}.crt"
+        with (
+            come_in(drain) as other,
+            come_in(deployment / "tls/recorder/client.crt", keeps=True) as recorder,
+            come_in(tmp_path / stolen[0].name) as thief,
+        ):
+            recorder.listen("lifeline/v1/#")
+            assert thief.say(f"lifeline/v1/riverside/{GAS}/readings")
+            assert run_command(["deploy", "certificates", str(deployment), "--revoke", GAS]) == 0
+            take_over()
+            # The one that is connected may say nothing any more, and none comes in with the certificate again.
+            eventually(lambda: not thief.say(f"lifeline/v1/riverside/{GAS}/readings", b"late"))
+            assert "CERTIFICATE_REVOKED" in _refusal(port, ca, tmp_path / stolen[0].name)
+            assert other.say(f"{OWN}/readings", b"heard")
+            eventually(lambda: _said(recorder) == [b"heard"])
+            assert (other.connections, recorder.connections) == (1, 1)
+            assert broker.healthy()
+            # Let in again with a new certificate; the old one stays shut out.
+            assert run_command(["deploy", "acl", str(deployment)]) == 0
+            assert not stolen[0].exists(), "a list made anew lets nobody in who was revoked"
+            assert run_command(["deploy", "acl", str(deployment), "--renew", GAS]) == 0
+            take_over()
+            with come_in(stolen[0]) as back:
+                assert back.welcome
+                eventually(lambda: back.say(f"lifeline/v1/riverside/{GAS}/readings", b"back"))
+            assert "CERTIFICATE_REVOKED" in _refusal(port, ca, tmp_path / stolen[0].name)
+            assert (other.connections, recorder.connections) == (1, 1)
+        with come_in(drain) as other:
+            assert other.welcome
+    finally:
+        stage.close()
+
+
+def _refusal(port: int, ca: Path, certificate: Path) -> str:
+    """What the broker says to a certificate while it greets."""
+    context = ssl.create_default_context(cafile=ca)
+    context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+    with (
+        socket.create_connection(("localhost", port), PATIENCE_S) as sock,
+        pytest.raises(ssl.SSLError) as refused,
+        context.wrap_socket(sock, server_hostname="localhost") as secured,
+    ):
+        secured.recv(1)  # TLS 1.3 says so after the greeting
+    return str(refused.value)

@@ -9,11 +9,20 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from city.clock import SystemClock
 from lifeline.cli import run_command
-from lifeline.deployment import create
-from lifeline.deployment.authority import RENEW_DAYS, SERVER_DAYS, Authority, days_left
+from lifeline.deployment import brokerfiles, create, credentials, ledger
+from lifeline.deployment.authority import (
+    AUTHORITY_DAYS,
+    AUTHORITY_RENEW_DAYS,
+    CLIENT_DAYS,
+    RENEW_DAYS,
+    SERVER_DAYS,
+    Authority,
+    days_left,
+)
 from lifeline.deployment.brokerfiles import parts, read_passwords
 from lifeline.deployment.layout import ACCOUNTS, own, unreadable
 from lifeline.deployment.plan import Plan, read_env
@@ -163,6 +172,8 @@ def test_certificates_are_for_their_servers_alone_and_are_renewed_in_time(made: 
     assert inner.get_values_for_type(x509.DNSName) == ["database", "localhost"]
     assert run_command(["deploy", "certificates", str(made), "--check"]) == 0
     assert capsys.readouterr().out.endswith(f"broker: {SERVER_DAYS - 1} days\ndatabase: {SERVER_DAYS - 1} days\n")
+    assert ("authority", AUTHORITY_DAYS - 401, False) in create.lasting(made, now + timedelta(days=400))
+    assert create.lasting(made, now + timedelta(days=AUTHORITY_DAYS - AUTHORITY_RENEW_DAYS + 1))[0][2]
     assert create.certificates(made, now) == []
     late = now + timedelta(days=SERVER_DAYS - RENEW_DAYS + 1)
     key = made.parent / "safe.key"
@@ -194,6 +205,58 @@ def test_a_new_gateway_gets_a_certificate_where_the_broker_asks_for_them(own_cit
     made = x509.load_pem_x509_certificate((folder / "gateways/gw-new.crt").read_bytes())
     assert made.subject.rfc4514_string() == "CN=gw-new"
     assert Plan.read(folder).client_certificates
+    assert stat.S_IMODE((folder / ledger.FILE).stat().st_mode) == 0o600
+    # Gone from the register: shut out, and revoked, which takes the authority's key.
+    register.write_text(register.read_text().replace("gw-new,hillside,60,New,,\n", ""))
+    assert revoked(folder) == set()
+    assert run_command(["deploy", "acl", str(folder)]) == 1
+    assert run_command(["deploy", "acl", str(folder), "--authority", str(key)]) == 0
+    assert revoked(folder) == {made.serial_number}
+
+
+def revoked(folder: Path) -> set[int]:
+    """Serial numbers on a deployment's list, which its authority signed and which ends with it."""
+    listed = x509.load_pem_x509_crl((folder / ledger.REVOKED).read_bytes())
+    authority = x509.load_pem_x509_certificate((folder / "tls/ca.crt").read_bytes())
+    public = authority.public_key()
+    assert isinstance(public, ec.EllipticCurvePublicKey)
+    assert listed.is_signature_valid(public)
+    assert listed.next_update_utc == authority.not_valid_after_utc
+    return {one.serial_number for one in listed}
+
+
+def test_certificates_of_gateways_are_renewed_in_time_and_overlap(own_city: Path, tmp_path: Path, capsys: Out) -> None:
+    folder, now = tmp_path / "mutual", SystemClock().now()
+    assert run_command(["deploy", "init", str(folder), "--city", str(own_city), "--client-certificates"]) == 0
+    for file in (folder / "gateways").iterdir():
+        file.unlink()  # handed over
+    assert dict(list(credentials.due(folder, now).items())[:1]) == {"gw-hill": CLIENT_DAYS - 1}
+    late = now + timedelta(days=CLIENT_DAYS - RENEW_DAYS + 1)
+    renewed = create.certificates(folder, late)
+    assert set(renewed) == {"broker", "database", *GATEWAYS, "source-vendor", *brokerfiles.OWN}
+    assert days_left(folder / "gateways/gw-hill.crt", late) == CLIENT_DAYS - 1
+    assert days_left(folder / "tls/recorder/client.crt", late) == CLIENT_DAYS - 1
+    assert revoked(folder) == set(), "the old ones count until they end"
+    assert create.certificates(folder, late) == []
+    capsys.readouterr()
+    assert run_command(["deploy", "certificates", str(folder), "--check"]) == 0
+    assert "gw-hill: " in capsys.readouterr().out
+    # Revoking takes back both, and is told from what cannot be.
+    assert run_command(["deploy", "certificates", str(folder), "--revoke", "gw-hill"]) == 0
+    assert f"lifeline deploy acl {folder} --renew gw-hill" in capsys.readouterr().out
+    assert len(revoked(folder)) == 2
+    assert "gw-hill" not in parts((folder / "mosquitto/acl").read_text())
+    for name, word in (("gw-hill", "no certificate of that name counts"), ("lifeline-recorder", "Lifeline's own")):
+        assert run_command(["deploy", "certificates", str(folder), "--revoke", name]) == 1
+        assert word in capsys.readouterr().err
+    (folder / ledger.FILE).write_text("user,serial\ngw-1,zz\n")
+    assert run_command(["deploy", "certificates", str(folder), "--check"]) == 1
+    assert "damaged" in capsys.readouterr().err
+
+
+def test_a_deployment_with_passwords_says_how_to_shut_a_gateway_out(made: Path, capsys: Out) -> None:
+    assert run_command(["deploy", "certificates", str(made), "--revoke", "gw-hill"]) == 1
+    assert "try lifeline deploy acl DIR --renew GATEWAY" in capsys.readouterr().err
 
 
 def test_a_folder_without_a_deployment_is_refused(tmp_path: Path, capsys: Out) -> None:

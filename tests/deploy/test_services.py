@@ -45,10 +45,10 @@ def administrator(service: Service, stage: Stage) -> psycopg.Connection[tuple[An
     )
 
 
-def eventually(condition: Callable[[], object]) -> None:
+def eventually(condition: Callable[[], object], *services: Service) -> None:
     deadline_s = stopwatch_s() + PATIENCE_S
     while not condition():
-        assert stopwatch_s() < deadline_s, "not in time"
+        assert stopwatch_s() < deadline_s, "\n".join(service.log[-3000:] for service in services)
         SystemClock().pause_s(0.05)
 
 
@@ -133,7 +133,7 @@ def test_a_reading_goes_from_a_gateway_to_the_page(running: Stage, deployment: P
     ):
         assert gateway.say(f"{OWN}/readings", json.dumps(reading).encode())
         found = "SELECT value FROM city.readings WHERE sensor = 'wl-river-1'"
-        eventually(lambda: wall.execute(found).fetchone() == (3.5,))
+        eventually(lambda: wall.execute(found).fetchone() == (3.5,), running.service("recorder"))
         # The probe came back, too: the recorder knows how far it is.
         eventually(
             lambda: wall.execute("SELECT 1 FROM city.health WHERE name = 'recorder_lag' AND state = 'ok'").fetchone()
@@ -150,6 +150,10 @@ def test_a_reading_goes_from_a_gateway_to_the_page(running: Stage, deployment: P
     assert told.stdout.endswith("0 faults\n"), told.stdout
     for words in ("ok      broker:", "ok      migrations:", "ok      role recorder:", "ok      city folder:"):
         assert words in told.stdout
+    lasting = "SELECT state, text FROM city.health WHERE name = 'certificates'"
+    with psycopg.connect(address(running, "wall")) as wall:
+        assert wall.execute(lasting).fetchone() == ("ok", "broker 397 days, database 397 days")
+    assert "ok      certificates: broker 397 days, database 397 days\n" in told.stdout
     kept = tools.inside("/tmp/before.lifeline")  # noqa: S108 - in the container
     saved = tools.call(["lifeline", "backup", str(kept)], LIFELINE_PG_BIN=running.path.split(":")[0])
     assert saved.returncode == 0, saved.stderr

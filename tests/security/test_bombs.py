@@ -90,7 +90,9 @@ def test_there_is_one_reader_of_yaml_and_none_of_other_peoples_objects() -> None
         "yaml.load": set(), "yaml.safe_load": set(), "marshal.load": set(), "shelve.": set(), "jsonpickle": set(),
         "pickle.loads": {"detectors/river_adapter.py"},  # see deploy/SECURITY.md: who may write to the database
         "os.system": set(), "shell=True": set(), " eval(": set(), " exec(": set(), "mktemp(": set(),
-        "verify=False": set(), "CERT_NONE": set(), "|safe": set(), "extractall": set(),
+        "verify=False": set(),
+        "CERT_NONE": {"lifeline/certwatch.py"},  # reads when a certificate ends, also of one that has; says nothing
+        "|safe": set(), "extractall": set(),
     }  # fmt: skip
     rooms = ("city", "dashboards", "detectors", "gateway", "ingest", "lifeline", "rules", "store")
     files = [path for room in rooms for path in sorted((root / room).rglob("*")) if path.suffix in (".py", ".html")]

@@ -66,7 +66,7 @@ def mosquitto_settings(server_folder: Path, mosquitto: Path) -> Iterator[Broker]
     process = subprocess.Popen([mosquitto, "-c", place / "mosquitto.conf"])  # noqa: S603 - Debian's
     try:
         until_s = stopwatch_s() + 20
-        while not _listens(port):
+        while not listens(port):
             assert process.poll() is None, log.read_text()
             assert stopwatch_s() < until_s, log.read_text()
             SystemClock().pause_s(0.02)
@@ -130,6 +130,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Whether somebody listens on a port of this machine."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0

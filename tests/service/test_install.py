@@ -13,10 +13,14 @@ from pathlib import Path
 import pytest
 from psycopg import conninfo
 
+from city.clock import SystemClock, stopwatch_s
+from city.errors import OutsideError
+from city.tls import TlsFiles
 from lifeline.deployment import create
-from lifeline.deployment.plan import Plan
+from lifeline.deployment.plan import Plan, read_env
+from lifeline.mqttprobe import probe
 from store.connection import connect
-from tests.service.conftest import CITY
+from tests.service.conftest import CITY, free_port, listens
 from tests.service.units import FOLDER, ROLES, Unit, units
 
 README = (FOLDER / "README.md").read_text()
@@ -115,6 +119,38 @@ def test_the_database_is_made_and_an_administrator_s_command_reaches_it(
     done = subprocess.run(words, env=told, capture_output=True, text=True, check=False)  # noqa: S603 - what ships
     assert done.returncode == 0, done.stderr
     assert "would apply 0001_house" in done.stdout
+
+
+def test_where_gateways_have_certificates_the_broker_asks_for_them(
+    installed: Path, server_folder: Path, mosquitto: Path
+) -> None:
+    """The broker as installed, twice, on Debian's mosquitto: the recorder comes in by what its settings name."""
+    place, root = installed.parent, server_folder / "install-mutual"
+    create.create(place / "mutual", Plan(place / "city", client_certificates=True), SystemClock().now())
+    for _ in range(2):
+        subprocess.run([FOLDER / "install.sh", place / "mutual", root], check=True)  # noqa: S603 - what ships
+    port, etc = free_port(), root / "etc" / "lifeline"
+    text = (root / "etc/mosquitto/conf.d/lifeline.conf").read_text()
+    assert text.count("require_certificate true") == 1
+    text = text.replace("/etc/mosquitto", str(root / "etc/mosquitto")).replace("listener 8883", f"listener {port}")
+    account = "user root\n" if os.geteuid() == 0 else ""
+    (root / "mosquitto.conf").write_text(account + text)
+    settings = read_env(etc / "recorder.env")
+    tls = TlsFiles(
+        etc / "tls/ca.crt", *(root / settings[f"LIFELINE_MQTT_{name}"].lstrip("/") for name in ("CERTIFICATE", "KEY"))
+    )
+    with subprocess.Popen([mosquitto, "-c", root / "mosquitto.conf"], stderr=subprocess.DEVNULL) as broker:  # noqa: S603
+        try:
+            until_s = stopwatch_s() + 60
+            while not listens(port):
+                assert broker.poll() is None
+                assert stopwatch_s() < until_s
+                SystemClock().pause_s(0.02)
+            assert probe(f"mqtts://localhost:{port}", tls) > 0
+            with pytest.raises(OutsideError):
+                probe(f"mqtts://localhost:{port}", TlsFiles(tls.ca))
+        finally:
+            broker.terminate()
 
 
 def _commands(page: str) -> list[str]:
