@@ -33,12 +33,14 @@ _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 # Rows that say how things are now. Everything else is history: it can be added to.
 CHANGING = (
-    "districts", "sites", "gateways", "sensors", "latest", "gateway_ledger", "bundles", "current_bundle", "followers",
-    "snapshots", "snapshot_rest", "roles", "health", "clock", "incidents", "alarms", "escalations",
+    "districts", "sites", "gateways", "sensors", "latest", "gateway_ledger", "current_bundle", "followers",
+    "snapshots", "roles", "health", "clock", "incidents", "alarms", "escalations",
     "notices", "shelves", "sizes", "incident_clocks", "cap_messages", "floods", "maintenance",
-    "accounts", "tokens", "sessions", "limits", "drills", "gateway_hours", "bands",
+    "accounts", "tokens", "sessions", "drills", "gateway_hours", "bands",
     "recorders",
 )  # fmt: skip
+# Of these the row stays what it is, and one column says when it was last in use, or was taken in after all.
+MARKED = ("bundles.applied_at", "rejections.replayed_at")
 # Tables without a policy by district that the API reads: about no district, or shown only beside a row that has one.
 OPEN = (
     "roles", "health", "clock", "current_bundle", "bundles", "latest", "gateway_ledger", "readings", "kept_readings",
@@ -110,7 +112,7 @@ def _settle(conn: Connection, missing: Sequence[str]) -> None:
     conn.execute(_SQL["own_views"])
     conn.execute(_SQL["reader"])
     conn.execute(_literal("console", open=list(OPEN)))
-    conn.execute(_literal("writer", changing=list(CHANGING), passing=list(PASSING)))
+    conn.execute(_literal("writer", changing=list(CHANGING), passing=list(PASSING), marked=list(MARKED)))
     conn.execute(_SQL["narrow"])
 
 

@@ -74,7 +74,8 @@ BEGIN
 END $$
 
 -- name: writer
--- A writer appends; it changes only rows that say how things are now. What is in no list can be appended to and read.
+-- A writer appends; it changes only rows that say how things are now, and marks some. What is in no list can be appended
+-- to and read.
 DO $$
 DECLARE
     found text;
@@ -82,12 +83,20 @@ BEGIN
     GRANT USAGE ON SCHEMA lifeline, city TO city_writer;
     GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA lifeline TO city_writer;
     GRANT SELECT ON ALL TABLES IN SCHEMA city TO city_writer;
+    REVOKE UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA lifeline FROM city_writer;  -- what a version before allowed
     REVOKE INSERT ON lifeline.meta, lifeline.migrations, lifeline.readers FROM city_writer;
     FOR found IN SELECT t FROM unnest(%(changing)s::text[]) AS t WHERE to_regclass('lifeline.' || t) IS NOT NULL LOOP
         EXECUTE format('GRANT UPDATE ON lifeline.%%I TO city_writer', found);
     END LOOP;
     FOR found IN SELECT t FROM unnest(%(passing)s::text[]) AS t WHERE to_regclass('lifeline.' || t) IS NOT NULL LOOP
         EXECUTE format('GRANT DELETE ON lifeline.%%I TO city_writer', found);
+    END LOOP;
+    FOR found IN
+        SELECT m FROM unnest(%(marked)s::text[]) AS m WHERE EXISTS (
+            SELECT FROM pg_attribute WHERE attrelid = to_regclass('lifeline.' || split_part(m, '.', 1))
+            AND attname = split_part(m, '.', 2))
+    LOOP
+        EXECUTE format('GRANT UPDATE (%%I) ON lifeline.%%I TO city_writer', split_part(found, '.', 2), split_part(found, '.', 1));
     END LOOP;
 END $$
 

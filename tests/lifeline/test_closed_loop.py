@@ -1,7 +1,8 @@
 """The closed loop on the real program, as people live it: readings, red incident, notice, crew page, report, closing.
 
-`lifeline run` plays itself: broker, database, every role. The test is whoever stands around it: a gateway, the phone
-that is called, a crew with a browser, a viewer, operators of two districts.
+`lifeline run` plays itself: broker and every role, on a database of either tier, with nothing but a log-in that appends
+and cannot rewrite. The test is whoever stands around it: a gateway, the phone that is called, a crew with a browser, a
+viewer, operators of two districts.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hmac
 import json
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -28,6 +30,9 @@ from city.clock import SystemClock, stopwatch_s
 from lifeline import endpoints
 from lifeline.cli import run_command
 from lifeline.endpoints import Endpoints
+from store import grants
+from store.connection import connect
+from store.testing import drop_database, fresh_database
 from tests.notify.wires import WebEnd, answering, web
 
 ROOT = Path(__file__).parents[2]
@@ -177,9 +182,20 @@ def phone() -> Iterator[WebEnd]:
         yield end
 
 
+@pytest.fixture(params=["postgres_dsn", "timescale_dsn"])
+def owner(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database of its own, as its owner sees it."""
+    dsn = fresh_database(request.getfixturevalue(request.param))
+    yield dsn
+    drop_database(dsn)
+
+
 @pytest.fixture
-def loop(data: Path, phone: WebEnd, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoints]:
-    """The program over the city, with four accounts."""
+def loop(owner: str, data: Path, phone: WebEnd, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoints]:
+    """The program over the city, as a log-in that cannot rewrite history, with five accounts."""
+    with connect(owner, autocommit=True) as conn:
+        writer = grants.grant_writer(conn, f"loop_{secrets.token_hex(4)}")
+    monkeypatch.setenv("LIFELINE_DATABASE_URL", grants.dsn_of(owner, writer))
     city = data / "city"
     for name, text in CITY.items():
         (city / name).parent.mkdir(parents=True, exist_ok=True)
@@ -206,7 +222,9 @@ def kept() -> Iterator[ExitStack]:
         yield kept
 
 
-def test_from_readings_to_a_closed_incident(loop: Endpoints, phone: WebEnd, data: Path, kept: ExitStack) -> None:
+def test_from_readings_to_a_closed_incident(
+    loop: Endpoints, owner: str, phone: WebEnd, data: Path, kept: ExitStack
+) -> None:
     publish(loop, "north", "gw-n", mill=0.0, weir=0.0)
     publish(loop, "north", "gw-n", mill=20.0)
     first = until(lambda: calls(phone, "yellow"))[0]
@@ -254,7 +272,13 @@ def test_from_readings_to_a_closed_incident(loop: Endpoints, phone: WebEnd, data
     assert run_command(["audit", "verify", "--data", str(data)]) == 0
     done = {row["action"] for row in Web(loop, "root", kept).get(f"/api/v1/audit?incident={incident}").json()["items"]}
     assert done >= {f"command.{kind}" for kind in ("acknowledge", "dispatch", "on_site", "report", "close")}
+    healthy = "SELECT name, advice FROM city.health WHERE name LIKE 'role_%' AND state <> 'ok'"
     with psycopg.connect(loop.database, autocommit=True) as conn:
+        assert conn.execute(healthy).fetchall() == []
+        for forged in ("UPDATE lifeline.audit SET actor = 'somebody'", "DELETE FROM lifeline.alarm_events"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                conn.execute(forged)
+    with psycopg.connect(owner, autocommit=True) as conn:
         conn.execute("ALTER TABLE lifeline.audit DISABLE TRIGGER ALL")
         conn.execute("UPDATE lifeline.audit SET actor = 'somebody' WHERE action = 'command.report'")
     assert run_command(["audit", "verify", "--data", str(data)]) == 1
