@@ -32,13 +32,20 @@ request: ContextVar[str] = ContextVar("lifeline_request", default="")
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "request"}
 _SHORTEST: Final = 6  # a shorter secret would take ordinary words with it
-_SECRET_NAME: Final = re.compile(r"(SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|_URL)", re.I)
+# Words of a variable's name, between underscores: PASSWORD anywhere, KEY only where the name ends, so that neither
+# KEYS nor KEY_COLUMN nor MONKEY takes what is no secret out of the log.
+_SECRET_NAME: Final = re.compile(
+    r"(?:^|_)(?:PG)?(?:(?:SECRETS?|PASSWORDS?|PASSWD|PASSPHRASE)(?:_|$)|(?:TOKEN|KEY|APIKEY|URL|DSN)(?:_?\d+)?$)", re.I
+)
+_FILE: Final = "_FILE"  # behind the name of a variable that names the file of a value
+_LARGEST_FILE: Final = 65536
 _SHAPES: Final = (
     (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://[^\s/@:]*):[^\s@/]+@"), rf"\1:{HIDDEN}@"),  # the password of a URL
     (re.compile(r"(?i)\b(password|passwd|pwd)(\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s,;&]+)"), rf"\1\2{HIDDEN}"),
     (re.compile(r"(?i)\b(authorization\W{1,5}(?:bearer|basic)\s+|bearer\s+)[\w.~+/=-]{8,}"), rf"\1{HIDDEN}"),
     (re.compile(r"(?i)\b((?:set-)?cookie\W{1,5})[^\r\n]+"), rf"\1{HIDDEN}"),
     (re.compile(r"/n/[\w.~-]{16,}"), f"/n/{HIDDEN}"),  # a signed link
+    (re.compile(r"(?i)([?&](?:\w*[_-])?(?:token|key|secret|password|sign|signature)=)[^\s&#\"']+"), rf"\1{HIDDEN}"),
 )
 
 
@@ -74,16 +81,28 @@ def _wants_json(path: Path | None) -> bool:
 
 
 def secrets_of(environment: os._Environ[str] | dict[str, str]) -> tuple[str, ...]:
-    """The secrets that this process was given in variables: whole values, and passwords and keys inside of URLs."""
+    """The secrets that this process was given in variables, or in files that variables name with `_FILE`.
+
+    Whole values, and passwords and keys inside of URLs.
+    """
     found: set[str] = set()
-    for name, value in environment.items():
-        if not _SECRET_NAME.search(name) or name.endswith("_FILE"):
+    for name, given in environment.items():
+        if not _SECRET_NAME.search(name.removesuffix(_FILE)):
             continue
+        value = _content(given) if name.endswith(_FILE) else given
         if "://" in value:
             found |= _inside(value)
         elif not value.startswith("/"):
             found |= {value, *re.findall(r"password\s*=\s*'?([^\s']+)", value)}
     return tuple(sorted((secret for secret in found if len(secret) >= _SHORTEST), key=len, reverse=True))
+
+
+def _content(path: str) -> str:
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            return file.read(_LARGEST_FILE).strip()
+    except (OSError, UnicodeDecodeError):
+        return ""  # who needs it says so
 
 
 def _inside(url: str) -> set[str]:

@@ -139,10 +139,33 @@ def test_secrets_are_taken_out_wherever_they_stand(as_json: bool) -> None:
     assert "harmless-word" in text
 
 
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("SMS_KEY", True), ("SMS_API_KEY", True), ("APIKEY", True), ("sms_key_2", True), ("KEY", True),
+        ("BOT_TOKEN", True), ("SECRET_OF_SMS", True), ("PGPASSWORD", True), ("SMTP_PASSWD", True), ("X_DSN", True),
+        ("KEYS", False), ("KEY_COLUMN", False), ("MONKEY", False), ("KEYBOARD_LAYOUT", False), ("TOKENS", False),
+        ("TOKEN_DAYS", False), ("SECRETARY", False), ("CURL_HOME", False), ("PASSWORDLESS", False),
+    ],
+)  # fmt: skip
+def test_a_variable_is_secret_by_a_word_of_its_name(name: str, secret: bool) -> None:
+    value = "value-of-it"
+    assert (logs.secrets_of({name: value}) == (value,)) is secret
+
+
+def test_a_secret_in_a_file_is_known_too(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("postgresql://u:filed-secret@h/db\n")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    given = {"LIFELINE_DATABASE_URL_FILE": str(tmp_path / "url"), "A_KEY_FILE": str(tmp_path / "none")}
+    assert logs.secrets_of(given | {"B_KEY_FILE": str(tmp_path / "binary")}) == ("filed-secret",)
+    assert logs.secrets_of({"COLUMNS_FILE": str(tmp_path / "url"), "LIFELINE_MQTT_KEY": "/etc/client.key"}) == ()
+
+
 def test_secrets_nobody_told_of_are_known_by_their_shape() -> None:
     shapes = (
         "postgresql://u:S3cretPw@h/db", "host=h password='S3cretPw' dbname=x", "Authorization: Bearer S3cretPw12",
         "Set-Cookie: lifeline=S3cretPw; Path=/", "GET /n/S3cretPwS3cretPw.x-y HTTP/1.1",
+        "POST https://chat.example/send?access_token=S3cretPw&x=1", "https://chat.example/?sign=S3cretPw",
     )  # fmt: skip
     text = written(as_json=True, message="; ".join(("%s", *shapes)))
     assert "S3cretPw" not in text
