@@ -20,29 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from city.clock import from_us
-from city.errors import OutsideError
 from city.levels import Flag
-from city.model import City, Sensor
 from city.reading import Readings
-from city.units import UnitError, converter, parse
 from ingest.corrections import Known
 from ingest.message import Arrival, ReadingsMessage, Refused, Tally
 from ingest.qartod import Check
 from ingest.reasons import Reason
 from ingest.sensortable import FIRST_US, SensorTable
+from ingest.variants import REASONS, UNKNOWN, Variants
 from store.columns import Marks
 
 FUTURE_US: Final = 120_000_000  # a clock this far ahead is not believed
 TOO_FAR_US: Final = 86_400_000_000
-_KNOWN_READINGS: Final = 100_000  # a message's sensors are remembered up to as many: some ten MB
-
-# What a lookup gives instead of a variant's number.
-_UNKNOWN, _OTHERS, _BAD_UNIT = -1, -2, -3
-_LOOKUP_REASONS: Final = {
-    _UNKNOWN: Reason.UNKNOWN_SENSOR,
-    _OTHERS: Reason.WRONG_GATEWAY,
-    _BAD_UNIT: Reason.BAD_UNIT,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,72 +65,17 @@ class Admitted:
     used: Mapping[int, int]
 
 
-class _Lookup(dict[tuple[str, str | None], int]):
-    """(sensor, unit) as sent by one gateway → number of the variant, below 0 when there is none."""
-
-    def __init__(self, admission: Admission, gateway: str) -> None:
-        super().__init__()
-        self._admission, self._gateway = admission, gateway
-
-    def __missing__(self, key: tuple[str, str | None]) -> int:
-        if len(self) > 50_000:  # a gateway that invents names must not fill the memory
-            self.clear()
-        self[key] = number = self._admission.variant_of(self._gateway, *key)
-        return number
-
-
 class Admission:
-    """The test for one state of the register.
+    """The test for one state of the register. Not for several threads."""
 
-    Parameters
-    ----------
-    city
-        The register in force.
-    ids
-        The store's number of each sensor, by name.
-    """
-
-    def __init__(self, city: City, ids: Mapping[str, int]) -> None:
-        if missing := sorted(city.sensors.keys() - ids.keys()):
-            raise OutsideError(
-                f"register: no number for sensor {missing[0]} ({len(missing)} in all), try applying again"
-            )
-        self.city = city
-        self.corrected = frozenset(gateway.id for gateway in city.gateways.values() if gateway.clock == "correct")
-        self.names = {ids[name]: name for name in city.sensors}  # by the store's number
-        self._sensors = self.sensors = list(city.sensors.values())
-        self._place = {sensor.id: place for place, sensor in enumerate(self._sensors)}
-        self._lookups = {gateway: _Lookup(self, gateway) for gateway in city.gateways}
-        self._table = SensorTable(city, self._sensors, ids)
-        self.numbers = self._table.sensor_id  # the store's number of each sensor, by its place
-        self._messages: dict[tuple[str, tuple[str, ...], tuple[str | None, ...]], tuple[int, ...]] = {}
-        self._known = 0  # readings of those messages
-        self._variants: dict[tuple[int, str], int] = {}
-        self._factors: list[tuple[int, float, float, float]] = []  # place, then canonical = (sent * up + add) / down
-        self._frozen: tuple[NDArray[np.intp], NDArray[np.float64]] | None = None
-
-    def variant_of(self, gateway: str, name: str, unit: str | None) -> int:
-        """Number of a (sensor, unit) pair that `gateway` may send, or one of the codes below 0."""
-        place = self._place.get(name)
-        if place is None:
-            return _UNKNOWN
-        sensor = self._sensors[place]
-        if sensor.gateway != gateway:
-            return _OTHERS
-        key = (place, sensor.unit if unit is None else unit)
-        if key not in self._variants:
-            try:
-                factors = _factors(key[1], sensor.quantity.unit)
-            except UnitError:
-                return _BAD_UNIT
-            self._variants[key] = len(self._factors)
-            self._factors.append((place, *factors))
-            self._frozen = None
-        return self._variants[key]
+    def __init__(self, table: SensorTable) -> None:
+        self.table = table
+        self.corrected = frozenset(name for name, gateway in table.gateways.items() if gateway.clock == "correct")
+        self._variants = Variants(table)
 
     def stranger(self, district: str, gateway: str) -> tuple[Reason, str] | None:
         """Why nothing may come from this gateway under this district, None when it may."""
-        known = self.city.gateways.get(gateway)
+        known = self.table.gateways.get(gateway)
         if known is None:
             return Reason.UNKNOWN_GATEWAY, f"gateway not in the register, got {gateway[:80]}, try gateways.csv"
         if district and known.district != district:  # a mapping may leave the district to the register
@@ -154,28 +88,26 @@ class Admission:
 
     def admit_all(self, arrivals: Sequence[Arrival], corrections: Known = MappingProxyType({})) -> Admitted:
         """Test a batch of messages; `received_us` of each is city time. `corrections`: of clocks, by gateway."""
+        self._variants.begin()
         numbers, strangers = self._numbers(arrivals)
         batch = _Batch(arrivals, numbers)
         used = batch.correct(corrections, self.corrected) if corrections else {}
         known = batch.number >= 0
-        place, factors = self._arrays()
-        number = np.where(known, batch.number, 0)
-        where = place[number] if len(place) else np.zeros(len(number), np.intp)
-        up, add, down = factors[number].T if len(place) else np.ones((3, len(number)))
+        where, (up, add, down) = self._variants.meant(np.where(known, batch.number, 0))
         with np.errstate(over="ignore", invalid="ignore"):
             raw = (batch.value * up + add) / down
         time_us, claimed = _credible_times(batch)
         with np.errstate(over="ignore", invalid="ignore"):
-            value = self._table.calibrate(where, time_us, raw)
+            value = self.table.calibrate(where, time_us, raw)
         reasons = {
             Reason.TIME_OUT_OF_RANGE: (batch.time_us < FIRST_US) | (batch.time_us > batch.received_us + TOO_FAR_US),
-            Reason.OUT_OF_SERVICE: (time_us < self._table.from_us[where]) | (time_us >= self._table.until_us[where]),
+            Reason.OUT_OF_SERVICE: ~self.table.serves(where, time_us),
             Reason.BAD_VALUE: ~(np.isfinite(value) & np.isfinite(raw)),
         }
         good = known.copy()
         for mask in reasons.values():
             good &= ~mask
-        sensor_id, (flag, tests) = self._table.sensor_id[where], self._table.flag(where, value, batch.flag)
+        sensor_id, (flag, tests) = self.table.sensor_id[where], self.table.flag(where, value, batch.flag)
         if claimed.any():
             flag[claimed] = np.maximum(flag[claimed], Flag.SUSPECT)
             tests[claimed] |= Check.FUTURE
@@ -187,39 +119,18 @@ class Admission:
         refusals = self._refusals(batch, good, reasons, strangers)
         return Admitted(readings, batch.origin[good], claims, refusals, where[good], marks, used)
 
-    def _numbers(self, arrivals: Sequence[Arrival]) -> tuple[list[int], list[int]]:
-        """The number of each reading's variant, and the places of messages from which nothing may come."""
-        numbers: list[int] = []
+    def _numbers(self, arrivals: Sequence[Arrival]) -> tuple[bytes, list[int]]:
+        """The numbers (int64) of what messages name, and the places of messages from which nothing may come."""
+        numbers: list[bytes] = []
         strangers: list[int] = []
         for at, arrival in enumerate(arrivals):
             message = arrival.message
             if self.stranger(message.district, message.gateway):
-                numbers.extend([_UNKNOWN] * len(message.sensor))
+                numbers.append(np.full(len(message.sensor), UNKNOWN, np.int64).tobytes())
                 strangers.append(at)
             else:
-                numbers.extend(self._of_message(message))
-        return numbers, strangers
-
-    def _of_message(self, message: ReadingsMessage) -> tuple[int, ...]:
-        """Gateways send the same sensors again and again: found by all of them together."""
-        key = message.gateway, tuple(message.sensor), tuple(message.unit)
-        known = self._messages.get(key)
-        if known is None:
-            lookup = self._lookups[message.gateway]
-            known = tuple(map(lookup.__getitem__, zip(message.sensor, message.unit, strict=True)))
-            self._known += len(known)
-            if self._known > _KNOWN_READINGS:
-                self._messages.clear()
-                self._known = len(known)
-            self._messages[key] = known
-        return known
-
-    def _arrays(self) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        if self._frozen is None:
-            place = np.array([factors[0] for factors in self._factors], dtype=np.intp)
-            factors = np.array([factors[1:] for factors in self._factors], dtype=np.float64).reshape(-1, 3)
-            self._frozen = place, factors
-        return self._frozen
+                numbers.append(self._variants.of_message(message))
+        return b"".join(numbers), strangers
 
     def _refusals(
         self,
@@ -239,7 +150,7 @@ class Admission:
             arrival, first = batch.arrivals[at], batch.first[at]
             for row in rows.tolist():
                 number = int(batch.number[row])
-                reason = _LOOKUP_REASONS.get(number) or next(reason for reason, mask in reasons.items() if mask[row])
+                reason = REASONS.get(number) or next(reason for reason, mask in reasons.items() if mask[row])
                 tally.add(reason, 1, lambda r=reason, i=row - first, a=arrival: self._tell(r, a, i))  # type: ignore[misc] # bound
             tally.finish(_kept(arrival))
             refused[at] = tally.refused
@@ -250,18 +161,34 @@ class Admission:
         message = arrival.message
         if (stranger := self.stranger(message.district, message.gateway)) is None:
             return []
-        return [Refused(*stranger, payload=_kept(arrival), count=len(message.sensor))]
+        return [Refused(*stranger, payload=_kept(arrival), count=len(message.time_us))]
 
     def _tell(self, reason: Reason, arrival: Arrival, index: int) -> Refused:
         message = arrival.message
-        name, unit, moment_us = message.sensor[index], message.unit[index], message.time_us[index]
-        sensor = self.city.sensors.get(name)
-        detail = _detail(reason, sensor, unit, moment_us, message.value[index], message.gateway)
-        content = {"sensor": name, "time": moment_us // 1000, "value": message.value[index]}
+        name, moment_us, value, unit, flag = message.row(index)
+        place = self.table.names.find(name)
+        detail = self._detail(reason, place, message.gateway, moment_us, value, unit)
+        content = {"sensor": name, "time": moment_us // 1000, "value": value}
         content |= {"unit": unit} if unit is not None else {}
-        content["flag"] = message.flag[index]
+        content["flag"] = flag
         # json, not msgspec: half a surrogate pair in a name is escaped, not an error.
         return Refused(reason, detail, name, moment_us, json.dumps(content).encode())
+
+    def _detail(self, reason: Reason, place: int, gateway: str, moment_us: int, value: float, unit: str | None) -> str:
+        if place < 0:
+            return "sensor not in the register, try adding it to sensors.csv"
+        own, canonical = self.table.units_of(place)
+        if reason is Reason.WRONG_GATEWAY:
+            return f"sensor belongs to gateway {self.table.gateway_of(place)}, got {gateway[:80]}"
+        if reason is Reason.BAD_UNIT:
+            return f"unit does not convert to {canonical}, got {str(unit)[:80]}, try {own}"
+        if reason is Reason.OUT_OF_SERVICE:
+            installed, removed = self.table.days_of(place)
+            return f"in service from {installed or 'ever'} to {removed or 'now'}"
+        if reason is Reason.TIME_OUT_OF_RANGE:
+            hint = ", try milliseconds: these look like seconds" if 0 < moment_us < 10**13 else ""
+            return f"time before 2005 or more than a day ahead, got {_moment(moment_us)}{hint}"
+        return f"value does not stay finite in {canonical}, got {value}"
 
 
 def _kept(arrival: Arrival) -> bytes:
@@ -269,11 +196,10 @@ def _kept(arrival: Arrival) -> bytes:
     message = arrival.message
     if not message.topic.startswith("spBv1.0/"):
         return arrival.payload
-    rows = zip(message.sensor, message.time_us, message.value, message.unit, message.flag, strict=True)
     readings = [
         {"sensor": sensor, "time": from_us(time_us).isoformat(), "value": value, "flag": flag}
         | ({"unit": unit} if unit is not None else {})
-        for sensor, time_us, value, unit, flag in rows
+        for sensor, time_us, value, unit, flag in message.rows()
     ]
     return json.dumps({"readings": readings}).encode()
 
@@ -281,18 +207,21 @@ def _kept(arrival: Arrival) -> bytes:
 class _Batch:
     """Messages laid end to end as columns."""
 
-    def __init__(self, arrivals: Sequence[Arrival], numbers: list[int]) -> None:
+    def __init__(self, arrivals: Sequence[Arrival], numbers: bytes) -> None:
         self.arrivals = arrivals
-        counts = np.array([len(arrival.message.sensor) for arrival in arrivals], dtype=np.intp)
+        messages = [arrival.message for arrival in arrivals]
+        counts = np.array([len(one.time_us) for one in messages], dtype=np.intp)
         self.first = (np.cumsum(counts) - counts).tolist()
-        self.number = np.array(numbers, dtype=np.intp)
+        self.number = np.frombuffer(numbers, dtype=np.int64)
+        self.flag = np.frombuffer(b"".join([bytes(one.flag) for one in messages]), dtype=np.uint8)
+        if any([one.runs for one in messages]):
+            runs = np.array(list(chain.from_iterable([one.runs or [1] * len(one.sensor) for one in messages])), np.intp)
+            self.number, self.flag = np.repeat(self.number, runs), np.repeat(self.flag, runs)
         self.origin = np.repeat(np.arange(len(arrivals), dtype=np.intp), counts)
         self.received_us = np.repeat(np.array([arrival.received_us for arrival in arrivals], dtype=np.int64), counts)
-        messages = [arrival.message for arrival in arrivals]
         self.claimed_us = np.array(list(chain.from_iterable([one.time_us for one in messages])), dtype=np.int64)
         self.time_us = self.claimed_us
         self.value = np.array(list(chain.from_iterable([one.value for one in messages])), dtype=np.float64)
-        self.flag = np.frombuffer(b"".join([bytes(one.flag) for one in messages]), dtype=np.uint8)
 
     def correct(self, corrections: Known, corrected: Collection[str]) -> dict[int, int]:
         """Correct the times of gateways that ask for it; rows that may stand elsewhere already, and where."""
@@ -303,21 +232,11 @@ class _Batch:
             known = corrections.get(gateway) if gateway in corrected else None
             if known is None:
                 continue
-            span = slice(first, first + len(arrival.message.sensor))
+            span = slice(first, first + len(arrival.message.time_us))
             self.time_us[span] = known.correct(self.claimed_us[span])
             rows, times_us = known.before(self.claimed_us[span])
             used |= zip((rows + first).tolist(), times_us.tolist(), strict=True)
         return used
-
-
-def _factors(unit: str, canonical: str) -> tuple[float, float, float]:
-    """Whole-number factors: canonical = (sent * up + add) / down is right to the last digit (150 mm is 15 cm)."""
-    scale, offset = converter(unit, canonical)  # refuses what does not convert
-    exact = parse(unit).scale / parse(canonical).scale
-    if max(exact.numerator, exact.denominator) >= 1 << 53:
-        return scale, offset, 1.0
-    shift = (parse(unit).offset - parse(canonical).offset) / parse(canonical).scale
-    return float(exact.numerator), float(shift * exact.denominator), float(exact.denominator)
 
 
 def _credible_times(batch: _Batch) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -344,21 +263,6 @@ def _groups(keys: NDArray[np.intp], rows: NDArray[np.intp]) -> Iterator[tuple[in
     starts = np.flatnonzero(np.diff(keys, prepend=-1))
     for start, group in zip(starts.tolist(), np.split(rows, starts[1:]), strict=True):
         yield int(keys[start]), group
-
-
-def _detail(reason: Reason, sensor: Sensor | None, unit: str | None, moment_us: int, value: float, gateway: str) -> str:
-    if sensor is None:
-        return "sensor not in the register, try adding it to sensors.csv"
-    if reason is Reason.WRONG_GATEWAY:
-        return f"sensor belongs to gateway {sensor.gateway}, got {gateway[:80]}"
-    if reason is Reason.BAD_UNIT:
-        return f"unit does not convert to {sensor.quantity.unit}, got {str(unit)[:80]}, try {sensor.unit}"
-    if reason is Reason.OUT_OF_SERVICE:
-        return f"in service from {sensor.installed or 'ever'} to {sensor.removed or 'now'}"
-    if reason is Reason.TIME_OUT_OF_RANGE:
-        hint = ", try milliseconds: these look like seconds" if 0 < moment_us < 10**13 else ""
-        return f"time before 2005 or more than a day ahead, got {_moment(moment_us)}{hint}"
-    return f"value does not stay finite in {sensor.quantity.unit}, got {value}"
 
 
 def _moment(moment_us: int) -> str:

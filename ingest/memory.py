@@ -65,7 +65,7 @@ class Memory:
             return readings.flag, np.zeros(0, np.int16), _nothing
         if self._qartod is None:
             assert self._admission is not None, "begin comes first"  # noqa: S101 - the caller's promise
-            self._qartod = Qartod(self._admission.city, self._admission.sensors)
+            self._qartod = Qartod(self._admission.table.limits)
         if len(strangers := self._qartod.strangers(places)):
             self._look_up(self._qartod, strangers, int(readings.time_us.min()))
         flag, tests, kept = self._qartod.judge(places, readings.time_us, readings.value, readings.flag)
@@ -104,7 +104,7 @@ class Memory:
 
     def _look_up(self, qartod: Qartod, strangers: Places, since_us: int) -> None:
         assert self._admission is not None, "begin comes first"  # noqa: S101 - the caller's promise
-        sensor_id, limits = self._admission.numbers[strangers], qartod.limits
+        sensor_id, limits = self._admission.table.sensor_id[strangers], qartod.limits
         place = dict(zip(sensor_id.tolist(), strangers.tolist(), strict=True))
         values = {
             "sensors": sensor_id.tolist(),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 
 from ingest.reasons import Reason
+
+Row = tuple[str, int, float, str | None, int]
+"""Sensor, time, value, unit, flag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class Refusal:
 
 @dataclass(slots=True)
 class ReadingsMessage:
-    """The readings of one message, as equally long columns in the order they were sent.
+    """The readings of one message, in columns and in the order they were sent.
 
     Attributes
     ----------
@@ -46,6 +50,8 @@ class ReadingsMessage:
     sensor, time_us, value, unit, flag
         Name; event time in microseconds since 1970; finite value in `unit`; the unit as written, None for the
         register's; flag 1, 2, 3, 4 or 9 (2 when not given).
+    runs
+        How many readings each sensor, unit and flag stands for; empty: one each, and all columns are equally long.
     refused
         What was left out, with its reason.
     beside
@@ -64,6 +70,7 @@ class ReadingsMessage:
     value: list[float] = field(default_factory=list)
     unit: list[str | None] = field(default_factory=list)
     flag: list[int] = field(default_factory=list)
+    runs: list[int] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     beside: StatusMessage | None = None
     drill: str = ""
@@ -71,7 +78,25 @@ class ReadingsMessage:
     @property
     def published(self) -> int:
         """How many readings the message held, the refused ones included."""
-        return len(self.sensor) + (sum(refused.count for refused in self.refused) if self.refused else 0)
+        return len(self.time_us) + (sum(refused.count for refused in self.refused) if self.refused else 0)
+
+    def spread(self) -> None:
+        """Say the sensor, unit and flag of each reading, in runs no longer."""
+        if runs := self.runs:
+            self.runs = []
+            self.sensor = list(chain.from_iterable(map(repeat, self.sensor, runs)))
+            self.unit = list(chain.from_iterable(map(repeat, self.unit, runs)))
+            self.flag = list(chain.from_iterable(map(repeat, self.flag, runs)))
+
+    def rows(self) -> Iterator[Row]:
+        """The readings one by one."""
+        self.spread()
+        return zip(self.sensor, self.time_us, self.value, self.unit, self.flag, strict=True)
+
+    def row(self, index: int) -> Row:
+        """One of them."""
+        self.spread()
+        return self.sensor[index], self.time_us[index], self.value[index], self.unit[index], self.flag[index]
 
 
 @dataclass(frozen=True, slots=True)

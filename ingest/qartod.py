@@ -79,9 +79,9 @@ class Limits:
         self.beside = _beside(city, sensors)
 
 
-def _beside(city: City, sensors: Sequence[Sensor]) -> NDArray[np.intp]:
+def _beside(city: City, sensors: Sequence[Sensor]) -> NDArray[np.int32]:
     """The places of up to four sensors of the same quantity near each whose test is run, -1 where there are fewer."""
-    beside = np.full((max(1, len(sensors)), _NEIGHBOURS), -1, dtype=np.intp)
+    beside = np.full((max(1, len(sensors)), _NEIGHBOURS), -1, dtype=np.int32)
     place = {sensor.id: at for at, sensor in enumerate(sensors)}
 
     def asks(sensor: Sensor) -> tuple[Ask, ...]:
@@ -148,9 +148,9 @@ class Remembered(NamedTuple):
 class Qartod:
     """The tests of one state of the register, and what they remember."""
 
-    def __init__(self, city: City, sensors: Sequence[Sensor]) -> None:
-        self.limits = Limits(city, sensors)
-        count = max(1, len(sensors))
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        count = len(limits.gap_us)
         self._lines = _Line.of(count), _Line.of(count)
         self._met = np.zeros(count, np.bool_)
 
@@ -313,7 +313,7 @@ class _Batch:
         own, rows = places[asked], self.rows[asked]
         beside = np.full((len(asked), _NEIGHBOURS), np.nan)
         for number in range(_NEIGHBOURS):
-            other = limits.beside[own, number]
+            other = limits.beside[own, number].astype(np.intp)
             at = np.searchsorted(keys, np.maximum(other, 0) * size + rows) - 1
             here = (at >= 0) & (places[at] == other)
             said_us = np.where(here, self._time_us[at], line.time_us[other])

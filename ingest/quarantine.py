@@ -28,6 +28,7 @@ from ingest.memory import Memory
 from ingest.message import Arrival, ReadingsMessage, StatusMessage
 from ingest.numbering import Came
 from ingest.reasons import ADVICE, MENDABLE, Reason
+from ingest.sensortable import SensorTable
 from ingest.settle import Outcome, judge, rejection, settle
 from store import bundle, journal, register, rejections
 from store.connection import Connection
@@ -207,7 +208,7 @@ class _Replay:
             topic, payload = self._again(row, admission)
             received_us = to_us(row.received_at)
             message = self._decoders.decode(topic, payload, received_us)
-            if isinstance(message, ReadingsMessage) and message.sensor:
+            if isinstance(message, ReadingsMessage) and message.time_us:
                 _credible(message, received_us)
                 arrivals.append(Arrival(message, now_us, payload))
                 origin.append(row)
@@ -219,7 +220,7 @@ class _Replay:
         """The topic and payload to decode: the message as it came, or the one reading that the row is about."""
         if not row.sensor:
             return row.topic, row.payload
-        known = admission.city.gateways.get(row.gateway)
+        known = admission.table.gateways.get(row.gateway)
         district = known.district if known is not None else "_"
         topic = f"lifeline/v1/{district}/{row.gateway or '_'}/readings"
         try:
@@ -240,7 +241,7 @@ class _Replay:
         left = [note for note in outcome.notes[at] if note.reason not in _KEPT]
         done = not [note for note in left if note.reason == row.reason or note not in told]
         gateway = arrival.message.gateway
-        if gateway not in admission.city.gateways:
+        if gateway not in admission.table.gateways:
             return False
         at_us, message = to_us(row.received_at), arrival.message
         account = ledger.of(gateway, at_us)  # in the hour in which it was refused
@@ -267,13 +268,14 @@ class _Replay:
             raise OutsideError("database: no city folder is in force, try `lifeline run` with one first")
         if self._admission is None or current[0] != self._bundle:
             self._bundle, files = current
-            self._admission = Admission(load_city(files), register.ids(self._conn))
+            self._admission = Admission(SensorTable(load_city(files), register.ids(self._conn)))
             self._decoders = Decoders(load_mappings(files)[0])
         return self._admission
 
 
 def _credible(message: ReadingsMessage, received_us: int) -> None:
     """What claimed the future when it came gets its arrival time and a doubt, as it would have then."""
+    message.spread()
     for at, time_us in enumerate(message.time_us):
         if time_us > received_us + FUTURE_US:
             message.time_us[at], message.flag[at] = received_us, max(message.flag[at], 3)

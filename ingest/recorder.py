@@ -149,7 +149,9 @@ class _Recorder:
     def _open(self) -> BatchWriter:
         self._conn = connect(self._settings.database_url, autocommit=True, application_name="lifeline recorder")
         try:
-            self._writer = BatchWriter(self._conn, self._settings.clock, self._ahead, self._newest)
+            self._writer = BatchWriter(
+                self._conn, self._settings.clock, self._ahead, self._newest, self._settings.database_url
+            )
         except psycopg.errors.UndefinedTable as error:
             raise OutsideError("database: not migrated, try `lifeline migrate`") from error
         return self._writer
@@ -221,12 +223,11 @@ class _Recorder:
 
     def _follow_mappings(self) -> None:
         """Use the mappings of the city folder in force; a faulty one never came into force."""
-        if self._conn is None or bundle.current_hash(self._conn) == self._mapped:
+        current = bundle.current_hash(self._conn) if self._conn is not None else None
+        if self._conn is None or current is None or current == self._mapped:
             return
-        found = bundle.current(self._conn)
-        if found is not None:
-            self._mapped, files = found
-            self._decoders.mappings = tuple(load_mappings(files)[0])
+        self._decoders.mappings = tuple(load_mappings(bundle.part(self._conn, current, "mappings/"))[0])
+        self._mapped = current
 
     def _take_offices(self, conn: Connection, heard: datetime | None) -> None:
         """Note a new session with the broker; of recorders that share, be the one that hears Sparkplug if nobody is."""

@@ -155,7 +155,9 @@ def _claims(
     The first mask says which rows are to be stored, the second which of the others were known already.
     """
     readings = admitted.readings
-    names = {row: admission.names[int(readings.sensor_id[row])] for row in admitted.claimed}
+    names = dict(
+        zip(admitted.claimed, admission.table.names_of(readings.sensor_id[list(admitted.claimed)]), strict=True)
+    )
     told = _told_before(conn, [(names[row], claimed_us) for row, claimed_us in admitted.claimed.items()])
     said = {(sensor, time_us): _value(payload) for (reason, sensor, time_us, _), payload in told.items()
             if reason == Reason.FUTURE_TIME}  # fmt: skip
@@ -192,7 +194,7 @@ def _conflicts(
     """Note readings that differ from what stands; the mask says which rows were noted before."""
     told_before = np.zeros(len(rows), np.bool_)
     at = np.flatnonzero(written.conflicting)
-    names = [admission.names[int(sensor_id)] for sensor_id in rows.sensor_id[at]]
+    names = admission.table.names_of(rows.sensor_id[at])
     times_us = rows.time_us[at].tolist()
     told = _told_before(conn, list(zip(names, times_us, strict=True)))
     for row, name, time_us in zip(at.tolist(), names, times_us, strict=True):

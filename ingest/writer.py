@@ -12,8 +12,8 @@ import psycopg
 
 from city.clock import Clock
 from city.errors import OutsideError
-from city.load import load_city
 from city.reading import Readings
+from ingest import register
 from ingest.admit import Admission
 from ingest.ahead import WORTH_ROWS, Ahead, Ready
 from ingest.clocks import Clocks, Skew
@@ -27,7 +27,7 @@ from ingest.newest import HOLD_S, Newest
 from ingest.numbering import Came
 from ingest.reasons import Reason
 from ingest.settle import Judged, judge, rejection, settle
-from store import bundle, journal, register, rejections, traces
+from store import bundle, journal, rejections, traces
 from store.connection import Connection
 from store.readings import ReadingWriter
 from store.rejections import Rejection
@@ -76,12 +76,14 @@ class BatchWriter:
         Looks at the next batch while one is written.
     newest
         Writes newest values beside the batches; without it they are written with them, seldom while much comes.
+    dsn
+        The same database, for what is done over connections of its own; empty: nothing is.
     """
 
     def __init__(
-        self, conn: Connection, clock: Clock, ahead: Ahead | None = None, newest: Newest | None = None
+        self, conn: Connection, clock: Clock, ahead: Ahead | None = None, newest: Newest | None = None, dsn: str = ""
     ) -> None:
-        self._conn, self._clock, self._ahead, self._newest = conn, clock, ahead, newest
+        self._conn, self._clock, self._ahead, self._newest, self._dsn = conn, clock, ahead, newest, dsn
         self._readings = ReadingWriter(conn, HOLD_S if newest is None else math.inf)
         self._online = online(conn)
         self._clocks, self._memory = Clocks(), Memory(conn)
@@ -204,12 +206,11 @@ class BatchWriter:
     def _current_admission(self) -> Admission:
         """Read the register again when another city folder is in force; asked in every transaction."""
         current = bundle.current_hash(self._conn)
+        if current is None:
+            raise OutsideError("database: no city folder is in force any more, try applying one")
         if self._admission is None or current != self._bundle:
-            files = bundle.current(self._conn)
-            if files is None:
-                raise OutsideError("database: no city folder is in force any more, try applying one")
-            self._bundle, texts = files
-            self._admission = Admission(load_city(texts), register.ids(self._conn))
+            self._admission = Admission(register.read(self._conn, current, self._dsn))
+            self._bundle = current
             log.info("city folder in force", extra={"action": "bundle", "bundle": self._bundle[:12]})
         return self._admission
 
@@ -233,7 +234,7 @@ class BatchWriter:
                 refused = Refused(message.reason, message.detail, payload=delivery.payload)
                 batch.rejections.append(rejection(refused, message.topic, message.gateway, received_us))
                 batch.totals.rejected += 1
-                if message.gateway in admission.city.gateways:
+                if message.gateway in admission.table.gateways:
                     account = batch.ledger.message(message.gateway, received_us)
                     account.published += 1
                     account.rejected += 1
@@ -266,7 +267,7 @@ class BatchWriter:
         if not judged.arrivals:
             return judged.rows
         outcome = settle(self._conn, self._readings, admission, judged)
-        known = admission.city.gateways
+        known = admission.table.gateways
         for arrival, notes, stored, repeated in zip(
             judged.arrivals, outcome.notes, outcome.stored, outcome.repeated, strict=True
         ):

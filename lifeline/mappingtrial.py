@@ -13,6 +13,7 @@ from ingest.decoders import Decoders
 from ingest.decoders.common import Bad
 from ingest.decoders.mapped import Translation
 from ingest.message import ReadingsMessage, Refusal, Refused
+from ingest.sensortable import SensorTable
 
 
 @dataclass(frozen=True)
@@ -34,21 +35,19 @@ def tried(mapping: Mapping, topic: str, payload: bytes, city: City | None = None
     lines = [f"{topic}: gateway {message.gateway}, {place}"]
     lines += [
         f"reading  {sensor}  {from_us(time_us).isoformat()}  {value:g} {unit or '(unit of the register)'}  flag {flag}"
-        for sensor, time_us, value, unit, flag in zip(
-            message.sensor, message.time_us, message.value, message.unit, message.flag, strict=True
-        )
+        for sensor, time_us, value, unit, flag in message.rows()
     ]
     refused = [*message.refused, *(_judged(message, city) if city is not None else ())]
     lines += [f"refused  {one.sensor or '(no name)'}  {one.reason}: {one.detail}{_sent(one)}" for one in refused]
     nothing = list(_nothing(mapping, topic, payload))
     lines += nothing
-    lines.append(f"{len(message.sensor)} readings, {len(refused)} refused, {len(nothing)} paths without a value")
+    lines.append(f"{len(message.time_us)} readings, {len(refused)} refused, {len(nothing)} paths without a value")
     return Trial(lines, len(refused) + len(nothing))
 
 
 def _judged(message: ReadingsMessage, city: City) -> list[Refused]:
     """What this city would refuse; a sample may be of any age, but not of the future."""
-    admission = Admission(city, {name: number for number, name in enumerate(city.sensors, 1)})
+    admission = Admission(SensorTable(city, {name: number for number, name in enumerate(city.sensors, 1)}))
     return admission.admit(message, SystemClock().now_us()).refused[0]
 
 

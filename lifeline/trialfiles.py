@@ -20,6 +20,7 @@ from gateway.recorded import BadRow, find_files, read_rows
 from gateway.translate import Refused, Translator
 from ingest.admit import Admission
 from ingest.message import Arrival, ReadingsMessage
+from ingest.sensortable import SensorTable
 from rules.trials.sources import ColumnWriter
 
 _BATCH = 200_000  # readings judged together
@@ -104,7 +105,7 @@ def read_columns(source: Path, mapping: Mapping, city: City, folder: Path, progr
     ids = {name: number for number, name in enumerate(city.sensors)}
     writer = ColumnWriter(folder, {number: name for name, number in ids.items()})
     taken = Taken()
-    intake = _Intake(city, writer, taken, Admission(city, ids))
+    intake = _Intake(city, writer, taken, Admission(SensorTable(city, ids)))
     for path in find_files(source, mapping):
         parts = _plain(path, mapping)
         unit = mapping.values[0].unit or None if mapping.values else None

@@ -58,6 +58,12 @@ def current_hash(conn: Connection) -> str | None:
     return row[0] if row else None
 
 
+def part(conn: Connection, bundle: str, prefix: str) -> dict[str, str]:
+    """Those files of a folder that was applied once, by its hash, whose path begins with `prefix`."""
+    row = conn.execute(_SQL["part"], (bundle, prefix)).fetchone()
+    return dict(row[0]) if row else {}
+
+
 def get(conn: Connection, bundle: str) -> dict[str, str] | None:
     """The files of a folder that was applied once, by its hash."""
     row = conn.execute(_SQL["get"], (bundle,)).fetchone()

@@ -29,6 +29,12 @@ def sync(conn: Connection, city: City) -> None:
             conn.execute(_SQL[name])
 
 
+def size(conn: Connection) -> int:
+    """How many sensors are in the register."""
+    row = conn.execute(_SQL["size"]).fetchone()
+    return int(row[0]) if row else 0
+
+
 def ids(conn: Connection) -> dict[str, int]:
     """The number (`sensor_id`) of every sensor that ever was in the register, by name."""
     return dict(conn.execute(_SQL["ids"]).fetchall())

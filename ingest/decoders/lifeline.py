@@ -6,6 +6,7 @@ which looks at each reading on its own, so that one bad reading never costs the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -100,20 +101,25 @@ def _quick(source: Source, envelope: _Envelope) -> ReadingsMessage | None:
         [reading.unit for reading in readings],
         [reading.flag for reading in readings],
     )
+    if envelope.series:
+        message.runs.extend([1] * len(readings))
     for series in envelope.series or ():
         count = len(series.values)
-        message.sensor.extend([series.sensor] * count)
+        message.sensor.append(series.sensor)
         message.time_us.extend(_series_times(_times[series.start], series.step_ms, count))
         message.value.extend(series.values)
-        message.unit.extend([series.unit] * count)
-        message.flag.extend([series.flag] * count)
+        message.unit.append(series.unit)
+        message.flag.append(series.flag)
+        message.runs.append(count)
     return message
 
 
-def _series_times(start_us: int, step_ms: float, count: int) -> list[int]:
+def _series_times(start_us: int, step_ms: float, count: int) -> Sequence[int]:
     step_us = step_ms * 1000
     if start_us + step_us * count > MS_RANGE[1] * 1000:
         raise Bad(Reason.BAD_TIME, "series ends after the year 9999")
+    if step_us.is_integer():
+        return range(start_us, start_us + int(step_us) * count, int(step_us))
     return [start_us + round(index * step_us) for index in range(count)]
 
 

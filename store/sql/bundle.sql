@@ -14,6 +14,11 @@ SELECT bundle FROM lifeline.current_bundle
 -- The files of a folder once applied.
 SELECT files FROM lifeline.bundles WHERE bundle = %s
 
+-- name: part
+-- Those files of a folder once applied whose path begins so.
+SELECT coalesce(jsonb_object_agg(f.key, f.value), '{}') FROM lifeline.bundles b CROSS JOIN jsonb_each(b.files) f
+WHERE b.bundle = %s AND starts_with(f.key, %s)
+
 -- name: keep
 -- A folder that was in force before is the same row again.
 INSERT INTO lifeline.bundles (bundle, files, applied_at) VALUES (%s, %s, %s)

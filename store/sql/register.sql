@@ -68,6 +68,10 @@ AND NOT EXISTS (SELECT FROM lifeline_register WHERE part = 'gateway' AND id = ga
 UPDATE lifeline.sensors SET in_register = false WHERE in_register
 AND NOT EXISTS (SELECT FROM lifeline_register WHERE part = 'sensor' AND id = sensor)
 
+-- name: size
+-- How many sensors the register has.
+SELECT count(*) FROM lifeline.sensors WHERE in_register
+
 -- name: ids
 -- The number of every sensor that ever was.
 SELECT sensor, sensor_id FROM lifeline.sensors

@@ -47,6 +47,7 @@ def one(content: bytes) -> None:
     if isinstance(message, Refusal):
         assert message.reason is not Reason.DECODER_FAULT, message.detail
     if isinstance(message, ReadingsMessage):
+        message.spread()
         columns = (message.sensor, message.time_us, message.value, message.unit, message.flag)
         assert len({len(column) for column in columns}) == 1
         assert all(math.isfinite(value) for value in message.value)

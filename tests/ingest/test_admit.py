@@ -16,10 +16,13 @@ from city.errors import OutsideError
 from city.levels import Flag
 from city.load import load_city
 from city.model import City
+from city.reading import Readings
 from ingest.admit import Admission, Admitted
 from ingest.decoders import decode
 from ingest.message import Arrival, ReadingsMessage
+from ingest.names import Names
 from ingest.reasons import Reason
+from ingest.sensortable import SensorTable
 
 NOW = to_us(datetime(2026, 7, 1, tzinfo=UTC))
 
@@ -37,7 +40,7 @@ def decoded(*readings: dict[str, object], district: str = "north", gateway: str 
 
 @pytest.fixture
 def admission(small_city: City) -> Admission:
-    return Admission(small_city, {name: number for number, name in enumerate(small_city.sensors, 1)})
+    return Admission(SensorTable(small_city, {name: number for number, name in enumerate(small_city.sensors, 1)}))
 
 
 @pytest.fixture
@@ -155,7 +158,7 @@ def test_readings_from_the_future_move_to_their_arrival_together(admit: Callable
 
 def test_a_city_without_numbers_is_refused(small_city: City) -> None:
     with pytest.raises(OutsideError, match="23 in all"):
-        Admission(small_city, {})
+        SensorTable(small_city, {})
 
 
 def test_a_city_without_sensors_admits_nothing(files: dict[str, str]) -> None:
@@ -163,7 +166,7 @@ def test_a_city_without_sensors_admits_nothing(files: dict[str, str]) -> None:
         "sensors.csv": "sensor,gateway,site,quantity,unit,interval_s\n",
         "calibrations.csv": "sensor,from,scale,offset\n",
     }
-    admitted = Admission(load_city(files), {}).admit(decoded(reading()), NOW)
+    admitted = Admission(SensorTable(load_city(files), {})).admit(decoded(reading()), NOW)
     assert [refused.reason for refused in admitted.refused[0]] == [Reason.UNKNOWN_SENSOR]
 
 
@@ -192,3 +195,58 @@ def test_a_batch_is_the_sum_of_its_messages(admission: Admission, messages: list
         assert together.refused[at] == alone.refused[0]
         for column in ("sensor_id", "time_us", "value", "flag", "raw"):
             np.testing.assert_array_equal(getattr(rows, column), getattr(alone.readings, column))
+
+
+block = st.fixed_dictionaries(
+    {
+        "sensor": st.sampled_from(["wl-000", "wl-001", "mm-1", "old-1", "t-1", "nobody", "a\0b", "\ud800"]),
+        "start": st.integers(NOW - 3_000_000, NOW + 400_000_000).map(lambda us: us // 1000),
+        "step_ms": st.sampled_from([20, 0.25, 1000 / 3]),
+        "values": st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=6),
+    },
+    optional={"unit": st.sampled_from(["mm", "cm", "km/h", "?"]), "flag": st.sampled_from([1, 2, 3, 4, 9])},
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(block, max_size=4), max_size=4))
+def test_a_block_is_judged_as_its_readings_one_by_one(
+    admission: Admission, messages: list[list[dict[str, object]]]
+) -> None:
+    def arrivals(*, spread: bool) -> list[Arrival]:
+        found = []
+        for blocks in messages:
+            message = decode("lifeline/v1/north/gw-1/readings", json.dumps({"series": blocks}).encode())
+            assert isinstance(message, ReadingsMessage)
+            if spread:
+                message.spread()
+            found.append(Arrival(message, NOW))
+        return found
+
+    whole, one_by_one = (admission.admit_all(arrivals(spread=spread)) for spread in (False, True))
+    assert whole.refused == one_by_one.refused
+    assert whole.claimed == one_by_one.claimed
+    for column in Readings.__slots__:
+        np.testing.assert_array_equal(getattr(whole.readings, column), getattr(one_by_one.readings, column))
+    np.testing.assert_array_equal(whole.place, one_by_one.place)
+    np.testing.assert_array_equal(whole.origin, one_by_one.origin)
+
+
+def test_any_name_is_found_again_and_no_other() -> None:
+    names = [f"wl-{number:05d}" for number in range(3_000)] + ["水位-1", "a", "aa"]
+    found = Names(names)
+    assert [found.find(name) for name in names] == list(range(len(names)))
+    assert [found[place] for place in range(len(found))] == names
+    assert {found.find(name) for name in ("", "wl-", "wl-00001\0", "wl-03000", "\ud800", "水位")} == {-1}
+    assert Names([]).find("a") == -1
+
+
+def test_units_that_a_gateway_invents_are_forgotten_and_its_readings_still_known(
+    admission: Admission, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.variants._CONVERSIONS", 50)
+    for number in range(200):
+        message = decoded(*[reading(unit=f"u{number}")] * 4)
+        assert admission.admit(message, NOW).refused[0][0].reason is Reason.BAD_UNIT
+    assert admission.admit(decoded(*[reading(value=150, unit="mm")] * 4), NOW).readings.value.tolist() == [15.0] * 4
+    assert len(admission._variants._conversions) < 60  # what it remembers is its own business, its size is ours

@@ -189,10 +189,11 @@ def sound(topic: str, payload: bytes) -> ReadingsMessage | StatusMessage | Refus
         assert message.reason != Reason.DECODER_FAULT, message.detail
         assert message.detail
     elif isinstance(message, ReadingsMessage):
+        assert message.published <= MAX_READINGS
+        message.spread()
         columns = (message.sensor, message.time_us, message.value, message.unit, message.flag)
         assert len({len(column) for column in columns}) == 1
         assert all(abs(value) < float("inf") for value in message.value)
-        assert message.published <= MAX_READINGS
         assert all(refused.detail for refused in message.refused)
     return message
 

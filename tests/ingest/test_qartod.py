@@ -14,7 +14,7 @@ from city.levels import Flag
 from city.load import load_city
 from city.model import City
 from city.quality import of
-from ingest.qartod import Check, Qartod, Remembered
+from ingest.qartod import Check, Limits, Qartod, Remembered
 from tests.ingest.conftest import FILES
 
 T0_US = 1_782_864_000_000_000
@@ -46,7 +46,7 @@ class Feed:
     def __init__(self, city: City) -> None:
         self.sensors = list(city.sensors.values())
         self.place = {sensor.id: at for at, sensor in enumerate(self.sensors)}
-        self.tests = Qartod(city, self.sensors)
+        self.tests = Qartod(Limits(city, self.sensors))
 
     def hear(self, rows: Sequence[Row], *, commit: bool = True) -> list[tuple[int, Check]]:
         names, seconds, values, flags = zip(*rows, strict=True)
