@@ -1,22 +1,6 @@
 """Where things are: flags, then `LIFELINE_*` variables, then `lifeline.toml`, then defaults.
 
-====================  ============================  ===================================================
-key in the file       variable                      what
-====================  ============================  ===================================================
-``city``              ``LIFELINE_CITY``             city folder; without one the last applied one stays
-``database_url``      ``LIFELINE_DATABASE_URL``     ``postgresql://…``; without one a private server
-``mqtt_url``          ``LIFELINE_MQTT_URL``         ``mqtt://user:password@host:port`` or ``mqtts://…``;
-                                                    without one a private broker
-``mqtt_ca``           ``LIFELINE_MQTT_CA``          certificates to trust (PEM); default the system's
-``mqtt_certificate``  ``LIFELINE_MQTT_CERTIFICATE`` our own certificate (PEM), for a broker that asks for it
-``mqtt_key``          ``LIFELINE_MQTT_KEY``         its key (PEM); default in the certificate's file
-``mqtt_client_id``    ``LIFELINE_MQTT_CLIENT_ID``   name of the recorder's session at the broker
-``mqtt_share``        ``LIFELINE_MQTT_SHARE``       name of a shared subscription, for several recorders
-                                                    with a client id each (MQTT 5)
-``http``              ``LIFELINE_HTTP``             ``host:port`` to listen on; default a free loopback port
-``public_url``        ``LIFELINE_PUBLIC_URL``       how phones reach that address; default ``http://{http}``
-``data``              ``LIFELINE_DATA``             folder for everything kept (default see `default_data`)
-====================  ============================  ===================================================
+Each key of `Settings` stands in the file as it is, and as variable in capitals behind `LIFELINE_`.
 
 A variable with `_FILE` behind its name (`LIFELINE_DATABASE_URL_FILE`) names a file whose content is the value: the way
 of secrets that an environment must not show.
@@ -36,7 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from city.errors import InputError, OutsideError
 from lifeline.files import write_atomic
@@ -52,17 +36,34 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    data: Path
-    city: Path | None = None
-    database_url: str | None = None
-    mqtt_url: str | None = None
-    mqtt_ca: Path | None = None
-    mqtt_certificate: Path | None = None
-    mqtt_key: Path | None = None
-    mqtt_client_id: str = ""
-    mqtt_share: str = ""
-    http: str = ""
-    public_url: str = ""
+    data: Path = Field(
+        description="Folder for everything kept: /var/lib/lifeline for root, else lifeline below $XDG_DATA_HOME or "
+        "~/.local/share."
+    )
+    city: Path | None = Field(default=None, description="City folder; without one the last applied one stays.")
+    database_url: str | None = Field(
+        default=None, description="postgresql://user:password@host:5432/name; without one a private server."
+    )
+    mqtt_url: str | None = Field(
+        default=None, description="mqtt://user:password@host:port or mqtts://…; without one a private broker."
+    )
+    mqtt_ca: Path | None = Field(default=None, description="Certificates to trust (PEM); without them the system's.")
+    mqtt_certificate: Path | None = Field(
+        default=None, description="Our own certificate (PEM), for a broker that asks for it."
+    )
+    mqtt_key: Path | None = Field(
+        default=None, description="Its key (PEM); without it the one in the certificate's file."
+    )
+    mqtt_client_id: str = Field(default="", description="Name of the recorder's session at the broker.")
+    mqtt_share: str = Field(
+        default="", description="Name of a shared subscription, for several recorders with a client id each (MQTT 5)."
+    )
+    http: str = Field(
+        default="", description="host:port to listen on; without it a free loopback port, which is then kept."
+    )
+    public_url: str = Field(
+        default="", description="How phones reach that address; without it http:// and the address."
+    )
 
     @field_validator("database_url")
     @classmethod
