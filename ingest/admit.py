@@ -10,6 +10,7 @@ is never made better. Tests that compare a reading with others follow in `ingest
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -119,18 +120,18 @@ class Admission:
         refusals = self._refusals(batch, good, reasons, strangers)
         return Admitted(readings, batch.origin[good], claims, refusals, where[good], marks, used)
 
-    def _numbers(self, arrivals: Sequence[Arrival]) -> tuple[bytes, list[int]]:
-        """The numbers (int64) of what messages name, and the places of messages from which nothing may come."""
-        numbers: list[bytes] = []
+    def _numbers(self, arrivals: Sequence[Arrival]) -> tuple[array[int], list[int]]:
+        """The numbers of what messages name, and the places of messages from which nothing may come."""
+        numbers = array("q")
         strangers: list[int] = []
         for at, arrival in enumerate(arrivals):
             message = arrival.message
             if self.stranger(message.district, message.gateway):
-                numbers.append(np.full(len(message.sensor), UNKNOWN, np.int64).tobytes())
+                numbers.extend([UNKNOWN] * len(message.sensor))
                 strangers.append(at)
             else:
-                numbers.append(self._variants.of_message(message))
-        return b"".join(numbers), strangers
+                self._variants.add(message, numbers)
+        return numbers, strangers
 
     def _refusals(
         self,
@@ -207,7 +208,7 @@ def _kept(arrival: Arrival) -> bytes:
 class _Batch:
     """Messages laid end to end as columns."""
 
-    def __init__(self, arrivals: Sequence[Arrival], numbers: bytes) -> None:
+    def __init__(self, arrivals: Sequence[Arrival], numbers: array[int]) -> None:
         self.arrivals = arrivals
         messages = [arrival.message for arrival in arrivals]
         counts = np.array([len(one.time_us) for one in messages], dtype=np.intp)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 
@@ -70,7 +70,7 @@ class ReadingsMessage:
     value: list[float] = field(default_factory=list)
     unit: list[str | None] = field(default_factory=list)
     flag: list[int] = field(default_factory=list)
-    runs: list[int] = field(default_factory=list)
+    runs: Sequence[int] = ()
     refused: list[Refused] = field(default_factory=list)
     beside: StatusMessage | None = None
     drill: str = ""
@@ -83,7 +83,7 @@ class ReadingsMessage:
     def spread(self) -> None:
         """Say the sensor, unit and flag of each reading, in runs no longer."""
         if runs := self.runs:
-            self.runs = []
+            self.runs = ()
             self.sensor = list(chain.from_iterable(map(repeat, self.sensor, runs)))
             self.unit = list(chain.from_iterable(map(repeat, self.unit, runs)))
             self.flag = list(chain.from_iterable(map(repeat, self.flag, runs)))

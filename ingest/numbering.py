@@ -85,12 +85,21 @@ class Numbering:
 def take(numbering: Numbering | None, came: Sequence[tuple[Came, int]]) -> tuple[Numbering, dict[int, int]]:
     """Take numbers, each with the hour in which it came (at least one): the numbering then, and changes by hour."""
     changes: dict[int, int] = {}
+    newest: Came | None = None  # one after the other, as nearly all come: noted when they are over
     for one, hour in came:
-        if numbering is None:
-            numbering = Numbering.begin(one)
+        if newest is not None and one.seq == newest.seq + 1:
+            newest = one
             continue
+        if numbering is None:
+            numbering, newest = Numbering.begin(one), one
+            continue
+        if newest is not None:
+            numbering = replace(numbering, last=newest.seq, last_us=newest.newest_us)
         numbering, (at, change) = numbering.after(one, hour)
+        newest = one if numbering.last == one.seq and numbering.last_us == one.newest_us else None
         if change:
             changes[at] = changes.get(at, 0) + change
+    if newest is not None and numbering is not None:
+        numbering = replace(numbering, last=newest.seq, last_us=newest.newest_us)
     assert numbering is not None, "at least one number came"  # noqa: S101 - the caller's promise
     return numbering, changes

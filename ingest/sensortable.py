@@ -6,6 +6,7 @@ A recorder keeps nothing else of the register: two hundred bytes a sensor instea
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, TypeVar
@@ -48,8 +49,9 @@ class SensorTable:
         self.limits = Limits(city, sensors)
         self.sensor_id = np.array([ids[sensor.id] for sensor in sensors] or [0], dtype=np.int32)
         self._by_id = np.argsort(self.sensor_id).astype(np.int32)
-        self._gateways, self._gateway = _told([sensor.gateway for sensor in sensors])
-        self._units, self._unit = _told([(sensor.unit, sensor.quantity.unit) for sensor in sensors])
+        self._gateways, gateway = _told([sensor.gateway for sensor in sensors])
+        self._units, unit = _told([(sensor.unit, sensor.quantity.unit) for sensor in sensors])
+        self._gateway, self._unit = array("i", gateway.tolist()), array("i", unit.tolist())  # asked one by one
         self._days, self._day = _told([(sensor.installed, sensor.removed) for sensor in sensors])
         # A sensor may still speak on the day it is taken away.
         self._from_us = np.array([_midnight_us(day, zone, FIRST_US) for day, _ in self._days] or [0], dtype=np.int64)
@@ -72,11 +74,11 @@ class SensorTable:
 
     def gateway_of(self, place: int) -> str:
         """The gateway that speaks for a sensor."""
-        return self._gateways[int(self._gateway[place])]
+        return self._gateways[self._gateway[place]]
 
     def units_of(self, place: int) -> tuple[str, str]:
         """What a sensor's gateway sends, and the canonical unit."""
-        return self._units[int(self._unit[place])]
+        return self._units[self._unit[place]]
 
     def days_of(self, place: int) -> tuple[date | None, date | None]:
         """Since when it serves, and until when."""

@@ -49,17 +49,20 @@ class Variants:
             self._messages.clear()
             self._room = _KNOWN_BYTES
 
-    def of_message(self, message: ReadingsMessage) -> bytes:
-        """A number (int64) for each sensor that a message names."""
+    def add(self, message: ReadingsMessage, numbers: array[int]) -> None:
+        """Append a number for each sensor that a message names."""
         names, units = message.sensor, message.unit
         if len(names) <= _FEW:
-            return self._found(message)
+            for name, unit in zip(names, units, strict=True):
+                numbers.append(self._number(message.gateway, name, unit))
+            return
         together = "\0".join(names)
         if together.count("\0") != len(names) - 1:  # no register has such a name
-            return self._found(message)
+            numbers.frombytes(self._found(message))
+            return
         key = message.gateway, together, None if units.count(None) == len(units) else tuple(units)
         known = self._messages.get(key)
-        return self._remembered(key, message) if known is None else known
+        numbers.frombytes(self._remembered(key, message) if known is None else known)
 
     def _remembered(self, key: _Key, message: ReadingsMessage) -> bytes:
         known = self._found(message)

@@ -222,7 +222,9 @@ class BatchWriter:
             if message is None:
                 continue
             batch.totals.messages += 1
-            if drill_of(message.topic):
+            if type(message) is ReadingsMessage and not (message.drill or message.beside):
+                arrivals.append(Arrival(message, received_us, delivery.payload))
+            elif drill_of(message.topic):
                 batch.exercises.add(message, received_us, delivery.payload)
             elif isinstance(message, ReadingsMessage):
                 if message.beside is not None:
@@ -286,20 +288,21 @@ class BatchWriter:
                 account.repeated += repeated
                 account.rejected += rejected
         for gateway, (skew, sent_us, received_us) in batch.clocks.items():
+            batch.ledger.clock(gateway, skew)
             self._memory.follow(gateway, skew, sent_us, received_us)
         return outcome.new
 
     def _heard(self, arrival: Arrival, batch: _Batch, *, fresh: bool) -> Account:
         """Note the message's number and what it says of its gateway's clock; its gateway's account."""
         message, received_us = arrival.message, arrival.received_us
-        newest_us = max(message.time_us, default=None)
+        times_us = message.time_us
+        newest_us = times_us[0] if len(times_us) == 1 else max(times_us, default=None)
         came = None
         if message.seq is not None:
             came = Came(message.seq, received_us if newest_us is None else newest_us, fresh)
         sent_us = newest_us if message.sent_us is None else message.sent_us
         if sent_us is not None:
             skew = self._clocks.hear(message.gateway, received_us, sent_us)
-            batch.ledger.clock(message.gateway, skew)
             batch.clocks[message.gateway] = skew, sent_us, received_us
         return batch.ledger.message(message.gateway, received_us, came)
 

@@ -34,6 +34,7 @@ _OWN: Final[Mapping[str, Callable[[Source, bytes], Message]]] = {
     "status": lifeline.status,
     "senml": senml.readings,
 }
+_LONG: Final = 500  # characters of a topic: longer ones are not remembered
 _SMALL: Final = MAX_READINGS  # bytes; a reading takes more than one
 _TOO_BIG: Final = f"payload too big, got {{}} bytes, try at most {MAX_PAYLOAD} a message"
 _HINT = "lifeline/v1/{district}/{gateway}/readings, …/senml or …/status, or a mapping of the city for it"
@@ -86,17 +87,16 @@ class Decoders:
         return message
 
     def _decode(self, topic: str, payload: bytes, received_us: int) -> Message:
+        own, district, gateway = _own(topic) if len(topic) <= _LONG else _own.__wrapped__(topic)
+        if own is not None and len(payload) <= MAX_PAYLOAD:
+            return own(Source(topic, district, gateway, received_us), payload)
         levels = topic.split("/")
-        own = _OWN.get(levels[4]) if len(levels) == 5 and levels[:2] == ["lifeline", "v1"] and all(levels) else None
-        own = _exercise if drill_of(topic) else own
         edge = tuple(topic_parts(levels)) if levels[0] == PREFIX else ()
         mapping = None if own or edge else next((one for one in self.mappings if matches(one.topic, topic)), None)
         if not (own or edge or mapping):
             raise Bad(Reason.BAD_TOPIC, f"unknown topic, got {short(topic)}, try {_HINT}")
         if len(payload) > MAX_PAYLOAD:
             raise Bad(Reason.TOO_BIG, _TOO_BIG.format(len(payload)))
-        if own is not None:
-            return own(Source(topic, levels[2], levels[3], received_us), payload)
         if edge:
             group, kind, node, device = edge
             source = Source(topic, group, node, received_us)
@@ -113,8 +113,20 @@ def _exercise(source: Source, payload: bytes) -> ReadingsMessage:
 
 
 @lru_cache(maxsize=20_000)
+def _own(topic: str) -> tuple[Callable[[Source, bytes], Message] | None, str, str]:
+    """The decoder of one of Lifeline's own topics, and the district and gateway in it; None for any other."""
+    levels = topic.split("/")
+    if drill_of(topic):
+        return _exercise, levels[2], levels[3]
+    if len(levels) == 5 and levels[:2] == ["lifeline", "v1"] and all(levels) and levels[4] in _OWN:
+        return _OWN[levels[4]], levels[2], levels[3]
+    return None, "", ""
+
+
 def drill_of(topic: str) -> str:
     """The drill that a topic is of; empty when it is none of a drill's."""
+    if "/exercise/" not in topic:
+        return ""
     levels = topic.split("/")
     own = len(levels) == 6 and levels[:2] == ["lifeline", "v1"] and levels[4] == "exercise" and all(levels)
     return levels[5] if own else ""

@@ -89,28 +89,37 @@ def _quick(source: Source, envelope: _Envelope) -> ReadingsMessage | None:
         if envelope.series is None:
             return None
         readings = []
+    topic, district, gateway, _ = source
+    sent_us = None if envelope.sent_at is None else read_time(envelope.sent_at)
+    if len(readings) == 1 and not envelope.series:  # what costs something a message shows here
+        (one,) = readings
+        return ReadingsMessage(
+            topic, district, gateway, envelope.seq, sent_us,
+            [one.sensor], [_times[one.time]], [one.value], [one.unit], [one.flag],
+        )  # fmt: skip
     message = ReadingsMessage(
-        source.topic,
-        source.district,
-        source.gateway,
+        topic,
+        district,
+        gateway,
         envelope.seq,
-        None if envelope.sent_at is None else read_time(envelope.sent_at),
+        sent_us,
         [reading.sensor for reading in readings],
         [_times[reading.time] for reading in readings],
         [reading.value for reading in readings],
         [reading.unit for reading in readings],
         [reading.flag for reading in readings],
     )
-    if envelope.series:
-        message.runs.extend([1] * len(readings))
-    for series in envelope.series or ():
+    if not envelope.series:
+        return message
+    message.runs = runs = [1] * len(readings)
+    for series in envelope.series:
         count = len(series.values)
         message.sensor.append(series.sensor)
         message.time_us.extend(_series_times(_times[series.start], series.step_ms, count))
         message.value.extend(series.values)
         message.unit.append(series.unit)
         message.flag.append(series.flag)
-        message.runs.append(count)
+        runs.append(count)
     return message
 
 

@@ -14,7 +14,7 @@ from ingest.mqtt.packets import Ack, Connack, Disconnect, Packet, Pingresp, Publ
 from ingest.mqtt.words import BAD_ALIAS, BAD_TOPIC, MALFORMED, PROTOCOL_ERROR, TOO_LARGE, ProtocolError, Version
 
 WHOLE: Final = 4 << 20  # bytes of one packet
-_TOPICS: Final = 20_000  # names remembered
+_TOPICS, _TOPIC_BYTES = 20_000, 500  # names remembered, and how long they may be: they must not fill the memory
 _FROM_BROKER: Final = frozenset(
     (fields.CONNACK, fields.PUBACK, fields.PUBREC, fields.PUBREL, fields.PUBCOMP, fields.SUBACK, fields.UNSUBACK,
      fields.PINGRESP, fields.DISCONNECT)
@@ -153,7 +153,8 @@ class Reader:
             raise ProtocolError(BAD_TOPIC, "a message to a filter")
         if len(self._topics) >= _TOPICS:
             self._topics.clear()
-        self._topics[raw] = topic
+        if len(raw) <= _TOPIC_BYTES:
+            self._topics[raw] = topic
         return topic
 
     def _aliased(self, topic: str, found: Properties) -> str:

@@ -78,6 +78,28 @@ def test_what_is_missing_is_what_did_not_come_whatever_the_order(
     assert lost == sum(high - low + 1 for low, high, _ in state.gaps)
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.builds(
+                Came, st.integers(0, 8) | st.integers(0, 300), st.integers(0, 9).map(lambda s: s * 10**6), st.booleans()
+            ),
+            st.integers(0, 1),
+        ),
+        min_size=1,
+        max_size=30,
+    )
+)
+def test_numbers_taken_together_are_numbers_taken_one_by_one(came: list[tuple[Came, int]]) -> None:
+    together, changes = take(None, came)
+    alone, summed = None, dict[int, int]()
+    for one in came:
+        alone, found = take(alone, [one])
+        summed = {hour: summed.get(hour, 0) + found.get(hour, 0) for hour in summed.keys() | found.keys()}
+    assert together == alone
+    assert {hour: change for hour, change in changes.items() if change} == {h: c for h, c in summed.items() if c}
+
+
 def test_a_gap_is_kept_in_the_hour_in_which_it_was_found() -> None:
     came = [(Came(1, 0, True), 7), (Came(5, 40, True), 7), (Came(9, 80, True), 8), (Came(3, 20, True), 9)]
     state, changes = take(None, came)
