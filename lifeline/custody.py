@@ -6,10 +6,13 @@ import os
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
 
+import typer
+
 from city.errors import InputError, OutsideError
-from lifeline import endpoints
+from lifeline import endpoints, lent
 from lifeline.files import DataLock
 from lifeline.settings import Settings, prepare_data
 from store.backup import Manifest, whole
@@ -23,10 +26,12 @@ _DATA, _CITY = "data/", "city/"
 def database_of(settings: Settings) -> Iterator[str]:
     """The database: given, or a running system's, or the data folder's own, started for as long as the block runs.
 
+    Commands share the folder's own: the first starts it and stops it when the last has ended.
+
     Raises
     ------
     InputError
-        When none is given, none runs, and the data folder holds none; or another command is using the folder's own.
+        When none is given, none runs, and the data folder holds none; or the folder is being restored or upgraded.
     """
     found = endpoints.with_running(settings)
     if found.database_url is not None:
@@ -37,8 +42,32 @@ def database_of(settings: Settings) -> Iterator[str]:
             f"{settings.data}: no database there and none given, "
             "try --data DIR of a city that ran, or LIFELINE_DATABASE_URL=…"
         )
-    with embedded(settings) as dsn:
+    with _shared(settings) as dsn:
         yield dsn
+
+
+@contextmanager
+def _shared(settings: Settings) -> Iterator[str]:
+    from store.embedded import EmbeddedPostgres
+
+    prepare_data(settings)
+    lock, server = DataLock(settings.data), EmbeddedPostgres(settings.data / "postgres")
+    try:
+        lock.take()
+    except InputError:
+        with lent.borrowed(settings.data) as dsn:
+            if dsn:
+                yield dsn
+                return
+        lock.take()
+    try:
+        with lent.lending(settings.data, os.getpid(), partial(typer.echo, err=True)) as say:
+            dsn = server.start()
+            say(dsn)
+            yield dsn
+    finally:
+        server.stop()
+        lock.give_back()
 
 
 @contextmanager

@@ -74,6 +74,13 @@ class DataLock:
             self._file = None
 
     @staticmethod
+    def holder(data: Path) -> str:
+        """The process that took the lock of this folder last, as it said; empty when nobody has."""
+        with suppress(FileNotFoundError):
+            return (data / "lock").read_text(encoding="utf-8").strip()
+        return ""
+
+    @staticmethod
     def is_held(data: Path) -> bool:
         """Whether some process holds the lock of this folder now."""
         try:
