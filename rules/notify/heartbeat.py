@@ -28,6 +28,7 @@ from store.statements import statements
 ROLES = ("recorder", "watcher", "notifier")
 SILENT_S = 30.0
 _LOOK_S = 1.0
+_AGAIN_S = 10.0  # after a silence: at a start the other roles come a little later
 _sql = statements("heartbeat", package="rules.notify")
 _log = logging.getLogger(__name__)
 
@@ -76,8 +77,9 @@ class Heartbeat:
                 with self._connections.connection() as conn:
                     home = self._home.home(conn)
                 if home.heartbeat_env and stopwatch_s() >= next_s:
-                    next_s = stopwatch_s() + home.heartbeat_s
-                    self.beat(home)
+                    began_s = stopwatch_s()
+                    silent = self.beat(home)
+                    next_s = began_s + (min(home.heartbeat_s, _AGAIN_S) if silent else home.heartbeat_s)
             except (psycopg.Error, PoolTimeout) as error:  # silence is the message
                 _log.warning("heartbeat_silent %s", error, extra={"action": "heartbeat_silent"})
             SystemClock().pause_s(_LOOK_S, stop)

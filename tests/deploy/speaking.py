@@ -68,10 +68,13 @@ class Speaker:
         """Whether the broker let us in."""
         return self.code == 0
 
-    def say(self, topic: str, payload: bytes = b"x") -> bool:
-        """Publish; whether the broker took it (it says when it did not)."""
+    def say(self, topic: str, payload: bytes = b"x", **more: str) -> bool:
+        """Publish, with user properties; whether the broker took it (it says when it did not)."""
         self._answered.clear()
-        number = self._client.publish(topic, payload, qos=1).mid
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho's own class has no types
+        if more:
+            properties.UserProperty = list(more.items())
+        number = self._client.publish(topic, payload, qos=1, properties=properties).mid
         while number not in self._codes:
             assert self._answered.wait(self._patience_s), f"no answer to {topic}"
             self._answered.clear()
