@@ -86,5 +86,6 @@ def turned(text: str, uri: str) -> str:
 
 
 def _titled(match: re.Match[str]) -> str:
+    """A file or topic behind the language becomes the title; another word is the tests' own."""
     fence, language, name = match.groups()
-    return f'{fence}{language} title="{name}"' if "=" not in name else match[0]
+    return f'{fence}{language} title="{name}"' if re.search("[./]", name) else f"{fence}{language}"

@@ -123,10 +123,8 @@ in [files](files.md#how-values-are-written). In brackets at the end of a sentenc
         rows = Section("", next(sections(mapping(form.keys))).keys)
         heads = f" Told by {', '.join(map(code, form.heads))}; exactly one of them." if len(form.heads) > 1 else ""
         parts += [f"### {name}", f"{prose(form.says)} Example: `{form.example}`.{heads}", rows.markdown(0, links)]
-        if name == "near":
-            parts += [one.markdown(4, links) for one in sections(mapping(form.keys["near"].keys), "near")]
-        if name == "beside":
-            parts += [one.markdown(4, links) for one in sections(mapping(form.keys["beside"].keys), "beside")]
+        if name in ("near", "beside"):
+            parts += [one.markdown(4, links) for one in sections(mapping(form.keys[name].keys), f"Inside {name}")]
     parts += ["### Beside any condition", Section("", next(sections(mapping(ANYWHERE))).keys).markdown(0, links)]
     parts += [
         "### Beside the condition of a level",
