@@ -1,7 +1,7 @@
 """While the database writes one batch, the next one is judged and spelled in a thread of its own.
 
-Only a batch that needs nothing of the database for that is made ready ahead, and it is used only when the one before it
-was committed as it stands; else it is judged in its own transaction, as if nobody had looked.
+Only a batch that needs nothing of its transaction for that is made ready ahead, and it is used only when the one before
+it was committed as it stands; else it is judged in its own transaction, as if nobody had looked.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ingest.intake import Delivery, Intake
 from ingest.memory import Memory
 from ingest.message import Arrival, ReadingsMessage
 from ingest.settle import Judged, judge_ahead
+from store.connection import Connection, connect
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +33,18 @@ class Ready:
 
 
 class Ahead:
-    """One look ahead at a time: `begin` while a batch is written, `end` when that is over."""
+    """One look ahead at a time: `begin` while a batch is written, `end` when that is over.
 
-    def __init__(self, intake: Intake, enough_rows: int, most_rows: int) -> None:
-        self._intake, self._enough, self._most = intake, enough_rows, most_rows
+    Parameters
+    ----------
+    dsn
+        The database, to look up over a connection of its own what sensors said before they were met; empty: batches
+        with such sensors are not made ready ahead.
+    """
+
+    def __init__(self, intake: Intake, enough_rows: int, most_rows: int, dsn: str = "") -> None:
+        self._intake, self._enough, self._most, self._dsn = intake, enough_rows, most_rows, dsn
+        self._conn: Connection | None = None
         self._pool = ThreadPoolExecutor(1, "recorder-ahead")
         self._looking: Future[Ready | None] | None = None
 
@@ -56,6 +65,17 @@ class Ahead:
         """End the thread."""
         self.end()
         self._pool.shutdown()
+        self._hang_up()
+
+    def _ask(self) -> Connection:
+        if self._conn is None:
+            self._conn = connect(self._dsn, autocommit=True, application_name="lifeline recorder ahead")
+        return self._conn
+
+    def _hang_up(self) -> None:
+        if self._conn is not None:
+            self._conn.close()
+        self._conn = None
 
     def _look(self, admission: Admission, memory: Memory) -> Ready | None:
         deliveries = self._intake.take_ahead(self._enough, self._most)
@@ -63,9 +83,10 @@ class Ahead:
             return None
         judged = None
         try:
-            judged = judge_ahead(admission, memory, arrivals_of(deliveries))
+            judged = judge_ahead(admission, memory, arrivals_of(deliveries), self._ask if self._dsn else None)
         except Exception:  # the batch is judged again in its transaction, and what is wrong with it is told there
             log.debug("not ready ahead", exc_info=True, extra={"action": "not_ahead"})
+            self._hang_up()
         return Ready(deliveries, admission, judged)
 
 

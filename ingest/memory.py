@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from city.clock import to_us
 from city.reading import Readings
@@ -56,6 +57,17 @@ class Memory:
         """Whether readings of these sensors can be judged without asking the database."""
         return admission is self._admission and self._qartod is not None and self._qartod.met(places)
 
+    def meet(self, places: Places, since_us: int, conn: Connection | None = None) -> None:
+        """Look up what sensors said last that were not met before, before a batch whose oldest time is `since_us`.
+
+        Over another connection where one is given: what a transaction under way holds is of sensors that were met.
+        """
+        if self._qartod is None:
+            assert self._admission is not None, "begin comes first"  # noqa: S101 - the caller's promise
+            self._qartod = Qartod(self._admission.table.limits)
+        if len(strangers := self._qartod.strangers(places)):
+            self._look_up(self._qartod, strangers, since_us, conn or self._conn)
+
     def judge(self, places: Places, readings: Readings) -> tuple[Flags, Tests, TakeBack]:
         """The flags of readings in the order in which they came, none better than before, and what tests said.
 
@@ -63,11 +75,8 @@ class Memory:
         """
         if not len(places):
             return readings.flag, np.zeros(0, np.int16), _nothing
-        if self._qartod is None:
-            assert self._admission is not None, "begin comes first"  # noqa: S101 - the caller's promise
-            self._qartod = Qartod(self._admission.table.limits)
-        if len(strangers := self._qartod.strangers(places)):
-            self._look_up(self._qartod, strangers, int(readings.time_us.min()))
+        self.meet(places, int(readings.time_us.min()))
+        assert self._qartod is not None, "just met"  # noqa: S101 - for the type checker
         flag, tests, kept = self._qartod.judge(places, readings.time_us, readings.value, readings.flag)
         return flag, tests, partial(self._qartod.keep, self._qartod.keep(kept))
 
@@ -102,24 +111,30 @@ class Memory:
             own.add(Step(to_us(from_claimed), offset_us, to_us(made_at)))
             self._last = number
 
-    def _look_up(self, qartod: Qartod, strangers: Places, since_us: int) -> None:
+    def _look_up(self, qartod: Qartod, strangers: Places, since_us: int, conn: Connection) -> None:
         assert self._admission is not None, "begin comes first"  # noqa: S101 - the caller's promise
         sensor_id, limits = self._admission.table.sensor_id[strangers], qartod.limits
         place = dict(zip(sensor_id.tolist(), strangers.tolist(), strict=True))
         values = {
-            "sensors": sensor_id.tolist(),
-            "flat_us": np.minimum(limits.flat_us[strangers], _LONGEST_RUN_US).tolist(),
-            "within": limits.flat[strangers].tolist(),
-            "rest": np.where(limits.flat_us[strangers] > _LONGEST_RUN_US, np.inf, limits.rest[strangers]).tolist(),
+            "sensors": _array(sensor_id),
+            "flat_us": _array(np.minimum(limits.flat_us[strangers], _LONGEST_RUN_US)),
+            "within": _array(limits.flat[strangers]),
+            "rest": _array(np.where(limits.flat_us[strangers] > _LONGEST_RUN_US, np.inf, limits.rest[strangers])),
             "since_us": since_us - _LOOKED_BACK_US,
         }
-        found = self._conn.execute(_SQL["last_said"], values).fetchall()
+        found = conn.execute(_SQL["last_said"], values).fetchall()
         qartod.learn(
+            strangers,
             [
                 Remembered(place[row[0]], to_us(row[1]), row[2], row[3] and to_us(row[3]), row[4], to_us(row[5]))
                 for row in found
-            ]
+            ],
         )
+
+
+def _array(column: NDArray[Any]) -> str:
+    """A column as PostgreSQL reads it; psycopg takes five times as long."""
+    return "{" + ",".join(map(repr, column.tolist())) + "}"
 
 
 def _nothing() -> None:

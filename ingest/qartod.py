@@ -155,15 +155,11 @@ class Qartod:
         self._met = np.zeros(count, np.bool_)
 
     def strangers(self, places: Places) -> Places:
-        """Those of whom it is not known what they said last; from now on it is (see `learn`)."""
-        new = places[~self._met[places]]
-        if len(new):
-            new = np.unique(new)
-            self._met[new] = True
-        return new
+        """Those of whom it is not known what they said last (see `learn`)."""
+        return np.unique(places[~self._met[places]])
 
-    def learn(self, found: Sequence[Remembered]) -> None:
-        """Remember what sensors said before; those not named said nothing."""
+    def learn(self, strangers: Places, found: Sequence[Remembered]) -> None:
+        """Remember what strangers said before; those of them that are not among `found` said nothing."""
         for place, time_us, value, time_2_us, value_2, run_us in found:
             # A gap between the two begins everything anew.
             gap = time_2_us is None or time_us - time_2_us > self.limits.gap_us[place]
@@ -171,6 +167,7 @@ class Qartod:
             row = time_us, value, *two, time_us if gap else run_us, value
             for column, one in zip(self._lines[0], row, strict=True):
                 column[place] = one
+        self._met[strangers] = True
 
     def judge(self, places: Places, time_us: Times, value: Values, flag: Flags) -> tuple[Flags, Tests, Kept]:
         """Judge readings in the order in which they came.

@@ -99,7 +99,7 @@ class _Recorder:
         self._mapped: str | None = None  # the city folder whose mappings are in use
         self._link = Link(link_settings, settings.clock, self._decoders)
         self._intake = Intake(_MAX_ROWS, _MAX_BYTES, self._link.wake)
-        self._ahead = Ahead(self._intake, _AHEAD_ROWS, _BATCH_ROWS)
+        self._ahead = Ahead(self._intake, _AHEAD_ROWS, _BATCH_ROWS, settings.database_url)
         self._newest: Newest | None = None
         self._conn: Connection | None = None
         self._writer: BatchWriter | None = None

@@ -7,7 +7,7 @@ were not stored as sent, the notes of the first time; neither is written twice.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -90,13 +90,22 @@ def judge(conn: Connection, admission: Admission, memory: Memory, arrivals: Sequ
     return _judged(memory, arrivals, admitted, notes, claims)
 
 
-def judge_ahead(admission: Admission, memory: Memory, arrivals: Sequence[Arrival]) -> Judged | None:
-    """The same before its transaction; None where the database has to be asked."""
+def judge_ahead(
+    admission: Admission, memory: Memory, arrivals: Sequence[Arrival], ask: Callable[[], Connection] | None = None
+) -> Judged | None:
+    """The same before its transaction; None where the database has to be asked in it.
+
+    `ask` gives another connection: for what sensors said last that were not met before.
+    """
     if admission.corrected:
         return None
     admitted = admission.admit_all(arrivals)
-    if admitted.claimed or not memory.met(admission, admitted.place):
+    if admitted.claimed:
         return None
+    if not memory.met(admission, admitted.place):
+        if ask is None:
+            return None
+        memory.meet(admitted.place, int(admitted.readings.time_us.min()), ask())
     return _judged(memory, arrivals, admitted, _notes(admitted, arrivals), None)
 
 

@@ -1,9 +1,11 @@
 -- name: last_said
 -- What each of these sensors said last, the reading before, and since when the last value stands (looked for only as long as
--- a flat line must be, and not at rest); of the last week before, and without what failed.
+-- a flat line must be, and not at rest); of the last week before, and without what failed. A sensor's first reading is
+-- committed with its newest value, so that those without one need not be looked for.
 WITH asked AS (
     SELECT * FROM unnest(%(sensors)s::integer[], %(flat_us)s::bigint[], %(within)s::float8[], %(rest)s::float8[])
         AS a (sensor_id, flat_us, within, rest)
+    WHERE EXISTS (SELECT FROM lifeline.latest l WHERE l.sensor_id = a.sensor_id)
 )
 SELECT a.sensor_id, n.time, n.value, p.time, p.value,
        CASE WHEN n.value > a.rest AND abs(n.value - p.value) <= a.within THEN (

@@ -59,11 +59,11 @@ def deliveries(seed: int) -> list[Delivery]:
 class Road:
     """What becomes of messages in an emptied database, looked at ahead or not; a commit that fails is tried again."""
 
-    def __init__(self, conn: Connection, *, looks: bool) -> None:
+    def __init__(self, conn: Connection, *, looks: bool, dsn: str = "") -> None:
         self.conn, self.failed = conn, 0
         conn.execute(_EMPTIED)
         self.intake = Intake(10_000, 1 << 30, lambda: None)
-        self.ahead = Ahead(self.intake, 1, 24) if looks else None
+        self.ahead = Ahead(self.intake, 1, 24, dsn) if looks else None
         self.writer = BatchWriter(conn, ManualClock(START), self.ahead)
 
     def go(self, messages: list[Delivery], files: dict[str, str]) -> list[list[Any]]:
@@ -93,7 +93,7 @@ class Road:
 
 @pytest.mark.parametrize(("seed", "trouble"), [(1, "database"), (2, "poison"), (3, "database"), (4, "none")])
 def test_nothing_differs_for_having_looked_ahead(
-    conn: Connection, files: dict[str, str], seed: int, trouble: str, monkeypatch: pytest.MonkeyPatch
+    conn: Connection, database: str, files: dict[str, str], seed: int, trouble: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files["city.yaml"] += "quality: {water_depth: {spike: {change: 5 cm}, flat_line: {for: 30s}}}\n"
     if trouble == "poison":
@@ -118,7 +118,7 @@ def test_nothing_differs_for_having_looked_ahead(
     looked = ahead.Ahead._look
     monkeypatch.setattr(ahead.Ahead, "_look", look)
     monkeypatch.setattr(journal, "append", fail_often)
-    road = Road(conn, looks=True)
+    road = Road(conn, looks=True, dsn=database if seed > 1 else "")
     assert road.go(deliveries(seed), files) == expected
     assert ready, "some were judged ahead"
     assert (road.failed > 0) == (trouble == "database")

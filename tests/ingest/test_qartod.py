@@ -139,7 +139,7 @@ def test_what_the_store_remembers_is_as_good_as_having_heard_it(city: City) -> N
         run = next(at for at in range(cut) if all(row[2] == rows[cut - 1][2] for row in rows[at:cut]))
         time_2_us, value_2 = (time_us[-2], rows[cut - 2][2]) if cut > 1 else (None, None)
         last = Remembered(again.place["w0"], time_us[-1], rows[cut - 1][2], time_2_us, value_2, time_us[run])
-        again.tests.learn([last])
+        again.tests.learn(np.array([last.place], dtype=np.intp), [last])
         assert whole.hear(rows[cut:]) == again.hear(rows[cut:])
 
 
