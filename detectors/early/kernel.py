@@ -16,6 +16,7 @@ from detectors.columns import ABNORMAL, BLIND, NORMAL
 from detectors.early import layout
 from detectors.early.channels import NOT_NEWER, PAUSED, RAIN, UNUSABLE, WARMING
 from detectors.early.habits import habit_at, learn_habit, place_of, turn_of
+from detectors.early.hours import learn_hour, loudness, start_hours, stretch_of
 from detectors.early.layout import (
     AVERAGE,
     BAND,
@@ -56,7 +57,7 @@ SUSPICIOUS = 0.1  # of the budget's return period: from here on nothing is learn
 LEVEL_MEMORY_D, SLOW_MEMORY_D = 2.0, 20.0
 
 
-def begin(f: Row, d: Row, t: Row, p: Row, time_us: int, x: float) -> None:
+def begin(f: Row, d: Row, t: Row, h: Row, p: Row, time_us: int, x: float) -> None:
     """The first sample of a sensor."""
     t[LAST_US] = time_us
     t[layout.CHANGE_US] = time_us
@@ -66,6 +67,7 @@ def begin(f: Row, d: Row, t: Row, p: Row, time_us: int, x: float) -> None:
     d[PREVIOUS] = x
     f[layout.HOUR] = -1.0
     start_tails(f, p)
+    start_hours(h)
 
 
 def pace(f: Row, p: Row, dt_s: float) -> None:
@@ -132,17 +134,18 @@ def learn(f: Row, d: Row, p: Row, dt_s: float, deviation: float, place: float, w
         learn_habit(f, place, weekend, dt_s, pull)
 
 
-def usual_at(f: Row, place: float, weekend: int, usual_s: float) -> tuple[float, bool]:
-    """What its habits are there (0 for a sensor too slow to have any), and whether an hour begins."""
+def usual_at(f: Row, place: float, weekend: int, usual_s: float) -> tuple[float, bool, float]:
+    """What its habits are there (0 for a sensor too slow to have any), whether an hour begins, how far they jump."""
     hour = int(place) + 24 * weekend
     turned = hour != f[layout.HOUR]
-    habit = 0.0
+    habit, jump = 0.0, 0.0
     if usual_s < 10_000.0:
         habit = habit_at(f, place, weekend)
         if turned:
-            shift(f, turn_of(f, place, weekend))
+            jump = turn_of(f, place, weekend)
+            shift(f, jump)
     f[layout.HOUR] = hour
-    return habit, turned
+    return habit, turned, abs(jump)
 
 
 def expected_of(f: Row, carried: float, may: float, u: float) -> float:
@@ -155,9 +158,9 @@ def expected_of(f: Row, carried: float, may: float, u: float) -> float:
     return held
 
 
-def tell(f: Row, p: Row, expected: float, out: Row) -> None:
+def tell(f: Row, p: Row, expected: float, loud: float, out: Row) -> None:
     """Fill in what would have been normal, in the sensor's unit."""
-    reach = np.float64(f[BAND]) * max(1.2533 * np.float64(f[NOISE]), 0.5 * np.float64(f[STEP]))
+    reach = np.float64(f[BAND]) * max(1.2533 * loud * np.float64(f[NOISE]), 0.5 * np.float64(f[STEP]))
     out[3], out[4], out[5] = back(expected, p), back(expected - reach, p), back(expected + reach, p)
 
 
@@ -197,7 +200,7 @@ def step(f: Row, d: Row, t: Row, h: Row, p: Row, kinds: Row, time_us: int, local
     """
     x = transformed(value, p)
     if f[COUNT] == 0:
-        begin(f, d, t, p, time_us, x)
+        begin(f, d, t, h, p, time_us, x)
     dt_s = (time_us - t[LAST_US]) * 1e-6
     if dt_s > 0.0:
         pace(f, p, dt_s)
@@ -206,29 +209,36 @@ def step(f: Row, d: Row, t: Row, h: Row, p: Row, kinds: Row, time_us: int, local
     usual_s = max(np.float64(f[USUAL_S]), 1e-3)
     known_dt_s, u = min(dt_s, 3.0 * usual_s), dt_s / usual_s  # a pause teaches nothing
     place, weekend = place_of(local_us)
-    habit, turned = usual_at(f, place, weekend, usual_s)
+    habit, turned, jump = usual_at(f, place, weekend, usual_s)
     mean, carried = d[LEVEL] + habit, np.float64(f[NEAR])
     deviation = x - mean
     f[NEAR] = carried + gain_of(f, POWER, u) * (deviation - carried)
-    measure(f, d, t, h, p, time_us, x, u, deviation, deviation - carried, habit, stat, side)
+    stretch = stretch_of(place)
+    loud = loudness(h, stretch) if p[layout.HOURLY] > 0.0 else 1.0
+    if jump > 0.0:  # nobody changes habits at midnight sharp
+        loud = loud + jump / max(np.float64(f[NOISE]), 0.5 * np.float64(f[STEP]) + 1e-12)
+    measure(f, d, t, h, p, time_us, x, u, deviation, deviation - carried, habit, loud, stat, side)
     wet = p[layout.GATE] > 0.0 and rains(f, kinds, context, dt_s)
     y, rest, surprise = x - d[layout.OWN_MEAN], 0.0, 0.0
     change_side(f, p)
     whole = kinds[0] > 0 and gather(f, h, p, kinds, context, habit, known_dt_s, z)
     if whole:
         rest = rest_of(f, z, y)
-        surprise = measure_rest(f, p, rest, u, usual_s, x, stat, side)
+        surprise = measure_rest(f, p, rest, u, usual_s, x, loud, stat, side)
     if p[layout.NEIGHBOURS] == 0.0:
-        noise = max(1.2533 * np.float64(f[NOISE]), 0.5 * np.float64(f[STEP]) + 1e-9 * abs(x) + 1e-12)
+        noise = max(1.2533 * loud * np.float64(f[NOISE]), 0.5 * np.float64(f[STEP]) + 1e-9 * abs(x) + 1e-12)
         measure_activity(f, (deviation - carried) / noise, u, stat, side)
     years, channel = loudest(f, p, stat)
     warm = f[COUNT] < WARM_UP
     may = 0.0 if wet else 1.0 if warm else learning(f, years, p, known_dt_s)
     if f[FROZEN_S] < 0.0 and may == 0.0:
         relearn(f, d)
-    learn_scales(f, d, t, h, x, known_dt_s, deviation, deviation - carried, habit, may, p, slot)
+    if slot and may > 0.0 and p[layout.HOURLY] > 0.0 and f[COUNT] > 256:
+        usual = loud * max(np.float64(f[NOISE]), 0.1 * np.float64(f[STEP]))
+        learn_hour(h, stretch, time_us // SLOT_US, known_dt_s, np.float64(f[SEEN_D]), abs(deviation - carried) / usual)
+    learn_scales(f, d, t, h, x, known_dt_s, deviation, deviation - carried, habit, loud, may, p, slot)
     if whole and may > 0.0:
-        learn_rest(f, d, z, y, rest, surprise, known_dt_s)
+        learn_rest(f, d, z, y, rest, surprise, known_dt_s, loud)
         if turned:
             solve(f, h, work)
     if may > 0.0:
@@ -238,7 +248,7 @@ def step(f: Row, d: Row, t: Row, h: Row, p: Row, kinds: Row, time_us: int, local
     count(f, p, known_dt_s, usual_s)
     d[PREVIOUS] = x
     out[0], out[1], out[2] = years, channel, side[channel]
-    tell(f, p, mean + expected_of(f, carried, may, u), out)
+    tell(f, p, mean + expected_of(f, carried, may, u), loud, out)
     return why_blind(f, warm, wet)
 
 

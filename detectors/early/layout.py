@@ -50,6 +50,7 @@ AVERAGE_SCALE = 42  # 4
 HABIT = 58  # 48: deviation by hour, working days then weekends
 HISTOGRAM = 212  # uint16 place: 38 counts
 SHOWN = 125  # the deviation that is expected: NEAR, but for what is suspicious
+LOUD = 252  # uint16 place: 8 bytes, how loud its noise is by the time of day
 TAIL = 128  # 4 for each channel
 CHANNEL_COUNT = len(CHANNELS)
 # Of the tails: the largest of this block; then what lies beyond a threshold, by its first two moments.
@@ -82,14 +83,14 @@ LAST_CHANGE, REST_LAST = 56, 57
 OWN_MEAN = 5  # float64: the sensor's own mean of weeks, as its neighbours' are taken
 
 # Places in a nature's row of parameters.
-TRANSFORM, OFFSET, CLIP, BUDGET, GAP_S, GATE, NEIGHBOURS = range(7)
-WEIGHT = 7  # one for each channel, then the threshold, mean excess and shape it starts with
+TRANSFORM, OFFSET, CLIP, BUDGET, GAP_S, GATE, NEIGHBOURS, HOURLY, BACK = range(9)
+WEIGHT = 9  # one for each channel, then the threshold, mean excess and shape it starts with
 START_THRESHOLD = WEIGHT + CHANNEL_COUNT
 START_EXCESS = START_THRESHOLD + CHANNEL_COUNT
 START_SHAPE = START_EXCESS + CHANNEL_COUNT
 NATURE_WIDTH = START_SHAPE + CHANNEL_COUNT
 
-_OTHERS = (0, COUNT), (HISTOGRAM // 2, SHOWN), (PRESENT, PRESENT + 4)  # places that are not float32
+_OTHERS = (0, COUNT), (HISTOGRAM // 2, SHOWN), (LOUD // 2, TAIL), (PRESENT, PRESENT + 4)  # places that are not float32
 
 
 def sound(rows: NDArray[np.float32]) -> bool:

@@ -44,7 +44,7 @@ _CHANNELS: Final[Mapping[str, tuple[float, float, float, float]]] = {
     "context_drift": (0.25, 2.0, 0.5, 0.10),
 }
 
-_SLOW: Final = ("level_64", "level_256", "drift", "variance_up", "daily_cycle")
+_SLOW: Final = ("level_16", "level_64", "level_256", "drift", "variance_up", "daily_cycle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,11 @@ class Nature:
         A pause longer than this (and than five usual intervals) makes it warm up again.
     gate
         Whether rain at a neighbour explains what it does, so that it is judged and learns in dry weather only.
+    hourly
+        Whether its noise has hours, as that of flow has: small in the night, and much of what then flows.
+    back
+        Whether a jump is news only once the next reading has jumped back: where puffs that come at once and fade
+        slowly are part of life.
     """
 
     transform: int = PLAIN
@@ -71,14 +76,16 @@ class Nature:
     slow: float = 1.0
     gap_s: float = 3600.0
     gate: bool = False
+    hourly: bool = False
+    back: bool = False
 
 
 GENERIC: Final = Nature()
 NATURES: Final[Mapping[str, Nature]] = MappingProxyType(
     {
         "gas_pressure": Nature(slow=0.02),
-        "gas_flow": Nature(ASINH, 2.0, slow=0.02),
-        "methane": Nature(LOG, 1.0),
+        "gas_flow": Nature(ASINH, 2.0, slow=0.02, hourly=True),
+        "methane": Nature(LOG, 1.0, back=True),
         "water_depth": Nature(ASINH, 2.0, gate=True),
     }
 )
@@ -116,6 +123,7 @@ def parameters(quantity: str, budget_per_year: float, off: frozenset[str], *, al
     row[layout.TRANSFORM], row[layout.OFFSET], row[layout.CLIP] = nature.transform, nature.offset, nature.clip
     row[layout.BUDGET], row[layout.GAP_S], row[layout.GATE] = budget_per_year, nature.gap_s, nature.gate
     row[layout.NEIGHBOURS] = 0.0 if alone else 1.0
+    row[layout.HOURLY], row[layout.BACK] = nature.hourly, nature.back
     for at, name in enumerate(CHANNELS):
         weight, threshold, excess, shape = FROZEN.channels[name]
         kept = nature.slow if name in _SLOW and not alone else 1.0

@@ -123,7 +123,8 @@ def rest_shift(f: Row, k: int) -> float:
     return float(average - np.float64(f[REST_AVERAGE + k + 2])) if k < 2 else float(average)
 
 
-def measure_rest(f: Row, p: Row, rest: float, u: float, usual_s: float, x: float, stat: Row, side: Row) -> float:
+def measure_rest(f: Row, p: Row, rest: float, u: float, usual_s: float, x: float, loud: float, stat: Row,
+                 side: Row) -> float:  # fmt: skip
     """Move the averages of what is left on, and fill the context channels; the innovation of what is left."""
     finest = 0.5 * np.float64(f[STEP]) + 1e-9 * abs(x) + 1e-12
     noise = max(TO_SIGMA * np.float64(f[REST_NOISE]), finest)
@@ -131,9 +132,9 @@ def measure_rest(f: Row, p: Row, rest: float, u: float, usual_s: float, x: float
     innovation = rest - np.float64(f[REST])
     f[REST] = np.float64(f[REST]) + gain_of(f, REST_POWER, u) * innovation
     speaks = f[REST_D] > SPEAKS_D
-    measure_activity(f, innovation / noise, u, stat, side)
+    measure_activity(f, innovation / max(loud * noise, finest), u, stat, side)
     if speaks and u <= LATE:
-        stat[CONTEXT] = abs(innovation) / (noise * widening(f, REST_POWER, noise, u))
+        stat[CONTEXT] = abs(innovation) / (max(loud * noise, finest) * widening(f, REST_POWER, noise, u))
         side[CONTEXT] = 1.0 if innovation > 0.0 else -1.0
     most = p[CLIP] * spread
     pull = max(-most, min(most, rest))
@@ -153,7 +154,7 @@ def measure_rest(f: Row, p: Row, rest: float, u: float, usual_s: float, x: float
     return float(innovation)
 
 
-def learn_rest(f: Row, d: Row, z: Row, y: float, rest: float, innovation: float, dt_s: float) -> None:
+def learn_rest(f: Row, d: Row, z: Row, y: float, rest: float, innovation: float, dt_s: float, loud: float) -> None:
     """Let moments and scales follow; a wild sample counts only so far."""
     if dt_s <= 0.0:
         return
@@ -174,11 +175,13 @@ def learn_rest(f: Row, d: Row, z: Row, y: float, rest: float, innovation: float,
             f[at] = moment + gain * (first * second - moment)
             at += 1
     limit = 0.0 if days < 1.0 else 5.0
-    follow(f, REST_NOISE, innovation, gain, limit)
+    follow(f, REST_NOISE, innovation, gain, limit * loud)
     follow(f, REST_SPREAD, rest, gain, limit)
     last = np.float64(f[REST_LAST])
     f[REST_LAST] = rest
-    learn_pace(f, REST_POWER, REST_LAST_CHANGE, rest - last, 5.0 * TO_SIGMA * np.float64(f[REST_NOISE]), gain)
+    before = np.float64(f[REST_LAST_CHANGE])
+    f[REST_LAST_CHANGE] = rest - last
+    learn_pace(f, REST_POWER, before, rest - last, 5.0 * TO_SIGMA * np.float64(f[REST_NOISE]), gain)
     for k in range(5):
         follow(f, REST_SCALE + k, rest_shift(f, k), gain, 5.0)
     for j in range(4):

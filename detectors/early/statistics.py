@@ -23,6 +23,7 @@ from detectors.early.layout import (
     ACTIVITY_USUAL,
     AVERAGE,
     AVERAGE_SCALE,
+    BACK,
     CENTRE,
     CHANGE,
     CHANGE_US,
@@ -77,7 +78,7 @@ def signed(f: Row, place: int, scale: float, c: int, stat: Row, side: Row) -> No
 
 
 def measure(f: Row, d: Row, t: Row, h: Row, p: Row, time_us: int, x: float, u: float, deviation: float,
-            innovation: float, habit: float, stat: Row, side: Row) -> None:  # fmt: skip
+            innovation: float, habit: float, loud: float, stat: Row, side: Row) -> None:  # fmt: skip
     """Move the running values on by one sample and fill `stat` and `side`."""
     for c in range(len(stat)):
         stat[c], side[c] = 0.0, 0.0
@@ -87,7 +88,7 @@ def measure(f: Row, d: Row, t: Row, h: Row, p: Row, time_us: int, x: float, u: f
     seen = np.float64(f[SEEN_D]) * DAY_S + np.float64(f[TICK_S])
     usual_s = max(np.float64(f[USUAL_S]), 1e-3)
     if u <= LATE:
-        measure_jump(f, x - d[PREVIOUS], innovation, noise, finest, u, stat, side)
+        measure_jump(f, p, x - d[PREVIOUS], innovation, noise, finest, u, loud, stat, side)
     most = p[CLIP] * spread
     pull = max(-most, min(most, deviation))
     measure_levels(f, pull, u, noise, finest, seen / usual_s, stat, side)
@@ -103,13 +104,17 @@ def measure(f: Row, d: Row, t: Row, h: Row, p: Row, time_us: int, x: float, u: f
     measure_cycle(f, dt_s, pull, habit, spread, seen, stat, side)
 
 
-def measure_jump(f: Row, change: float, innovation: float, noise: float, finest: float, u: float, stat: Row,
-                 side: Row) -> None:  # fmt: skip
+def measure_jump(f: Row, p: Row, change: float, innovation: float, noise: float, finest: float, u: float, loud: float,
+                 stat: Row, side: Row) -> None:  # fmt: skip
     """How far it is from what came just before, and from what was to come."""
-    stat[SPIKE] = abs(innovation) / (noise * widening(f, POWER, noise, u))
+    stat[SPIKE] = abs(innovation) / (max(loud * noise, finest) * widening(f, POWER, noise, u))
     side[SPIKE] = 1.0 if innovation > 0.0 else -1.0
-    stat[RATE] = abs(change) / (max(TO_SIGMA * np.float64(f[CHANGE]), finest) * sqrt(max(1.0, u)))
-    side[RATE] = 1.0 if change > 0.0 else -1.0
+    jump = change
+    if p[BACK] > 0.0:
+        before = np.float64(f[LAST_CHANGE])
+        jump = 0.0 if change * before >= 0.0 else before if abs(before) < abs(change) else -change
+    stat[RATE] = abs(jump) / (max(TO_SIGMA * loud * np.float64(f[CHANGE]), finest) * sqrt(max(1.0, u)))
+    side[RATE] = 1.0 if jump > 0.0 else -1.0
 
 
 def measure_levels(f: Row, pull: float, u: float, noise: float, finest: float, age: float, stat: Row,
@@ -225,7 +230,7 @@ def follow(f: Row, place: int, value: float, gain: float, most: float) -> None:
 
 
 def learn_scales(f: Row, d: Row, t: Row, h: Row, x: float, dt_s: float, deviation: float, innovation: float,
-                 habit: float, may: float, p: Row, slot: bool) -> None:  # fmt: skip
+                 habit: float, loud: float, may: float, p: Row, slot: bool) -> None:  # fmt: skip
     """Let the scales follow, unless the sample is suspicious."""
     change = x - d[PREVIOUS]
     if change != 0.0 and abs(change) > 1e-9 * abs(x):
@@ -234,14 +239,16 @@ def learn_scales(f: Row, d: Row, t: Row, h: Row, x: float, dt_s: float, deviatio
         f[STEP] = step if finest <= 0.0 or step < finest else finest
     if slot:
         learn_histograms(f, h, p, x)
+    before = np.float64(f[LAST_CHANGE])
+    f[LAST_CHANGE] = change
     if may <= 0.0 or dt_s <= 0.0:
         return
     seen = np.float64(f[SEEN_D]) * DAY_S + np.float64(f[TICK_S]) + dt_s
     most = 0.0 if f[COUNT] < 12 else 5.0
     gain = dt_s / (min(seen, SCALE_MEMORY_D * DAY_S) + dt_s)
     slow = dt_s / (min(seen, SLOW_SCALE_MEMORY_D * DAY_S) + dt_s)
-    follow(f, NOISE, innovation, gain, most)
-    follow(f, CHANGE, change, gain, most)
+    follow(f, NOISE, innovation, gain, most * loud)
+    follow(f, CHANGE, change, gain, most * loud)
     follow(f, SPREAD, deviation, gain, most)
     for k in range(4):
         follow(f, AVERAGE_SCALE + k, shift_of(f, k), slow, 5.0)
@@ -250,7 +257,7 @@ def learn_scales(f: Row, d: Row, t: Row, h: Row, x: float, dt_s: float, deviatio
     power = np.float64(f[ECHO_POWER])
     if power > 0.0 and seen > 3.0 * DAY_S:
         follow(f, ECHO_SCALE, np.float64(f[ECHO]) / power, slow, 5.0)
-    learn_pace(f, POWER, LAST_CHANGE, change, 5.0 * np.float64(f[CHANGE]), gain)
+    learn_pace(f, POWER, before, change, 5.0 * np.float64(f[CHANGE]), gain)
 
 
 def widening(f: Row, power: int, noise: float, u: float) -> float:
@@ -274,13 +281,11 @@ def gain_of(f: Row, power: int, u: float) -> float:
     return float(0.5 * (sqrt(ratio * ratio + 4.0 * ratio) - ratio))
 
 
-def learn_pace(f: Row, power: int, last: int, change: float, most: float, gain: float) -> None:
+def learn_pace(f: Row, power: int, before: float, change: float, most: float, gain: float) -> None:
     """Let the moments of the changes follow."""
-    now = max(-most, min(most, change))
-    before = np.float64(f[last])
+    now, before = max(-most, min(most, change)), max(-most, min(most, before))
     f[power] = np.float64(f[power]) + gain * (now * now - np.float64(f[power]))
     f[power + 1] = np.float64(f[power + 1]) + gain * (now * before - np.float64(f[power + 1]))
-    f[last] = now
 
 
 def learn_histograms(f: Row, h: Row, p: Row, x: float) -> None:

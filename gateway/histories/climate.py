@@ -53,11 +53,9 @@ class Climate:
         return (self.minute % _DAY_MIN) / 60.0
 
     def weekly(self, workday: Floats, weekend: Floats) -> Floats:
-        """A habit from its 24 hourly amounts on workdays and at weekends (count,)."""
-        hours = np.arange(_DAY_MIN) / 60.0
-        wrap = np.arange(25.0)
-        days = [np.interp(hours, wrap, np.append(day, day[0])) for day in (workday, weekend)]
-        week = np.concatenate([days[0]] * 5 + [days[1]] * 2)
+        """A habit from its 24 hourly amounts on workdays and at weekends (count,): one goes over into the other."""
+        hourly = np.concatenate([workday] * 5 + [weekend] * 2)
+        week = np.interp(np.arange(_WEEK_MIN) / 60.0, np.arange(len(hourly) + 1.0), np.append(hourly, hourly[0]))
         monday = (self.minute + _EPOCH_WEEKDAY * _DAY_MIN) % _WEEK_MIN
         found: Floats = week[monday]
         return found
