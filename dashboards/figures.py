@@ -32,7 +32,6 @@ from dashboards.palette import FAIR, POOR, QUIET, Theme
 from dashboards.words import Words
 
 LEAST = 1e-6  # a limit that is still good: Grafana colours from a value on, not above it
-CHOICE = ("district",)
 
 
 class Frame:

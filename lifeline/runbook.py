@@ -18,11 +18,6 @@ def of_platform(name: str) -> str:
     return f"platform_{name}".replace("-", "_")
 
 
-def of_watchdog(name: str) -> str:
-    """The entry about one of Grafana's watchdog rules."""
-    return f"watchdog_{name}"
-
-
 def of_doctor(name: str) -> str:
     """The entry about a finding of `lifeline doctor`."""
     if name.startswith("health: "):

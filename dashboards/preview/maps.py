@@ -14,7 +14,6 @@ from dashboards.preview.fields import Column, colour, column, link, written
 from dashboards.preview.reshape import Data
 
 CORNERS = {"square": (4, math.pi / 4), "triangle": (3, -math.pi / 2), "x-mark": (4, 0.0), "star": (5, -math.pi / 2)}
-Rings = list[list[Point]]
 
 
 def geomap(sheet: Sheet, panel: Json, area: Area, made: list[Data]) -> None:

@@ -84,7 +84,7 @@ def of_platform() -> set[str]:
 
 
 def all_alarms() -> dict[str, str]:
-    watchdogs = {runbook.of_watchdog(dog.name) for dog in WATCHDOGS}
+    watchdogs = {f"watchdog_{dog.name}" for dog in WATCHDOGS}
     kinds = {"health": of_health(), "doctor": of_doctor(), "platform": of_platform(), "watchdog": watchdogs}
     return {name: kind for kind, names in kinds.items() for name in names}
 
