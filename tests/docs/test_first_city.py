@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from city.folder import bundle_hash, read_folder
 from lifeline import endpoints
 from store import bundle
 from store.connection import connect
+from tests.docs.devices import free_port
 from tests.docs.fenced import ROOT, Fence, fences
 from tests.docs.walker import Terminal, missing, steps, until
 from tests.servers import timescale
@@ -125,12 +125,6 @@ class Reader:
 
     def _plain(self, address: str) -> str:
         return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", self._browser.get(address).text))
-
-
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
 
 
 def test_a_reader_gets_from_an_empty_folder_to_a_closed_incident(folder: Path, mosquitto: Path) -> None:

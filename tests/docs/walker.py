@@ -29,14 +29,14 @@ def until(look: Callable[[], _T], told: Callable[[], object] = lambda: "") -> _T
 
 
 def steps(page: str) -> Iterator[str | Fence]:
-    """A page in its order: prose and blocks."""
+    """A page in its order: prose, up to a heading or a block, and blocks."""
     lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
     at = 0
     for fence in fences(page):
-        yield "\n".join(lines[at : fence.line - 1])
+        yield from re.split(r"(?m)^(?=## )", "\n".join(lines[at : fence.line - 1]))
         yield fence
         at = fence.line + fence.text.count("\n") + 1
-    yield "\n".join(lines[at:])
+    yield from re.split(r"(?m)^(?=## )", "\n".join(lines[at:]))
 
 
 def missing(expected: str, said: str) -> str:
