@@ -48,7 +48,8 @@ def is_the_one_that_was_reviewed(name: str, text: str) -> None:
     if os.environ.get("LIFELINE_TEST_GOLDEN") == "write":
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    assert path.read_text(encoding="utf-8") == text
+    renew = "write it anew with LIFELINE_TEST_GOLDEN=write, and read the difference"
+    assert path.read_text(encoding="utf-8") == text, f"{path.name} is not what the program says: {renew}"
 
 
 @pytest.mark.parametrize("name", PAGES)

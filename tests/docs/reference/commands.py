@@ -114,4 +114,6 @@ def _default(one: Any) -> str:  # noqa: ANN401 - as above
         return ", ".join(map(code, one.default))
     if one.default is True:
         return code(one.opts[0])
+    if isinstance(one.default, float):
+        return code(f"{one.default:g}")
     return code(one.default.value if isinstance(one.default, Enum) else one.default)
