@@ -22,7 +22,7 @@ from tests.rules.small_city import city_files
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "escalation.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", TEXT, re.DOTALL)
-COMMANDS = [line.partition("#")[0].split()[1:] for kind, text in BLOCKS if not kind for line in text.splitlines()]
+COMMANDS = [line.partition("#")[0].split()[1:] for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
 
 
 def folder() -> dict[str, str]:
@@ -48,7 +48,7 @@ def on_duty(roster: str, at: str) -> list[str]:
 
 
 def test_the_parts_make_one_file_without_a_fault() -> None:
-    assert {kind for kind, _ in BLOCKS} == {"", "yaml", "ics"}
+    assert {kind for kind, _ in BLOCKS} == {"sh", "yaml", "ics"}
     escalation = load_files(folder()).escalation
     assert set(escalation.chains) == {"drainage", "crews", "platform"}
     assert escalation.heartbeat is not None

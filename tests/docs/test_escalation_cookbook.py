@@ -39,6 +39,7 @@ PAGE = "docs/escalation-cookbook.md"
 TEXT = (ROOT / PAGE).read_text(encoding="utf-8")
 YAML = fenced("docs/escalation-cookbook.md", "yaml")
 LISTS = ("steps", "shifts", "overrides")
+KEYED = ("people", "rosters", "groups", "channels", "chains", "clocks")
 
 
 @cache
@@ -57,12 +58,10 @@ def folder(recipe: Mapping[str, str], part: Mapping[str, Any] | None = None) -> 
     """The example city with a recipe in it: entries of the same name take the place of its own."""
     files = {name: text for name, text in example_files().items() if not name.endswith(".test.yaml")}
     whole: Any = parse(files["escalation.yaml"], "escalation.yaml")[0]
-    for key, value in (part if part is not None else parse(recipe.get("escalation.yaml", ""), "e")[0] or {}).items():
+    own: Any = part if part is not None else parse(recipe.get("escalation.yaml", ""), "escalation.yaml")[0] or {}
+    for key, value in own.items():
         whole[key] = {**whole[key], **value} if isinstance(value, Mapping) and key in KEYED else value
     return {**files, **recipe, "escalation.yaml": json.dumps(whole, ensure_ascii=False)}
-
-
-KEYED = ("people", "rosters", "groups", "channels", "chains", "clocks")
 
 
 def cases(files: Mapping[str, str]) -> list[Case]:

@@ -32,7 +32,7 @@ def test_the_commands_run_and_the_leap_is_found(tmp_path: Path) -> None:
         [shell, "-ec", example], env={"PATH": f"{bin_}:/usr/bin:/bin"}, cwd=tmp_path, capture_output=True, text=True,
         check=True, timeout=60,
     )  # fmt: skip
-    [shown] = re.findall(r"```\n(\d+),…,(\w+),…\n```", TEXT)
+    [shown] = re.findall(r"```text\n(\d+),…,(\w+),…\n```", TEXT)
     assert done.stdout.split(",")[0] == shown[0]
     assert done.stdout.split(",")[2] == shown[1]
     assert len((tmp_path / "scored.csv").read_text().splitlines()) == 4321
