@@ -310,7 +310,15 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "state": "ok, warning or fault.",
         },
         "floods": {"since": "When the first of its alarms was told.", "started_at": "When they were too many."},
+        "hold_events": {
+            "kind": "The command (shelve, unshelve, reset, …), refused_ or asked_ before one, shelf_ended, …",
+            "key": "What it is about: an alarm's rule and scope, a sensor, or a place.",
+        },
         "incident_clocks": {"state": "running, met, missed or cancelled."},
+        "incident_events": {
+            "kind": "opened, joined, level, clock_missed, … or a command (acknowledge, …), refused_ before one.",
+            "person": "Who of escalation.yaml did it, when that is known.",
+        },
         "incidents": {"drill": "Whether it belongs to a drill."},
         "latest": {"level": "The highest level that stands about it.", "age_s": "Age of the reading, in seconds."},
         "limits": {"value": "What is compared with, in `unit`."},
@@ -323,12 +331,13 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "via": "The roster, group or person that the chain named.",
         },
         "readings": {"late": "Whether it arrived later than three of its intervals, and than two minutes."},
-        "rejections": {"reason": "One word; see the reasons of the codes.", "time": "The time that it claimed."},
+        "rejections": {"reason": "One word: see the rejection reasons.", "time": "The time that it claimed."},
         "shelf_history": {"kind": "shelved, out_of_service or maintenance."},
         "shelves": {"kind": "shelved, out_of_service or maintenance."},
+        "sites": {"kind": "What kind of place it is."},
         "signs": {"channel": "The statistic that spoke.", "time": "When the sign began or last changed."},
         "sizes": {"hour": "The hour, by the wall's clock."},
-        "traces": {"kind": "readings, status, tick, command, bundle or platform."},
+        "traces": {"kind": "readings, status, tick, command, bundle, platform, drill or exercise."},
     }
 )
 
