@@ -54,6 +54,11 @@ TAKEN = {
     ("docs/cap.md", "yaml"): "tests/docs/test_cap_crew.py::test_the_section_is_read_and_names_every_key_but_one",
     ("docs/dashboards.md", "sh"): "tests/docs/test_dashboards.py::test_every_command_is_one_with_these_flags",
     ("docs/detection-benchmark.md", "sh"): COMMANDS,
+    ("docs/detection.md", "sh"): COMMANDS,
+    (
+        "docs/detection.md",
+        "text",
+    ): "tests/docs/test_detection_page.py::test_the_sentence_of_a_sign_is_the_one_explained",
     ("docs/detectors-score.md", "sh"): "tests/docs/test_score_page.py::test_the_commands_run_and_the_leap_is_found",
     ("docs/detectors-score.md", "text"): "tests/docs/test_score_page.py::test_the_commands_run_and_the_leap_is_found",
     ("docs/detectors.md", "yaml condition"): "tests/docs/test_detectors.py::test_its_conditions_load",
