@@ -75,6 +75,7 @@ def test_every_page_is_in_the_book_and_loads_nothing_from_elsewhere(book: Path) 
     written = {page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")}
     guests = {name.replace("README", "index") for name in GUESTS}
     assert written | guests <= set(pages)
+    assert list(book.rglob("*.py*")) == []
     for name, page in pages.items():
         addresses = list(loads(page))
         assert addresses, name
