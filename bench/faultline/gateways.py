@@ -22,6 +22,7 @@ from gateway.envelope import body
 from gateway.outbox import Outbox
 
 _TICK_S = 0.02
+_AGAIN_S = 0.2
 _CATCH_UP = 20  # messages in one transaction
 MEASURED = "measured"
 
@@ -54,7 +55,7 @@ class _Gateway:
     def __init__(self, settings: GatewaysSettings, truth: Truth, number: int, disk: ThreadPoolExecutor) -> None:
         self.truth, self.number, self.disk = truth, number, disk
         self.clock, name = _JumpyClock(), truth.names()[number]
-        self.outbox = Outbox(Path(settings.folder) / f"{name}.outbox", durable=False)
+        self.outbox = _opened(Path(settings.folder) / f"{name}.outbox")
         self.measured = int(self.outbox.note(MEASURED) or 0)
         line = AgentSettings(
             backlog_per_s=settings.backlog_per_s, timeout_s=settings.timeout_s, back_off_s=(0.1, 1.0), keepalive_s=5
@@ -80,6 +81,16 @@ class _Gateway:
             return
         self.measured = last
         self.agent.wake()
+
+
+def _opened(path: Path) -> Outbox:
+    """An outbox; an agent that finds the disk full says so and ends, and is started again until there is room."""
+    while True:
+        try:
+            return Outbox(path, durable=False)
+        except OutsideError as error:
+            sys.stderr.write(f"{error}\n")
+            SystemClock().pause_s(_AGAIN_S)
 
 
 async def _work(settings: GatewaysSettings) -> None:

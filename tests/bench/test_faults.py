@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from bench.faultline import gateways
 from bench.faultline.count import Count, count, sent_by
 from bench.faultline.report import FaultsReport, Outcome
 from bench.faultline.truth import Truth
 from bench.faultline.world import World, world
 from bench.faults import FAULTS, QUICK, Fault, chosen, play
 from bench.machine import local
-from city.errors import InputError
+from city.errors import InputError, OutsideError
 from city.load import load_city
 from gateway.envelope import body, seal
 from store import bundle
@@ -24,6 +25,20 @@ from store.connection import Connection, connect
 from tests.ingest.fed import START, START_US, Fed
 
 SEED = 20260701
+
+
+def test_gateways_that_begin_on_a_full_disk_begin_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = list[Path]()
+
+    def outbox(path: Path, *, durable: bool) -> Path:
+        tries.append(path)
+        if len(tries) < 3:
+            raise OutsideError("database or disk is full")
+        return path
+
+    monkeypatch.setattr(gateways, "Outbox", outbox)
+    assert gateways._opened(tmp_path) == tmp_path
+    assert len(tries) == 3
 
 
 @pytest.fixture(scope="module")
