@@ -114,12 +114,13 @@ class Memory:
     def _look_up(self, qartod: Qartod, strangers: Places, since_us: int, conn: Connection) -> None:
         assert self._admission is not None, "begin comes first"  # noqa: S101 - the caller's promise
         sensor_id, limits = self._admission.table.sensor_id[strangers], qartod.limits
+        kind = limits.kind[strangers]
         place = dict(zip(sensor_id.tolist(), strangers.tolist(), strict=True))
         values = {
             "sensors": _array(sensor_id),
-            "flat_us": _array(np.minimum(limits.flat_us[strangers], _LONGEST_RUN_US)),
-            "within": _array(limits.flat[strangers]),
-            "rest": _array(np.where(limits.flat_us[strangers] > _LONGEST_RUN_US, np.inf, limits.rest[strangers])),
+            "flat_us": _array(np.minimum(limits.flat_us[kind], _LONGEST_RUN_US)),
+            "within": _array(limits.flat[kind]),
+            "rest": _array(np.where(limits.flat_us[kind] > _LONGEST_RUN_US, np.inf, limits.rest[kind])),
             "since_us": since_us - _LOOKED_BACK_US,
         }
         found = conn.execute(_SQL["last_said"], values).fetchall()

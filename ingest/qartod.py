@@ -53,12 +53,14 @@ _RUN: Final = (Check.GAP, Check.SPIKE, Check.RATE, Check.FLAT_LINE, Check.NEIGHB
 
 
 class Limits:
-    """The settings of all sensors as columns, by the sensor's place in the register."""
+    """The settings as columns: by the sensor's place (gap_us, lately_us, beside, kind), else by its kind, a quantity."""
 
     def __init__(self, city: City, sensors: Sequence[Sensor]) -> None:
-        tests = [of(sensor.quantity.id, city.quality) for sensor in sensors] or [Quality()]
+        kinds = {sensor.quantity.id: of(sensor.quantity.id, city.quality) for sensor in sensors} or {"": Quality()}
+        number, tests = {quantity: at for at, quantity in enumerate(kinds)}, list(kinds.values())
+        self.kind = np.array([number[sensor.quantity.id] for sensor in sensors] or [0], dtype=np.int16)
         intervals_us = np.array([sensor.interval_s * 1e6 for sensor in sensors] or [0.0])
-        gap = np.array([each.gap.intervals for each in tests]) * intervals_us
+        gap = np.array([each.gap.intervals for each in tests])[self.kind] * intervals_us
         self.gap_us = np.maximum(gap, MIN_GAP_US).astype(np.int64)
         self.lately_us = np.maximum(_LATELY * intervals_us, MIN_GAP_US).astype(np.int64)
         self.spike = np.array([each.spike.change for each in tests])
@@ -222,7 +224,7 @@ class Qartod:
         worse = flag.copy()
         for test, effect in zip(_RUN, self.limits.effect, strict=True):
             hit = np.flatnonzero(tests & test)
-            worse[hit] = np.maximum(worse[hit], effect[places[hit]])
+            worse[hit] = np.maximum(worse[hit], effect[self.limits.kind[places[hit]]])
         return worse
 
 
@@ -237,6 +239,7 @@ class _Batch:
             places, time_us, value = places[self.in_order], time_us[self.in_order], value[self.in_order]
             rows = rows[self.in_order]
         self.rows, self._places, self._time_us, self._value, self._limits = rows, places, time_us, value, limits
+        self._kind = limits.kind[places]
         self._first = _firsts(places)
         self._where = np.flatnonzero(self._first)
         self._memory = line.at(places[self._where])
@@ -257,17 +260,17 @@ class _Batch:
         return out
 
     def _tests(self, line: _Line) -> Tests:
-        limits, places, value = self._limits, self._places, self._value
+        limits, kind, value = self._limits, self._kind, self._value
         change = np.abs(value - self._value_1)
-        spike = limits.spike[places]
+        spike = limits.spike[kind]
         hits = {
-            Check.GAP: self._gap & (limits.effect[0][places] != Effect.NONE),
+            Check.GAP: self._gap & (limits.effect[0][kind] != Effect.NONE),
             Check.SPIKE: self._two & (change > spike) & (np.abs(value - self._value_2) > spike),
             Check.RATE: self._known & (change > self._most_change()),
             Check.FLAT_LINE: self._flat(change),
         }
-        asked = np.flatnonzero(limits.differ[places] < math.inf)
-        tests = np.zeros(len(places), dtype=np.int16)
+        asked = np.flatnonzero(limits.differ[kind] < math.inf)
+        tests = np.zeros(len(kind), dtype=np.int16)
         for test, hit in hits.items():
             if hit.any():
                 tests[hit] |= np.int16(test)
@@ -276,20 +279,20 @@ class _Batch:
         return tests
 
     def _most_change(self) -> Values:
-        rate, within_us = self._limits.rate[self._places], self._limits.rate_us[self._places]
+        rate, within_us = self._limits.rate[self._kind], self._limits.rate_us[self._kind]
         return np.asarray(rate * np.maximum(1.0, (self._time_us - self._time_1_us) / within_us))
 
     def _flat(self, change: Values) -> Mask:
         """Which rows end a run of equal values that is long enough; sets the runs."""
-        limits, places, time_us, value = self._limits, self._places, self._time_us, self._value
-        within = limits.flat[places]
+        limits, kind, time_us, value = self._limits, self._kind, self._time_us, self._value
+        within = limits.flat[kind]
         same = self._known & (change <= within)
         self._run(same)
         off = np.abs(value - self._run_value) > within
         if off.any():  # it crept away from where the run began
             same &= ~off
             self._run(same)
-        return np.asarray(same & (time_us - self._run_us >= limits.flat_us[places]) & (value > limits.rest[places]))
+        return np.asarray(same & (time_us - self._run_us >= limits.flat_us[kind]) & (value > limits.rest[kind]))
 
     def _run(self, same: Mask) -> None:
         index = np.arange(len(same))
@@ -322,7 +325,10 @@ class _Batch:
         count = (~np.isnan(beside)).sum(axis=1)
         row = np.arange(len(asked))
         median = (beside[row, np.maximum(count - 1, 0) // 2] + beside[row, count // 2]) / 2
-        return np.asarray((count >= limits.at_least[own]) & (np.abs(self._value[asked] - median) > limits.differ[own]))
+        kind = self._kind[asked]
+        return np.asarray(
+            (count >= limits.at_least[kind]) & (np.abs(self._value[asked] - median) > limits.differ[kind])
+        )
 
     def newest(self) -> tuple[Places, _Line]:
         """What is to be remembered of each sensor."""
