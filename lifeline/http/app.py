@@ -186,6 +186,9 @@ def run_api(
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host.strip("[]"), port), family=family)
+        # Connections inherit it. asyncio sets it only where a socket names its protocol, which this one does not, and
+        # then every answer in two parts waits 40 ms for the client to acknowledge the first.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         data.close()
         raise OutsideError(f"http {host}:{port}: cannot listen, got: {error}, try another LIFELINE_HTTP") from error
