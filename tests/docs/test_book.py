@@ -85,6 +85,16 @@ def test_every_page_is_in_the_book_and_loads_nothing_from_elsewhere(book: Path) 
         assert re.findall(r"(?:@import|url\()\s*[\"']?(?:https?:)?//[^)]*", text) == [], sheet.name
 
 
+def test_links_work_on_the_repositorys_web_view_too() -> None:
+    for page in [*(ROOT / "docs").rglob("*.md"), *(ROOT / file for file in GUESTS.values())]:
+        text = re.sub(
+            r"^ *```.*?^ *```|`[^`\n]+`", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+        )
+        links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text)]
+        inside = [link for link in links if link and not re.match(r"[a-z]+:", link)]
+        assert [link for link in inside if not (page.parent / link).exists()] == [], page.relative_to(ROOT)
+
+
 @pytest.mark.browser
 def test_a_reader_finds_words_in_both_languages_and_asks_nobody_else(book: Path, tmp_path: Path) -> None:
     with (

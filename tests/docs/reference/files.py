@@ -17,7 +17,7 @@ from tests.docs.reference.schemas import Section, sections
 
 # Kind of file: its heading, the page that explains it.
 FILES: Mapping[str, tuple[str, str]] = {
-    "city": ("city.yaml", "../city/example/README.md"),
+    "city": ("city.yaml", "../../city/example/README.md"),
     "escalation": ("escalation.yaml", "../escalation.md"),
     "calendar": ("calendar.yaml", "../maintenance.md"),
     "detection": ("detection.yaml", "../detectors.md"),
@@ -61,7 +61,7 @@ reads them all, and `lifeline rules schema` prints what editors check them by."
             if name == "sites.geojson"
             else "One column each; optional ones may be missing."
         )
-        parts += [f"## {name}", f"{said} Explained in [the city folder](../city/example/README.md)."]
+        parts += [f"## {name}", f"{said} Explained in [the city folder](../../city/example/README.md)."]
         parts += [one.markdown(3, {}) for one in sections(mapping(keys))]
     for kind, (title, explained) in FILES.items():
         whole = schema(kind)
@@ -97,7 +97,7 @@ def _anchor(heading: str) -> str:
 
 
 def _name(explained: str) -> str:
-    return {"../city/example/README.md": "the city folder"}.get(explained, explained.removeprefix("../"))
+    return {"../../city/example/README.md": "the city folder"}.get(explained, explained.removeprefix("../"))
 
 
 def rules_page() -> str:

@@ -29,7 +29,7 @@ def code(text: object) -> str:
 
 
 def prose(text: str) -> str:
-    """One line of plain text, in which only backticks mean something."""
+    """One line of plain text, in which only backticks and double stars mean something."""
     pieces = re.split(r"(`[^`]*`)", " ".join(text.split()))
-    plain = [piece if piece.startswith("`") else re.sub(r"([*<|\\])", r"\\\1", piece) for piece in pieces]
-    return "".join(plain).replace("\\<", "&lt;")
+    pieces[::2] = [re.sub(r"(?<!\*)\*(?!\*)|[<|\\]", r"\\\g<0>", plain) for plain in pieces[::2]]
+    return "".join(pieces).replace("\\<", "&lt;")

@@ -37,6 +37,6 @@ def settings_page() -> str:
         "`_env`.",
         "## A deployment's .env",
         "What `lifeline deploy init` writes beside `compose.yaml`, and what may be added there; see "
-        "[deployment](../deploy/README.md). Nothing in it is secret.",
+        "[deployment](../../deploy/README.md). Nothing in it is secret.",
         table(("variable", "meaning"), deployed),
     )
