@@ -24,6 +24,7 @@ from rules.notify.display import at, number
 WIDTH, HEIGHT = 720, 260
 LEFT, RIGHT, TOP, BOTTOM = 62, 96, 16, 34
 GAP_INTERVALS = 3.5
+BAND_GAP = timedelta(minutes=75)  # bands are kept every half hour
 _THRESHOLD = re.compile(r"^(above|below) (-?[0-9.]+)(?: |$)")
 
 
@@ -44,6 +45,15 @@ class Moment:
     time: datetime
     level: str
     raised: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Between what a reading was expected to lie at a time."""
+
+    time: datetime
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +109,14 @@ def draw(
     thresholds: Sequence[Bound],
     frame: Frame,
     moments: Sequence[Moment] = (),
+    bands: Sequence[Band] = (),
 ) -> Markup:
-    """The picture of `points` (oldest first), with the moments at which alarms were raised and cleared."""
+    """The picture of `points` and `bands` (oldest first), with the moments at which alarms were raised and cleared."""
     scale = _scale(points, thresholds, frame.since, frame.until)
     parts = [
         f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(frame.label)}">',
         f"<title>{escape(frame.label)}</title>",
+        *_band(scale, bands),
         *_axes(scale, frame.zone),
         *(_bound(scale, bound, frame.language) for bound in thresholds if scale.low <= bound.value <= scale.high),
         *(_moment(scale, moment, frame) for moment in moments),
@@ -121,6 +133,23 @@ def _scale(points: Sequence[Point], thresholds: Sequence[Bound], since: datetime
     low, high = min(values), max(values)
     margin = (high - low) * 0.08 or abs(high) * 0.1 or 1.0
     return _Scale(since, max(until, since + timedelta(seconds=1)), low - margin, high + margin)
+
+
+def _band(scale: _Scale, bands: Sequence[Band]) -> Iterable[str]:
+    """Surfaces between low and high, cut off where the plot ends: a wide band must not flatten the readings."""
+    run: list[Band] = []
+    for band in [*bands, None]:
+        if run and (band is None or band.time - run[-1].time > BAND_GAP):
+            over = [f"{scale.x(one.time):.1f},{_within(scale, one.high):.1f}" for one in run]
+            under = [f"{scale.x(one.time):.1f},{_within(scale, one.low):.1f}" for one in reversed(run)]
+            yield f'<polygon class="band" points="{" ".join([*over, *under])}"/>'
+            run = []
+        if band is not None:
+            run.append(band)
+
+
+def _within(scale: _Scale, value: float) -> float:
+    return min(max(scale.y(value), TOP), HEIGHT - BOTTOM)
 
 
 def _axes(scale: _Scale, zone: ZoneInfo) -> Iterable[str]:
@@ -183,7 +212,7 @@ def _run(run: list[str]) -> Iterable[str]:
 
 def _marks(scale: _Scale, points: Sequence[Point]) -> Iterable[str]:
     for point in points:
-        x, y = scale.x(point.time), min(max(scale.y(point.value), TOP), HEIGHT - BOTTOM)
+        x, y = scale.x(point.time), _within(scale, point.value)
         if point.flag == Flag.FAIL:
             yield f'<path class="fail" d="M{x - 4:.1f} {y - 4:.1f}l8 8m0 -8l-8 8"/>'
         elif point.flag == Flag.SUSPECT:

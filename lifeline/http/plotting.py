@@ -1,4 +1,4 @@
-"""The plot of a sensor, from the database: its readings, the thresholds it was held against, its alarms."""
+"""The plot of a sensor, from the database: its readings, what was expected of it, its thresholds, its alarms."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def picture(
     ]
     label = f"{sensor} {quantity(found['quantity'], language)} [{found['unit']}]"
     frame = plot.Frame(since, until, interval_s, home.zone, label, language)
-    return plot.draw(points, bounds, frame, moments)
+    bands = [plot.Band(row["time"], row["low"], row["high"]) for row in data.rows("band", **given)]
+    return plot.draw(points, bounds, frame, moments, bands)
 
 
 def _moments(row: Mapping[str, Any], since: datetime, until: datetime) -> list[plot.Moment]:

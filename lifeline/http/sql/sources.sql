@@ -44,6 +44,11 @@ WHERE (%(words)s::text IS NULL OR strpos(lower(concat_ws(' ', s.sensor, s.name, 
 ORDER BY array_position(ARRAY['red', 'orange', 'yellow', 'blue', 'none'], l.level), l.stale DESC, s.sensor
 LIMIT %(limit)s OFFSET %(offset)s
 
+-- name: band
+-- What early signs expected of a sensor, oldest first; kept for a week.
+SELECT time, low, high FROM city.bands WHERE sensor = %(sensor)s AND time >= %(since)s AND time < %(until)s
+ORDER BY time
+
 -- name: readings_binned
 -- Lowest and highest of each slice of time, where there are more readings than a plot can show.
 WITH bins AS (
