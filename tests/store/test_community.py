@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from city.clock import to_us
@@ -68,10 +69,28 @@ def old(community_database: str, small_city: City) -> str:
     return community_database
 
 
-def test_it_is_the_community_tier(community_database: str) -> None:
-    with connect(community_database) as conn:
+def test_its_columns_take_a_ninth_of_its_rows(community_database: str) -> None:
+    """A day of sensors once a minute on whole seconds: what is left is nearly all the values' own digits."""
+    chance = np.random.default_rng(1)
+    sensor = np.repeat(np.arange(1, 31, dtype=np.int32), 1440)
+    time_us = to_us(DAYS[0]) + np.tile(np.arange(1440), 30) * 60_000_000
+    value = np.round(np.cumsum(chance.normal(0, 0.05, len(sensor))), 2)
+    readings = Readings(sensor, time_us, time_us + 2_000_000, value, np.ones(len(sensor), np.uint8), value.copy())
+    kept = "SELECT count(*), sum(value::numeric), max(received_at) FROM lifeline.readings"
+    with connect(community_database, autocommit=True) as conn:
         assert detect_tier(conn) is Tier.COMMUNITY
         assert conn.execute("SELECT value FROM lifeline.meta WHERE key = 'tier'").fetchone() == ("community",)
+        with conn.transaction():
+            ReadingWriter(conn).write(readings)
+        before = conn.execute(kept).fetchone()
+        size = "SELECT hypertable_size('lifeline.readings')"
+        (rows,) = conn.execute(size).fetchone() or (0,)
+        conn.execute("SELECT compress_chunk(chunk, true) FROM show_chunks('lifeline.readings') AS chunk")
+        sizes = "SELECT after_compression_total_bytes FROM hypertable_compression_stats('lifeline.readings')"
+        (columns,) = conn.execute(sizes).fetchone() or (0,)
+        assert rows > 90 * len(sensor)
+        assert columns < 11 * len(sensor)
+        assert conn.execute(kept).fetchone() == before
 
 
 def test_late_changed_and_deleted_readings_reach_columns_and_every_roll_up(old: str) -> None:
