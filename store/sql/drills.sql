@@ -6,7 +6,7 @@ SELECT drill, state FROM lifeline.drills WHERE drill = ANY(%s)
 -- Drills, the newest first.
 SELECT drill, scenario, title, title_zh, started_at, ended_at, by, state, until, ended_why, people, sensors, districts,
        report IS NOT NULL AS reported
-FROM city.drills WHERE started_at < coalesce(%(before)s, 'infinity') ORDER BY started_at DESC, drill LIMIT %(limit)s
+FROM city.drills WHERE started_at < coalesce(%(before)s::timestamptz, 'infinity') ORDER BY started_at DESC, drill LIMIT %(limit)s
 
 -- name: one
 -- One drill, with what its scenario expects and its report.
