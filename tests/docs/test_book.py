@@ -73,7 +73,7 @@ def loads(page: Path) -> Iterator[str]:
 def test_every_page_is_in_the_book_and_loads_nothing_from_elsewhere(book: Path) -> None:
     pages = {page.relative_to(book).with_suffix(".md").as_posix(): page for page in book.rglob("*.html")}
     written = {page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")}
-    guests = {name.replace("README", "index") for name in GUESTS}
+    guests = {name.replace("README.md", "index.md") for name in GUESTS}
     assert written | guests <= set(pages)
     assert list(book.rglob("*.py*")) == []
     for name, page in pages.items():
