@@ -23,6 +23,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 # A page's name in the book, and the file of the repository that it is.
 GUESTS: Final[Mapping[str, str]] = {
     "project/README.md": "README.md",
+    "project/README.zh.md": "README.zh.md",
     "project/CHANGELOG.md": "CHANGELOG.md",
     "project/CONTRIBUTING.md": "CONTRIBUTING.md",
     "project/DECISIONS.md": "DECISIONS.md",
