@@ -304,6 +304,7 @@ def test_a_writer_records_keeps_and_trims_but_cannot_rewrite(
             for statement in refused:
                 with pytest.raises(errors.InsufficientPrivilege):
                     writer.execute(statement.encode())
+        assert writer.execute("UPDATE lifeline.rejections SET replayed_at = now()").rowcount > 0, "taken in after all"
         for statement in (
             "INSERT INTO lifeline.readers VALUES ('x', '{}')",
             "UPDATE lifeline.rejections SET payload = '', replayed_at = now()",
