@@ -95,7 +95,7 @@ NATURES: Final[Mapping[str, Nature]] = MappingProxyType(
 class Configuration:
     """Everything that is frozen."""
 
-    version: int = 1
+    version: int = 2
     channels: Mapping[str, tuple[float, float, float, float]] = field(default_factory=lambda: _CHANNELS)
     natures: Mapping[str, Nature] = field(default_factory=lambda: NATURES)
     generic: Nature = GENERIC

@@ -42,6 +42,7 @@ from detectors.early.transforms import transformed
 Row = Any
 NONE, REGRESSOR, PEER, THERMOMETER, RAIN_GAUGE = 0, 1, 2, 3, 4  # as what a neighbour counts
 MEMORY_D, LAG_S, DAY_S = 20.0, 10_800.0, 86_400.0
+SLOPE_D, MEAN_D = 60.0, 10.0  # slopes change slowly, or they learn what neighbours share of a sign; the season does not
 HALF, USUALLY = 32_768, 60_000  # of 65,535
 SPEAKS_D = 3.0  # days of neighbours before what is left of them is listened to
 RAIN_FOR_S = 6.0 * 3600.0  # so long after rain depth is still its doing
@@ -166,13 +167,14 @@ def learn_rest(f: Row, d: Row, z: Row, y: float, rest: float, innovation: float,
     if spread > 0.0 and days > 1.0:
         tame = max(-most, min(most, rest))
     target = y - rest + tame
+    slowly = dt_s / (min(days, SLOPE_D) * DAY_S + dt_s)
     at = COVARIANCE
     for i in range(REGRESSORS + 1):
         first = z[i] if i < REGRESSORS else target
         for j in range(i + 1):
             second = z[j] if j < REGRESSORS else target
             moment = np.float64(f[at])
-            f[at] = moment + gain * (first * second - moment)
+            f[at] = moment + slowly * (first * second - moment)
             at += 1
     limit = 0.0 if days < 1.0 else 5.0
     follow(f, REST_NOISE, innovation, gain, limit * loud)
@@ -184,9 +186,10 @@ def learn_rest(f: Row, d: Row, z: Row, y: float, rest: float, innovation: float,
     learn_pace(f, REST_POWER, before, rest - last, 5.0 * TO_SIGMA * np.float64(f[REST_NOISE]), gain)
     for k in range(5):
         follow(f, REST_SCALE + k, rest_shift(f, k), gain, 5.0)
+    steady = dt_s / (min(days, MEAN_D) * DAY_S + dt_s)
     for j in range(4):
-        f[NEIGHBOUR_MEAN + j] = np.float64(f[NEIGHBOUR_MEAN + j]) + gain * z[1 + j]
-    d[OWN_MEAN] += gain * y
+        f[NEIGHBOUR_MEAN + j] = np.float64(f[NEIGHBOUR_MEAN + j]) + steady * z[1 + j]
+    d[OWN_MEAN] += steady * y
     f[REST_D] = min(60.0, days + dt_s / DAY_S)
 
 
