@@ -121,7 +121,7 @@ class Tracks(Mapping[str, Track]):
         self.received_us[own] = np.maximum(self.received_us[own], np.maximum.reduceat(received, first))
 
     def reserve(self, rows: Longs, many: Longs) -> None:
-        """Make room for so many more samples of each row, so that none of a batch is forgotten before it is decided on."""
+        """Make room for so many more samples of each row: none of a batch is forgotten before it is decided on."""
         full = self.count[rows] + many > self.room[rows]
         if full.any():
             self._make_room(rows[full], many[full])

@@ -289,3 +289,13 @@ def test_the_sum_of_the_books_can_be_asked_for(database: str) -> None:
         assert conn.execute(wrong.encode()).fetchone() == (0,)
         columns = conn.execute("SELECT * FROM city.gateway_hours LIMIT 0").description or []
     assert set(re.findall(r"\w+", block.text)) <= {column.name for column in columns}
+
+
+def test_every_statement_that_a_page_asks_by_psql_is_one(database: str) -> None:
+    text = "".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
+    statements = [found[1] for found in re.findall(r"""psql "\$LIFELINE_DATABASE_URL" -c (['"])(.+?)\1`""", text)]
+    assert len(statements) > 10
+    with connect(database, autocommit=True) as conn:
+        for statement in statements:
+            if "timescaledb_information" not in statement:  # a view of TimescaleDB's own
+                conn.execute(statement.encode())
