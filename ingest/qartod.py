@@ -53,7 +53,7 @@ _RUN: Final = (Check.GAP, Check.SPIKE, Check.RATE, Check.FLAT_LINE, Check.NEIGHB
 
 
 class Limits:
-    """The settings as columns: by the sensor's place (gap_us, lately_us, beside, kind), else by its kind, a quantity."""
+    """The settings as columns: by the sensor's place (gap_us, lately_us, beside, kind), else by kind, its quantity."""
 
     def __init__(self, city: City, sensors: Sequence[Sensor]) -> None:
         kinds = {sensor.quantity.id: of(sensor.quantity.id, city.quality) for sensor in sensors} or {"": Quality()}

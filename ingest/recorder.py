@@ -6,6 +6,7 @@ small and quick at low load and grow by themselves under high load.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import logging
 import os
@@ -45,6 +46,7 @@ _TICK_S: Final = 0.1
 _DRAIN_S: Final = 10.0  # what a stop waits for; the broker keeps the rest
 _COLLECT_AFTER: Final = 50_000
 _HUNG_S: Final = 60.0  # the network's loop goes round ten times a second; connecting may take its time
+_MALLOC: Final = ((-8, 1), (-3, 1 << 17), (-1, 1 << 17))  # M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
 _BACK_OFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -90,6 +92,13 @@ def run_recorder(settings: RecorderSettings, stop: threading.Event) -> None:
     _Recorder(settings).run(stop)
 
 
+def _give_back() -> None:
+    """Let glibc keep one heap for all threads and give back what it no longer needs: batches come and go."""
+    libc = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
+    for option in _MALLOC if hasattr(libc, "mallopt") else ():  # other libraries have no such thing
+        libc.mallopt(*option)  # type: ignore[union-attr] # there is one
+
+
 class _Recorder:
     def __init__(self, settings: RecorderSettings) -> None:
         self._settings = settings
@@ -118,6 +127,7 @@ class _Recorder:
         # Messages are many small objects that hold no cycles: to look for some every 700 of them is half of decoding.
         gc.freeze()
         gc.set_threshold(_COLLECT_AFTER)
+        _give_back()
         try:
             self._newest = Newest(self._settings.database_url)
             self._open()
