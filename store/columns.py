@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,11 +101,8 @@ def _block(columns: Mapping[str, NDArray[Any]], fields: list[tuple[str, str]], n
     return block.tobytes()
 
 
-def rows_of(copied: bytes, fields: Sequence[tuple[str, str]]) -> NDArray[np.void]:
-    """The rows of a binary COPY TO as a structured array, by field name; no field may be null."""
-    spelled: list[tuple[str, str]] = [("fields", ">i2")]
-    for name, kind in fields:
-        spelled += [(f"{name}_length", ">i4"), (name, kind)]
-    kind_of_row = np.dtype(spelled)
-    count = (len(copied) - len(_HEADER) - len(_TRAILER)) // kind_of_row.itemsize
-    return np.frombuffer(copied, dtype=kind_of_row, count=count, offset=len(_HEADER))
+def array_of(sent: bytes | None, kind: str) -> NDArray[Any]:
+    """A PostgreSQL array (binary, of one dimension, without nulls) as a NumPy one of `kind`, such as `>f8`."""
+    elements = np.dtype([("length", ">i4"), ("value", kind)])
+    header = 20 if sent and len(sent) > 12 else 12  # an empty one has no dimension
+    return np.frombuffer(sent or bytes(12), dtype=elements, offset=header)["value"]

@@ -10,6 +10,7 @@ moment and write each sensor's once. What a writer that was killed held back, th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import psycopg
@@ -18,7 +19,7 @@ from psycopg import sql
 
 from city.clock import stopwatch_s
 from city.reading import Readings
-from store.columns import Marks, copy_bytes, rows_of
+from store.columns import Marks, array_of, copy_bytes
 from store.connection import Connection
 from store.statements import statements
 
@@ -72,6 +73,19 @@ def pack(readings: Readings, marks: Marks | None = None) -> Packed:
     if marks is not None:
         marks = None if marks.say_nothing(readings) else marks.take(order[first])
     return Packed(readings, order, first, unique, marks, copy_bytes(unique, None, marks))
+
+
+class _Standing(NamedTuple):
+    """Rows of a stage whose sensor and instant the table has: which, and the value and raw value that stand there."""
+
+    row: NDArray[np.int32]
+    value: NDArray[np.float64]
+    raw: NDArray[np.float64]
+
+    def among(self, rows: NDArray[np.int32]) -> _Standing:
+        """Those that are among `rows`."""
+        which = np.isin(self.row, rows)
+        return _Standing(self.row[which], self.value[which], self.raw[which])
 
 
 class ReadingWriter:
@@ -173,8 +187,10 @@ class ReadingWriter:
                 with self._conn.cursor() as cursor, cursor.copy(statement) as copy:
                     copy.write(batch.data)
                 if piece:  # of what does not go through the whole table its triggers know nothing
-                    buckets = np.unique(time_us // _BUCKET_US) * _BUCKET_US
-                    self._conn.execute(_SQL["mark_touched"], (buckets.tolist(),))
+                    buckets = (np.unique(time_us // _BUCKET_US) * _BUCKET_US).tolist()
+                    touched = sql.Literal("{" + ",".join(map(str, buckets)) + "}")
+                    self._conn.execute(sql.SQL(_SQL["mark_touched"] + "; " + _SQL["release"]).format(touched))
+                    return True
             except psycopg.errors.UniqueViolation:
                 self._conn.execute(_SQL["back"])
                 return False
@@ -204,22 +220,25 @@ class ReadingWriter:
         self._prepare(unique.time_us, again=True)
         self._stage(unique, marks)
         standing = self._standing(unique)
-        if len(standing) < len(unique):  # else all came before, and there is nothing to put in
+        if len(standing.row) < len(unique):  # else all came before, and there is nothing to put in
             old = np.array([row for (row,) in self._conn.execute(_SQL["merge"]).fetchall()], dtype=np.int32)
-            if len(old) > len(standing):  # another session put some in meanwhile
+            if len(old) > len(standing.row):  # another session put some in meanwhile
                 standing = self._standing(unique)
-                standing = standing[np.isin(standing["row"], old)]
+                standing = standing.among(old)
         new = np.ones(len(unique), np.bool_)
         value, raw = unique.value.copy(), unique.raw.copy()
-        new[standing["row"]] = False
-        value[standing["row"]], raw[standing["row"]] = standing["value"], standing["raw"]
+        new[standing.row] = False
+        value[standing.row], raw[standing.row] = standing.value, standing.raw
         return new, value, raw
 
-    def _standing(self, unique: Readings) -> NDArray[np.void]:
-        """Of the staged rows, those whose sensor and instant the table has: row, value, raw."""
+    def _standing(self, unique: Readings) -> _Standing:
+        """Of the staged rows, those whose sensor and instant the table has."""
         bounds = {"first_us": int(unique.time_us.min()), "last_us": int(unique.time_us.max())}
-        with self._conn.cursor() as cursor, cursor.copy(_SQL["standing"], bounds) as copy:
-            return rows_of(b"".join(copy), (("row", ">i4"), ("value", ">f8"), ("raw", ">f8")))
+        with self._conn.execute(_SQL["standing"], bounds, binary=True) as cursor:
+            found = cursor.pgresult
+            assert found is not None, "a row came"  # noqa: S101 - a fact of SQL, for the type checker
+            columns = (array_of(found.get_value(0, at), kind) for at, kind in enumerate((">i4", ">f8", ">f8")))
+            return _Standing(*columns)
 
     def _stage(self, rows: Readings, marks: Marks | None = None) -> None:
         self._conn.execute(_MAKE_STAGE)
