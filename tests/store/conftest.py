@@ -23,7 +23,7 @@ def _name(text: str) -> Name:
     return Name({"en": text, "zh": text + "区"})
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small_city() -> City:
     """Two sites, one gateway, two sensors; the second sensor has a place of its own."""
     place = Place(87.6, 43.8)

@@ -74,7 +74,7 @@ def test_its_columns_take_a_ninth_of_its_rows(community_database: str) -> None:
     chance = np.random.default_rng(1)
     sensor = np.repeat(np.arange(1, 31, dtype=np.int32), 1440)
     time_us = to_us(DAYS[0]) + np.tile(np.arange(1440), 30) * 60_000_000
-    value = np.round(np.cumsum(chance.normal(0, 0.05, len(sensor))), 2)
+    value = np.round(np.cumsum(chance.normal(0, 0.05, len(sensor))), 2).astype(np.float64)
     readings = Readings(sensor, time_us, time_us + 2_000_000, value, np.ones(len(sensor), np.uint8), value.copy())
     kept = "SELECT count(*), sum(value::numeric), max(received_at) FROM lifeline.readings"
     with connect(community_database, autocommit=True) as conn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
@@ -22,6 +23,7 @@ from store.connection import connect
 from store.export import FORMATS, KINDS, Format, Kind, Wish, export
 from store.readings import ReadingWriter
 from store.sheet import safe
+from store.testing import drop_database, fresh_database
 
 AT = datetime(2026, 7, 1, 8, 0, tzinfo=UTC)
 SEED = """
@@ -40,10 +42,11 @@ VALUES ('2026-07-01 08:00Z', 'wl-1', 'jump', 'value', 'abnormal', -0.1, '-1 is n
 """
 
 
-@pytest.fixture
-def filled(database: str, small_city: City) -> str:
-    """Two sensors' readings over three days, across midnights, and a little of everything else."""
+@pytest.fixture(scope="module")
+def filled(postgres_dsn: str, small_city: City) -> Iterator[str]:
+    """Two sensors' readings over three days, across midnights, and a little of everything else; nobody changes it."""
     chance = np.random.default_rng(7)
+    database = fresh_database(postgres_dsn)
     with connect(database) as conn:
         register.sync(conn, small_city)
         conn.execute(SEED)
@@ -55,7 +58,8 @@ def filled(database: str, small_city: City) -> str:
             for n, (s, v) in enumerate(zip(seconds, values, strict=True))
         ]
         ReadingWriter(conn).write(Readings.of(rows))
-    return database
+    yield database
+    drop_database(database)
 
 
 def _cell(text: str, kind: str) -> Any:  # noqa: ANN401 - whatever the column holds
