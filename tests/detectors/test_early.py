@@ -232,3 +232,10 @@ def test_compiled_and_plain_tell_the_same_beside_neighbours_and_of_sensors_that_
     alone = Fleet(subjects)
     alone.restore(fast.snapshot())
     assert alone.row_state(1) == fast.row_state(1)
+
+
+def test_a_snapshot_of_the_first_hours_is_taken_back_whatever_the_sign_of_the_values() -> None:
+    fleet, other = Fleet([Subject("a", "settlement")]), Fleet([Subject("a", "settlement")])
+    fleet.update(_columns(-5.0 + 0.1 * np.sin(np.arange(40.0))))
+    other.restore(fleet.snapshot())
+    assert other.snapshot() == fleet.snapshot()
