@@ -43,7 +43,8 @@ from detectors.early.layout import (
 from detectors.early.memory import LINE_BYTES, lent, soon
 from detectors.early.neighbours import gather, learn_rest, measure_rest, rains, rest_of, solve
 from detectors.early.statistics import gain_of, learn_scales, measure, measure_activity
-from detectors.early.tails import close_block, loudest, raise_tops, start_tails
+from detectors.early.tails import TICK_LEAST_S, close_block, loudest, raise_tops, start_tails, tick_y
+from detectors.early.together import raise_together, settled
 from detectors.early.transforms import back, transformed
 
 Row = Any  # a 1-d array; what numba sees is typed by its arguments
@@ -60,7 +61,6 @@ LEVEL_MEMORY_D, SLOW_MEMORY_D = 2.0, 20.0
 def begin(f: Row, d: Row, t: Row, h: Row, p: Row, time_us: int, x: float) -> None:
     """The first sample of a sensor."""
     t[LAST_US] = time_us
-    t[layout.CHANGE_US] = time_us
     d[LEVEL] = x
     d[SLOW] = x
     d[layout.OWN_MEAN] = x
@@ -79,8 +79,6 @@ def pace(f: Row, p: Row, dt_s: float) -> None:
     if dt_s > p[layout.GAP_S] and dt_s > 5.0 * usual_s:
         f[WAITING] = AFTER_PAUSE
         f[NEAR] = 0.0
-        for k in range(4):
-            f[AVERAGE + k] = 0.0
     f[USUAL_S] = usual_s + 0.1 * (min(dt_s, 2.0 * usual_s) - usual_s)
 
 
@@ -167,7 +165,7 @@ def tell(f: Row, p: Row, expected: float, loud: float, out: Row) -> None:
 def count(f: Row, p: Row, known_dt_s: float, usual_s: float) -> None:
     """The sample is one more; a tick may be over."""
     f[TICK_S] = np.float64(f[TICK_S]) + known_dt_s
-    if f[TICK_S] >= max(21_600.0, 16.0 * usual_s):
+    if f[TICK_S] >= max(TICK_LEAST_S, 16.0 * usual_s):
         close_block(f, p)
     f[COUNT] = min(np.float64(f[COUNT]) + 1.0, 1e6)
 
@@ -217,7 +215,7 @@ def step(f: Row, d: Row, t: Row, h: Row, p: Row, kinds: Row, time_us: int, local
     loud = loudness(h, stretch) if p[layout.HOURLY] > 0.0 else 1.0
     if jump > 0.0:  # nobody changes habits at midnight sharp
         loud = loud + jump / max(np.float64(f[NOISE]), 0.5 * np.float64(f[STEP]) + 1e-12)
-    measure(f, d, t, h, p, time_us, x, u, deviation, deviation - carried, habit, loud, stat, side)
+    measure(f, d, h, p, x, u, deviation, deviation - carried, habit, loud, stat, side)
     wet = p[layout.GATE] > 0.0 and rains(f, kinds, context, dt_s)
     y, rest, surprise = x - d[layout.OWN_MEAN], 0.0, 0.0
     change_side(f, p)
@@ -229,6 +227,8 @@ def step(f: Row, d: Row, t: Row, h: Row, p: Row, kinds: Row, time_us: int, local
         noise = max(1.2533 * loud * np.float64(f[NOISE]), 0.5 * np.float64(f[STEP]) + 1e-9 * abs(x) + 1e-12)
         measure_activity(f, (deviation - carried) / noise, u, stat, side)
     years, channel = loudest(f, p, stat)
+    tick = tick_y(f)
+    told = settled(f, p, years, tick)
     warm = f[COUNT] < WARM_UP
     may = 0.0 if wet else 1.0 if warm else learning(f, years, p, known_dt_s)
     if f[FROZEN_S] < 0.0 and may == 0.0:
@@ -236,7 +236,7 @@ def step(f: Row, d: Row, t: Row, h: Row, p: Row, kinds: Row, time_us: int, local
     if slot and may > 0.0 and p[layout.HOURLY] > 0.0 and f[COUNT] > 256:
         usual = loud * max(np.float64(f[NOISE]), 0.1 * np.float64(f[STEP]))
         learn_hour(h, stretch, time_us // SLOT_US, known_dt_s, np.float64(f[SEEN_D]), abs(deviation - carried) / usual)
-    learn_scales(f, d, t, h, x, known_dt_s, deviation, deviation - carried, habit, loud, may, p, slot)
+    learn_scales(f, d, h, x, known_dt_s, deviation, deviation - carried, habit, loud, may, p, slot)
     if whole and may > 0.0:
         learn_rest(f, d, z, y, rest, surprise, known_dt_s, loud)
         if turned:
@@ -245,9 +245,10 @@ def step(f: Row, d: Row, t: Row, h: Row, p: Row, kinds: Row, time_us: int, local
         learn(f, d, p, known_dt_s, deviation, place, weekend)
     if not warm and not wet:
         raise_tops(f, stat)
+        raise_together(f, years, tick)
     count(f, p, known_dt_s, usual_s)
     d[PREVIOUS] = x
-    out[0], out[1], out[2] = years, channel, side[channel]
+    out[0], out[1], out[2] = told, channel, side[channel]
     tell(f, p, mean + expected_of(f, carried, may, u), loud, out)
     return why_blind(f, warm, wet)
 

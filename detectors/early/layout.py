@@ -12,12 +12,13 @@ from detectors.early.channels import CHANNELS
 
 WIDTH = 256  # float32 places in a row
 LARGEST = 1e12  # readings beyond it cannot be used
-SOUGHT = 150  # samples for the range of the histograms
 
 # int64 and float64 places.
-LAST_US, CHANGE_US, LEVEL, SLOW, PREVIOUS = 0, 1, 2, 3, 4
+LAST_US, LEVEL, SLOW, PREVIOUS = 0, 2, 3, 4
 
 # float32 places. Scales are mean absolute values.
+SAME_S = 2  # how long it has said the same
+TOGETHER_TOP, TOGETHER_THRESHOLD = 3, 255  # of what all channels say together
 (
     COUNT,  # usable samples so far, counted up to a million
     SEEN_D,  # days seen up to the last tick
@@ -84,8 +85,8 @@ LAST_CHANGE, REST_LAST = 56, 57
 OWN_MEAN = 5  # float64: the sensor's own mean of weeks, as its neighbours' are taken
 
 # Places in a nature's row of parameters.
-TRANSFORM, OFFSET, CLIP, BUDGET, GAP_S, GATE, NEIGHBOURS, HOURLY, BACK = range(9)
-WEIGHT = 9  # one for each channel, then the threshold, mean excess and shape it starts with
+TRANSFORM, OFFSET, CLIP, BUDGET, GAP_S, GATE, NEIGHBOURS, HOURLY, BACK, TOGETHER_EXCESS = range(10)
+WEIGHT = 10  # one for each channel, then the threshold, mean excess and shape it starts with
 START_THRESHOLD = WEIGHT + CHANNEL_COUNT
 START_EXCESS = START_THRESHOLD + CHANNEL_COUNT
 START_SHAPE = START_EXCESS + CHANNEL_COUNT
@@ -99,5 +100,4 @@ def sound(rows: NDArray[np.float32]) -> bool:
     ends = [*(begin for begin, _ in _OTHERS), WIDTH]
     finite = all(np.isfinite(rows[:, old:new]).all() for (_, old), new in zip(_OTHERS, ends[1:], strict=True))
     wide = np.isfinite(rows[:, 2 * LEVEL : COUNT].view(np.float64)).all()
-    widths = rows[rows[:, HELD] >= SOUGHT, BIN]  # until then the largest value stands there, which may be below 0
-    return bool(finite and wide and (rows[:, COUNT] >= 0).all() and (widths >= 0).all())
+    return bool(finite and wide and (rows[:, COUNT] >= 0).all() and (rows[:, BIN] >= 0).all())

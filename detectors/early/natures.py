@@ -44,7 +44,7 @@ _CHANNELS: Final[Mapping[str, tuple[float, float, float, float]]] = {
     "context_drift": (0.25, 2.0, 0.5, 0.10),
 }
 
-_SLOW: Final = ("level_16", "level_64", "level_256", "drift", "variance_up", "daily_cycle")
+_SLOW: Final = ("level_4", "level_16", "level_64", "level_256", "drift", "variance_up", "daily_cycle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,8 @@ class Nature:
     back
         Whether a jump is news only once the next reading has jumped back: where puffs that come at once and fade
         slowly are part of life.
+    together
+        Mean excess of the logarithm of what all channels say together: 1 where they are right, less where they are shy.
     """
 
     transform: int = PLAIN
@@ -78,15 +80,18 @@ class Nature:
     gate: bool = False
     hourly: bool = False
     back: bool = False
+    together: float = 1.0
 
 
 GENERIC: Final = Nature()
 NATURES: Final[Mapping[str, Nature]] = MappingProxyType(
     {
-        "gas_pressure": Nature(slow=0.02),
-        "gas_flow": Nature(ASINH, 2.0, slow=0.02, hourly=True),
-        "methane": Nature(LOG, 1.0, back=True),
-        "water_depth": Nature(ASINH, 2.0, gate=True),
+        "gas_pressure": Nature(slow=0.02, together=0.7),
+        "gas_flow": Nature(ASINH, 2.0, slow=0.02, hourly=True, together=0.78),
+        "methane": Nature(LOG, 1.0, back=True, together=0.8),
+        "water_depth": Nature(ASINH, 2.0, gate=True, together=0.88),
+        "strain": Nature(together=0.55),
+        "settlement": Nature(together=0.48),
     }
 )
 
@@ -95,7 +100,7 @@ NATURES: Final[Mapping[str, Nature]] = MappingProxyType(
 class Configuration:
     """Everything that is frozen."""
 
-    version: int = 2
+    version: int = 3
     channels: Mapping[str, tuple[float, float, float, float]] = field(default_factory=lambda: _CHANNELS)
     natures: Mapping[str, Nature] = field(default_factory=lambda: NATURES)
     generic: Nature = GENERIC
@@ -123,7 +128,7 @@ def parameters(quantity: str, budget_per_year: float, off: frozenset[str], *, al
     row[layout.TRANSFORM], row[layout.OFFSET], row[layout.CLIP] = nature.transform, nature.offset, nature.clip
     row[layout.BUDGET], row[layout.GAP_S], row[layout.GATE] = budget_per_year, nature.gap_s, nature.gate
     row[layout.NEIGHBOURS] = 0.0 if alone else 1.0
-    row[layout.HOURLY], row[layout.BACK] = nature.hourly, nature.back
+    row[layout.HOURLY], row[layout.BACK], row[layout.TOGETHER_EXCESS] = nature.hourly, nature.back, nature.together
     for at, name in enumerate(CHANNELS):
         weight, threshold, excess, shape = FROZEN.channels[name]
         kept = nature.slow if name in _SLOW and not alone else 1.0

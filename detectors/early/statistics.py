@@ -26,7 +26,6 @@ from detectors.early.layout import (
     BACK,
     CENTRE,
     CHANGE,
-    CHANGE_US,
     CLIP,
     COUNT,
     ECHO,
@@ -44,10 +43,10 @@ from detectors.early.layout import (
     NOISE,
     POWER,
     PREVIOUS,
+    SAME_S,
     SEEN_D,
     SLOW,
     SMOOTH,
-    SOUGHT,
     SPREAD,
     STEP,
     TICK_S,
@@ -64,6 +63,7 @@ LATE = 4.0  # intervals after which the next value says nothing about spikes
 UNSEEN = 0.1  # samples that a bin never hit is worth
 UNIT = 12  # of a sample's mass, shared by two bins
 FULL = 5_300.0  # samples a histogram holds before all are halved
+SOUGHT = 150  # samples for the range of the histograms
 LEAST_HELD = 200
 PAD = 0.25
 DAY_S = 86_400.0
@@ -77,7 +77,7 @@ def signed(f: Row, place: int, scale: float, c: int, stat: Row, side: Row) -> No
     side[c] = 1.0 if value > 0.0 else -1.0
 
 
-def measure(f: Row, d: Row, t: Row, h: Row, p: Row, time_us: int, x: float, u: float, deviation: float,
+def measure(f: Row, d: Row, h: Row, p: Row, x: float, u: float, deviation: float,
             innovation: float, habit: float, loud: float, stat: Row, side: Row) -> None:  # fmt: skip
     """Move the running values on by one sample and fill `stat` and `side`."""
     for c in range(len(stat)):
@@ -97,7 +97,7 @@ def measure(f: Row, d: Row, t: Row, h: Row, p: Row, time_us: int, x: float, u: f
     f[TREND] = np.float64(f[TREND]) + dt_s / (2.0 * DAY_S + dt_s) * (max(-most, min(most, slow)) - np.float64(f[TREND]))
     if seen > 4.0 * DAY_S:
         signed(f, TREND, max(TO_SIGMA * np.float64(f[TREND_SCALE]), finest), DRIFT, stat, side)
-    measure_flat(f, d, t, time_us, x, usual_s, stat)
+    measure_flat(f, d, x, dt_s, usual_s, stat)
     if p[NEIGHBOURS] == 0.0:
         move_features(f, x, x - habit - d[SLOW])
     measure_rarity(f, h, p, x, 1.0 if deviation > 0.0 else -1.0, stat, side)
@@ -153,13 +153,14 @@ def measure_activity(f: Row, z: float, u: float, stat: Row, side: Row) -> None:
     stat[VARIANCE_DOWN], side[VARIANCE_DOWN] = max(0.0, -ratio), -1.0
 
 
-def measure_flat(f: Row, d: Row, t: Row, time_us: int, x: float, usual_s: float, stat: Row) -> None:
-    """How long it has said the same."""
+def measure_flat(f: Row, d: Row, x: float, dt_s: float, usual_s: float, stat: Row) -> None:
+    """How long it has said the same; what a pause hid does not count."""
     if abs(x - d[PREVIOUS]) > 1e-9 * abs(x) + 1e-12:
-        t[CHANGE_US] = time_us
+        f[SAME_S] = 0.0
         return
+    f[SAME_S] = np.float64(f[SAME_S]) + dt_s
     if f[STEP] > 0.0:
-        stat[FLAT] = sqrt((time_us - t[CHANGE_US]) * 1e-6 / usual_s)
+        stat[FLAT] = sqrt(np.float64(f[SAME_S]) / usual_s)
 
 
 def place_in(f: Row, low: int, value: float) -> float:
@@ -229,7 +230,7 @@ def follow(f: Row, place: int, value: float, gain: float, most: float) -> None:
     f[place] = scale + gain * (size - scale)
 
 
-def learn_scales(f: Row, d: Row, t: Row, h: Row, x: float, dt_s: float, deviation: float, innovation: float,
+def learn_scales(f: Row, d: Row, h: Row, x: float, dt_s: float, deviation: float, innovation: float,
                  habit: float, loud: float, may: float, p: Row, slot: bool) -> None:  # fmt: skip
     """Let the scales follow, unless the sample is suspicious."""
     change = x - d[PREVIOUS]

@@ -38,10 +38,12 @@ from detectors.early.layout import (
     THRESHOLD,
     TICK_S,
     TICKS,
+    TOGETHER_THRESHOLD,
     TOP,
     USUAL_S,
     WEIGHT,
 )
+from detectors.early.together import START, learn_together, unsettled
 
 Row = Any
 SHARE = 0.25  # of blocks pass the threshold
@@ -50,10 +52,16 @@ AT_START = 8.0  # blocks that the starting tail is worth
 DOUBT = 1.0  # passes that stand for what is not known of a tail
 MOST_BLOCKS = 800.0  # older ones are forgotten
 LONGEST = 1e6  # years
+TICK_LEAST_S = 21_600.0
 LIGHTEST, RESTLESS = -0.05, 0.15  # least shapes
 GROWN_Y = 42.0 / 365.25
 YOUNG_D = 28.0
 TRUSTED_Y = 28.0 / 365.25  # age from which a sensor's tails have their whole part of the budget
+
+
+def tick_y(f: Row) -> float:
+    """How many years a tick lasts."""
+    return float(max(TICK_LEAST_S, 16.0 * np.float64(f[USUAL_S])) / YEAR_S)
 
 
 def blocks_of(channel: int) -> int:
@@ -70,6 +78,7 @@ def start_tails(f: Row, p: Row) -> None:
         f[at + THRESHOLD] = p[START_THRESHOLD + c]
         f[at + EXCESS] = mean
         f[at + EXCESS_2] = 2.0 * mean * mean * (1.0 - shape) / (1.0 - 2.0 * shape)
+    f[TOGETHER_THRESHOLD] = START
     f[BAND] = 8.0
 
 
@@ -84,7 +93,7 @@ def shape_of(mean: float, square: float) -> float:
 def experience(f: Row, c: int) -> float:
     """How many independent things a channel has seen: blocks, but for averages over hours fewer."""
     ticks = np.float64(f[TICKS])
-    seen = ticks * max(21_600.0, 16.0 * np.float64(f[USUAL_S])) / (4.0 * length_of(c) * np.float64(f[USUAL_S]))
+    seen = ticks * tick_y(f) * YEAR_S / (4.0 * length_of(c) * np.float64(f[USUAL_S]))
     return min(ticks / blocks_of(c), seen, MOST_BLOCKS)
 
 
@@ -108,7 +117,7 @@ def years_of(f: Row, p: Row, c: int, s: float) -> float:
     if c in (LEVEL + 2, LEVEL + 3, DRIFT, CONTEXT_DRIFT):
         shape = max(shape, RESTLESS)  # a level has years of its own: the past weeks never show all of it
     shape = max(0.01, shape + 1.0 / (DOUBT + SHARE * experience(f, c)))
-    per_year = SHARE * YEAR_S / (max(21_600.0, 16.0 * np.float64(f[USUAL_S])) * blocks_of(c))
+    per_year = SHARE / (tick_y(f) * blocks_of(c))
     exponent = log1p(max(-0.9, shape * (s - np.float64(f[at + THRESHOLD])) / scale)) / shape
     years = exp(min(exponent, 40.0)) / per_year
     seen = np.float64(f[SEEN_D]) / 365.25 + np.float64(f[TICK_S]) / YEAR_S
@@ -158,7 +167,7 @@ def loudest(f: Row, p: Row, stat: Row) -> tuple[float, int]:
     if channel >= 0:
         return years, channel
     # Nothing passes: somewhere below the return period of the threshold itself.
-    per_year = SHARE * YEAR_S / max(21_600.0, 16.0 * np.float64(f[USUAL_S]))
+    per_year = SHARE / tick_y(f)
     young = min(1.0, np.float64(f[SEEN_D]) / YOUNG_D)
     return 0.05 / per_year * young * young * max(near, 0.0) * max(near, 0.0), nearest
 
@@ -179,11 +188,13 @@ def close_block(f: Row, p: Row) -> None:
     for c in range(CHANNEL_COUNT):
         if ticks % blocks_of(c) == 0.0:
             learn_top(f, p, c, ticks / blocks_of(c))
+    learn_together(f, p)
     at = TAIL
     mean = np.float64(f[at + EXCESS])
     shape = shape_of(mean, np.float64(f[at + EXCESS_2]))
-    per_year = SHARE * YEAR_S / max(21_600.0, 16.0 * np.float64(f[USUAL_S]))
-    rarer = max(1.0, per_year / max(p[WEIGHT] * p[BUDGET], 1e-9))
+    per_year = SHARE / tick_y(f)
+    years = unsettled(f, p, 1.0 / p[BUDGET], tick_y(f))
+    rarer = max(1.0, per_year * years / max(p[WEIGHT], 1e-9))
     shape = max(0.01, shape + 1.0 / (DOUBT + SHARE * min(ticks, MOST_BLOCKS)))
     f[BAND] = np.float64(f[at + THRESHOLD]) + mean / shape * (exp(shape * log1p(rarer - 1.0)) - 1.0)
 

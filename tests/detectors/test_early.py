@@ -75,7 +75,7 @@ def test_the_order_of_sensors_and_the_size_of_batches_change_nothing() -> None:
     [
         (lambda x: x.__setitem__(slice(100, 101), x[100] + 30), {"spike", "rate", "rarity"}),
         (lambda x: x.__setitem__(slice(100, 700), x[100]), {"flat"}),
-        (lambda x: x.__iadd__(np.minimum(np.arange(len(x)) / 240, 12)), {"level_16", "level_64", "level_256"}),
+        (lambda x: x.__iadd__(np.minimum(np.arange(len(x)) / 240, 12)), {"level_16", "level_64", "level_256", "drift"}),
     ],
     ids=["spike", "stuck", "ramp"],
 )

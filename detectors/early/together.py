@@ -1,0 +1,61 @@
+"""What all channels say together, held against how often they said it before.
+
+Channels share readings, and one tail that is wrong makes the loudest of them too loud or too quiet for years. So the
+loudest return period is a statistic in its turn: of every tick its largest is kept, in ticks. If the channels were
+right, one in 16 would pass 16; where it truly stands is learned. Beyond that its logarithm falls exponentially, by 1 in
+the mean if the channels were right; by how much is told by the kind of sensor, because a sensor's own few would mostly
+be its faults. What is rarest comes of causes of its own, so the tail is somewhat heavier than that.
+"""
+
+from __future__ import annotations
+
+from math import exp, log, log1p
+from typing import Any
+
+import numpy as np
+
+from detectors.early.layout import TICKS, TOGETHER_EXCESS, TOGETHER_THRESHOLD, TOGETHER_TOP
+
+Row = Any
+PART = 1.0 / 16.0  # of ticks pass the threshold
+START = 16.0
+KNOWN = 224.0  # ticks that the starting threshold is worth: eight weeks
+MOST_TICKS = 800.0  # older ones are forgotten
+SURE = 14.0  # passes that a tail is taken to be known by
+LEAST = 0.05  # of the threshold at the start
+
+
+def settled(f: Row, p: Row, years: float, tick_y: float) -> float:
+    """The return period in years of a loudest one, with ticks of so many years."""
+    over = years / (tick_y * np.float64(f[TOGETHER_THRESHOLD]))
+    if over <= 1.0:
+        return float(over * tick_y / PART)
+    times = SURE * log1p(log(over) / (SURE * p[TOGETHER_EXCESS]))
+    return float(tick_y / PART * exp(min(times, 40.0)))
+
+
+def unsettled(f: Row, p: Row, years: float, tick_y: float) -> float:
+    """The loudest return period that is settled as `years`."""
+    rare = years * PART / tick_y
+    least = tick_y * np.float64(f[TOGETHER_THRESHOLD])
+    if rare <= 1.0:
+        return float(rare * least)
+    return float(least * exp(min(SURE * p[TOGETHER_EXCESS] * (exp(log(rare) / SURE) - 1.0), 40.0)))
+
+
+def raise_together(f: Row, years: float, tick_y: float) -> None:
+    """Keep the largest of the tick."""
+    ticks = years / tick_y
+    if ticks > f[TOGETHER_TOP]:
+        f[TOGETHER_TOP] = ticks
+
+
+def learn_together(f: Row, p: Row) -> None:
+    """A tick is over: let the threshold follow, so that it is passed as often as it should be."""
+    threshold = np.float64(f[TOGETHER_THRESHOLD])
+    gain = p[TOGETHER_EXCESS] / (PART * (min(np.float64(f[TICKS]), MOST_TICKS) + KNOWN))
+    if f[TOGETHER_TOP] > threshold:
+        f[TOGETHER_THRESHOLD] = threshold * exp((1.0 - PART) * gain)
+    else:
+        f[TOGETHER_THRESHOLD] = max(threshold * exp(-PART * gain), LEAST * START)
+    f[TOGETHER_TOP] = 0.0

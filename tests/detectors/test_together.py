@@ -1,0 +1,54 @@
+"""What all channels say together is held against how often they said it; a pause is no stillness."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from detectors.columns import ABNORMAL, Columns, Floats, Longs
+from detectors.early import layout, together
+from detectors.early.fleet import Fleet
+from detectors.early.natures import parameters
+from detectors.subject import Subject
+
+TICK_Y = 6 / (24 * 365.25)
+
+
+def _row() -> tuple[Floats, Floats]:
+    row = np.zeros(layout.WIDTH)
+    row[layout.TOGETHER_THRESHOLD] = together.START
+    return row, parameters("series", 1.0, frozenset())
+
+
+@pytest.mark.parametrize("years", [0.001, 0.02, 1.0, 40.0])
+def test_a_settled_return_period_can_be_traced_back(years: float) -> None:
+    f, p = _row()
+    assert together.settled(f, p, together.unsettled(f, p, years, TICK_Y), TICK_Y) == pytest.approx(years)
+
+
+@pytest.mark.parametrize(("every", "louder"), [(2, False), (400, True)])
+def test_who_cries_often_is_believed_less_and_who_never_does_more(every: int, *, louder: bool) -> None:
+    f, p = _row()
+    before = together.settled(f, p, 1.0, TICK_Y)
+    for tick in range(800):
+        together.raise_together(f, 0.2 if tick % every == 0 else 0.0005, TICK_Y)
+        f[layout.TICKS] = tick
+        together.learn_together(f, p)
+    after = together.settled(f, p, 1.0, TICK_Y)
+    assert after > 1.5 * before if louder else after < before / 1.5
+
+
+def _columns(time_us: Longs, value: Floats) -> Columns:
+    n = len(value)
+    return Columns(np.zeros(n, np.int64), time_us, time_us, value, np.ones(n, np.uint8), np.full((n, 4), np.nan))
+
+
+def test_a_sensor_that_goes_on_where_it_stopped_did_not_stand_still() -> None:
+    dice = np.random.default_rng(5)
+    value = np.round(20 + dice.normal(0, 0.3, 60 * 1440), 1)
+    time_us = np.arange(len(value), dtype=np.int64) * 60_000_000
+    at = 59 * 1440
+    time_us[at:] += 50 * 60_000_000  # the pause
+    value[at] = value[at - 1]
+    found = Fleet([Subject("a", "temperature")]).update(_columns(time_us, value))
+    assert not (found.verdict[at : at + 60] == ABNORMAL).any()
