@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import numpy as np
 import pytest
 
+from bench.fleet import Fleet
 from city.errors import OutsideError
+from city.load import load_city
 from ingest import register
 from ingest.admit import Admission
 from ingest.decoders import decode
 from ingest.message import ReadingsMessage
+from ingest.sensortable import SensorTable
 from store import bundle
 from store.connection import connect
 
@@ -47,6 +51,13 @@ def test_a_register_that_cannot_be_read_apart_says_so(
     ):
         register.read(conn, "no such folder", city_database)
     assert "no city folder no such fold, try applying it again" in capfd.readouterr().err
+
+
+def test_a_sensor_takes_little_memory_in_the_register_of_admission() -> None:
+    files = {name: text for name, text in Fleet(40, 100, 0).files().items() if not name.startswith("rules/")}
+    city = load_city(files)
+    table = SensorTable(city, {name: number for number, name in enumerate(city.sensors, 1)})
+    assert len(pickle.dumps(table, protocol=5)) / len(city.sensors) < 200  # bytes; the city's own takes over a thousand
 
 
 def test_mappings_are_read_without_the_rest_of_the_folder(city_database: str) -> None:
