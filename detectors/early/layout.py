@@ -12,6 +12,7 @@ from detectors.early.channels import CHANNELS
 
 WIDTH = 256  # float32 places in a row
 LARGEST = 1e12  # readings beyond it cannot be used
+SOUGHT = 150  # samples for the range of the histograms
 
 # int64 and float64 places.
 LAST_US, LEVEL, SLOW, PREVIOUS = 0, 2, 3, 4
@@ -100,4 +101,5 @@ def sound(rows: NDArray[np.float32]) -> bool:
     ends = [*(begin for begin, _ in _OTHERS), WIDTH]
     finite = all(np.isfinite(rows[:, old:new]).all() for (_, old), new in zip(_OTHERS, ends[1:], strict=True))
     wide = np.isfinite(rows[:, 2 * LEVEL : COUNT].view(np.float64)).all()
-    return bool(finite and wide and (rows[:, COUNT] >= 0).all() and (rows[:, BIN] >= 0).all())
+    widths = rows[rows[:, HELD] >= SOUGHT, BIN]  # until then the largest value stands there, which may be below 0
+    return bool(finite and wide and (rows[:, COUNT] >= 0).all() and (widths >= 0).all())

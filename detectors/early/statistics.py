@@ -47,6 +47,7 @@ from detectors.early.layout import (
     SEEN_D,
     SLOW,
     SMOOTH,
+    SOUGHT,
     SPREAD,
     STEP,
     TICK_S,
@@ -63,7 +64,6 @@ LATE = 4.0  # intervals after which the next value says nothing about spikes
 UNSEEN = 0.1  # samples that a bin never hit is worth
 UNIT = 12  # of a sample's mass, shared by two bins
 FULL = 5_300.0  # samples a histogram holds before all are halved
-SOUGHT = 150  # samples for the range of the histograms
 LEAST_HELD = 200
 PAD = 0.25
 DAY_S = 86_400.0
