@@ -101,29 +101,36 @@ def _method() -> str:
 
 
 def _faults(domain: Domain) -> list[Case]:
-    cases = domain.played[MAIN].cases
-    return [case for case in cases if KINDS[case.fault.kind].family != "delivery"]
+    return [case for case in domain.played[MAIN].cases if _of_value(case)]
+
+
+def _of_value(case: Case) -> bool:
+    return KINDS[case.fault.kind].family != "delivery"
 
 
 def _summary(domains: Sequence[Domain]) -> Table:
     head = ("domain", "sensor-years", "false alarms a year at 1", "ratio at 0.1", "recall at 0.1", "recall at 1",
-            "recall at 12", "lead efficiency", "right channel", "blind", "µs")  # fmt: skip
+            "recall at 12", "at 1, hidden ones too", "lead efficiency", "right channel", "blind", "µs")  # fmt: skip
     rows = []
     for d in domains:
         played, cases = d.played[MAIN], seen(d.played[MAIN].cases)
         years = sum(q.years for q in played.quiet)
         rows.append((
             d.name, f"{years:.1f}", interval(false_alarms(played, 1.0)), number(false_alarms(played, 0.1).value / 0.1),
-            *(percent(recall(cases, b).value) for b in BUDGETS), percent(efficiency(cases)),
-            percent(attribution(cases, d.channels[MAIN])), f"{100 * played.blind / max(played.counted, 1):.2g} %",
+            *(percent(recall(cases, b).value) for b in BUDGETS), percent(recall(_faults(d), 1.0).value),
+            percent(efficiency(cases)), percent(attribution(cases, d.channels[MAIN])),
+            f"{100 * played.blind / max(played.counted, 1):.2g} %",
             number(played.took_s / max(played.updates, 1) * 1e6),
         ))  # fmt: skip
     every = [case for d in domains for case in seen(d.played[MAIN].cases)]
-    rows.append(
-        ("all", "", "", "", *(percent(recall(every, b).value) for b in BUDGETS), percent(efficiency(every)), "", "", "")
-    )
+    hidden_too = [case for d in domains for case in _faults(d)]
+    rows.append((
+        "all", "", "", "", *(percent(recall(every, b).value) for b in BUDGETS), percent(recall(hidden_too, 1.0).value),
+        percent(efficiency(every)), "", "", "",
+    ))  # fmt: skip
     note = (
         "Goals: ratio 0.67 to 1.5 at 1 and 0.1; recall at 1: 95 %; lead efficiency: 95 %, each domain 90 %. "
+        "Hidden: faults whose anchor never comes; every other recall leaves them out. "
         "Blind: the part of all counted readings of which it could say nothing."
     )
     return Table(f"{MAIN} at its nominal budgets", head, tuple(rows), note)
@@ -266,6 +273,7 @@ def figures(domains: Sequence[Domain]) -> dict[str, object]:
                 "sensor_years": sum(q.years for q in played.quiet),
                 "false_alarms_per_year": {str(b): false_alarms(played, b)._asdict() for b in BUDGETS},
                 "recall": {str(b): recall(cases, b)._asdict() for b in BUDGETS},
+                "recall_hidden_too": recall([c for c in played.cases if _of_value(c)], 1.0)._asdict(),
                 "lead_efficiency": efficiency(cases),
                 "attribution": attribution(cases, d.channels[name]),
                 "blind": played.blind / max(played.counted, 1),

@@ -102,7 +102,8 @@ def test_the_engine_finds_what_is_gross_and_its_forks_go_on_from_what_it_knows(j
     engine = judged.played[MAIN]
     gross = [c for c in engine.cases if c.fault.severity == "gross" and isfinite(c.found[1.0].anchor_h)]
     assert np.mean([case.found[12.0].hit for case in gross]) > 0.6
-    assert all(case.found[12.0].hit >= case.found[1.0].hit >= case.found[0.1].hit for case in engine.cases)
+    found = [sum(case.found[budget].hit for case in engine.cases) for budget in BUDGETS]
+    assert found == sorted(found)  # of all: one case may be lost to an alarm that a looser budget had already raised
     assert sum(quiet.years for quiet in engine.quiet) == pytest.approx(4 * 105 / 365.25, rel=0.05)
 
 
