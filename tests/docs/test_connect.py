@@ -236,16 +236,16 @@ def what_goes_wrong(ground: Ground) -> None:
     for words, options, address in (
         ("Connection Refused: not authorised", ours, wrong + topic),
         ("Not authorized", f"{ours} -V mqttv5", wrong + topic),
-        ("A TLS error occurred", f"--cafile {certifi.where()}", right + topic),
+        ("A TLS error occurred|Protocol error", f"--cafile {certifi.where()}", right + topic),
         ("The connection was lost", "", right.replace("mqtts:", "mqtt:") + topic),
         ("Connection refused", ours, right.rpartition(":")[0] + ":" + free_port() + topic),
         ("", ours, right + foreign),
         ("Publish 1 failed: Not authorized", f"{ours} -V mqttv5", right + foreign),
     ):
         said = ground.terminal.run(f"mosquitto_pub -q 1 {options} -L '{address}' -m x")[1]
-        assert words in said
+        assert re.search(words, said), said
         assert bool(words) == bool(said)
-        assert f"`{words}`" in table or not words
+        assert not words or all(f"`{one}`" in table for one in words.split("|"))
 
 
 def stand_ins(text: str, ground: Ground, kept: ExitStack, port: str) -> str:
