@@ -118,7 +118,7 @@ def test_it_ends_below_five_and_the_list_of_it_is_told() -> None:
     assert [line["alarm"] for line in facts["lines"]] == [a.id for a in desk.alarms()]
     assert (facts["count"], facts["standing"], facts["peak"], end.level) == (30, 30, 30, Level.YELLOW)
     assert facts["digests"] == flood.digests == len(queued(desk, "digest"))
-    assert end.content["subject"] == "报警洪峰结束：14分钟内共30条，30条仍未解除"
+    assert end.content["subject"] == "报警泛滥结束：14分钟内共30条，30条仍未解除"
     rise(desk, [40], 900)
     assert queued(desk)[-1].kind == "raise"  # singly again
 
