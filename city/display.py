@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -20,6 +21,15 @@ def number(value: float) -> str:
     """A number with six significant digits and no exponent: close enough to never cross a threshold in print."""
     text = f"{value:.6g}"
     return text if "e" not in text else f"{value:.0f}" if abs(value) >= 1 else f"{value:.9f}".rstrip("0")
+
+
+_LETTER = r"[^\W\u2e80-\uffff]"  # of a script that parts its words
+
+
+def names(text: str, place: str) -> bool:
+    """Whether a text already says the name of a place: as words of its own, in Chinese anywhere."""
+    pattern = rf"(?<!{_LETTER}){re.escape(place)}(?!{_LETTER})"
+    return bool(place) and re.search(pattern, text, re.IGNORECASE) is not None
 
 
 def level_word(level: Level, language: str) -> str:

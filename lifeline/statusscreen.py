@@ -10,13 +10,14 @@ from rich.table import Table
 from rich.text import Text
 
 from city.words import say
-from lifeline.display import harmless
+from lifeline.display import harmless, harmless_lines
 from lifeline.screen import STYLE as LEVEL_STYLE
 from lifeline.status import RoleLine, Status, Trouble
 from store.health import State, human
 
 STYLE: dict[State, str] = {"ok": "green", "warning": "yellow", "fault": "bold red"}
-_LONGEST = 300  # characters of what is said of one trouble
+_LONGEST = 300  # characters of a line of what is said of one trouble
+_MOST_LINES = 8
 _SPANS = ((86_400.0, "d"), (3600.0, "h"), (60.0, "m"), (1.0, "s"))
 
 
@@ -54,15 +55,22 @@ def _troubles(troubles: tuple[Trouble, ...], language: str) -> Table:
     table.add_column(overflow="fold")
     for trouble in troubles:
         found = trouble.found or ("" if trouble.advice else say("status.never", language))
-        text = Text(harmless(found[:_LONGEST]))
+        text = Text(_lines(found, language))
         if trouble.advice and trouble.advice != found:
-            text.append(f"{' ' if found else ''}→ {harmless(trouble.advice[:_LONGEST])}", style="bold")
+            text.append(f"{' ' if found else ''}→ {_lines(trouble.advice, language)}", style="bold")
         if trouble.entry:
             text.append(f" ({trouble.entry})", style="dim")
         table.add_row(
             Text(say(f"status.{trouble.state}", language), style=STYLE[trouble.state]), harmless(trouble.name), text
         )
     return table
+
+
+def _lines(text: str, language: str) -> str:
+    """The first lines of it, such as the faults of a city folder, and how many there are more."""
+    lines = [line[:_LONGEST] for line in text.splitlines()]
+    more = [say("status.more_lines", language, n=len(lines) - _MOST_LINES)] if len(lines) > _MOST_LINES else []
+    return harmless_lines("\n".join(lines[:_MOST_LINES] + more))
 
 
 def _roles(roles: tuple[RoleLine, ...], language: str) -> Table:

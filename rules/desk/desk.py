@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from itertools import count
 
+from city.display import names
 from city.levels import Level
 from city.model import City
 from rules.alarm.alarm import UP, Alarm, Hold, Move, Moved
@@ -131,7 +132,10 @@ class Desk:
         """What and where, by language."""
         site = self.city.sites.get(alarm.site)
         where = {language: site.name.in_(language) if site else alarm.site for language in alarm.title}
-        return {language: f"{text} · {where[language]}".rstrip(" ·") for language, text in alarm.title.items()}
+        return {
+            language: text if names(text, where[language]) else f"{text} · {where[language]}".rstrip(" ·")
+            for language, text in alarm.title.items()
+        }
 
     # -- levels ----------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from city.levels import Flag, Level
 from city.words import catalogue, say
-from rules.notify.display import at, level_word, moment, plain, say_test, zone_of
+from rules.notify.display import at, level_word, moment, names, plain, say_test, zone_of
 from rules.notify.outbox import Notice
 
 Line = tuple[str, str]  # label (may be empty), text
@@ -81,7 +81,7 @@ def _subject(notice: Notice, facts: Mapping[str, Any], language: str) -> str:
         subject = say(
             f"notice.head_{_head(notice, facts)}", language, level=level_word(notice.level, language), what=what
         )
-        if place := where(facts, language):
+        if (place := where(facts, language)) and not names(what, place):
             subject = say("notice.at_place", language, subject=subject, where=place)
     if notice.drill:
         subject = say("notice.exercise", language, subject=subject)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -62,6 +63,21 @@ def test_what_is_wrong_stands_first_and_cannot_move_the_cursor() -> None:
     assert said.index("role_watcher") < said.index("recorder")
     assert "\x1b" not in said
     assert "\\x1b[2J" in said
+
+
+def test_several_faults_stand_on_lines_of_their_own() -> None:
+    faults = [f"rules/depth.yaml:{line}:5: unknown key, got '\x1b[2Jx{line}'" for line in range(1, 21)]
+    told = "\n".join(["the changed city folder is refused, the old one stays:", *faults])
+    refused = replace(CALM, troubles=(Trouble("city_folder", "fault", "", told, "RUNBOOK.md#city_folder"),))
+    for language, more in (("en", "… and 13 more (RUNBOOK.md#city_folder)"), ("zh", "……另有 13 行 (RUNBOOK.md")):
+        said = shown(refused, language)
+        assert "\\n" not in said
+        assert "\x1b" not in said
+        starts = [line.lstrip("│ ") for line in said.splitlines()]
+        assert [n for n in range(1, 21) if any(s.startswith(f"rules/depth.yaml:{n}:") for s in starts)] == [
+            *range(1, 8)
+        ]
+        assert more in said
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,17 @@ def words(notice: Notice, language: str, **changes: Any) -> str:  # noqa: ANN401
     return render(replace(notice, content=content, **changes), LINKS, SHANGHAI).text
 
 
+def test_the_place_stands_once_in_the_subject(notice: Notice) -> None:
+    titles = {"en": "Water in Renmin Road underpass", "zh": "人民路下穿通道积水"}
+    places = {"en": "Renmin Road underpass", "zh": "人民路下穿通道"}
+    for language, title in titles.items():
+        facts = {**notice.content["facts"], "what": title, "where": places[language]}
+        first = words(notice, language, content={"facts": facts}).splitlines()[0]
+        assert first.endswith(title), first
+        other = words(notice, language, content={"facts": {**facts, "what": "Water"}}).splitlines()[0]
+        assert other.endswith(("Water, Renmin Road underpass", "Water，人民路下穿通道")), other
+
+
 def test_everything_a_crew_needs_is_there_in_english(notice: Notice) -> None:
     text = words(notice, "en")
     for part in (

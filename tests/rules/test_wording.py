@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from city.display import names
 from city.levels import Flag, Level
 from city.model import Name
 from city.positions import Positions
@@ -47,6 +48,34 @@ def test_an_alarm_s_title_and_guidance_say_what_was_seen_in_each_language() -> N
     assert alarm.guidance == {"en": f"Look at wl-1 since {since}, {{now}}.", "zh": f"看 wl-1，自 {since} 起。\n"}
     facts = desk.notices()[0].content["facts"]
     assert facts["what"] == alarm.title["zh"]  # the duty person reads Chinese
+
+
+def test_a_title_that_names_its_place_leaves_it_at_that() -> None:
+    desk = desk_of({**FILES, "rules/depth.yaml": TEMPLATED, "runbooks/depth.md": GUIDE})
+    desk.series("wl-1", [20.25] * 5)
+    (incident,) = desk.incidents()
+    assert incident.title["en"] == "Yellow: 20.25 cm at Mill Underpass (North)"
+    assert incident.title["zh"] == "磨坊下穿积水20.25cm，达到或超过 15 cm"
+
+
+@pytest.mark.parametrize(
+    ("title", "place", "named"),
+    [
+        ("Water in Mill Lane", "Mill Lane", True),
+        ("Water in MILL LANE!", "Mill Lane", True),
+        ("Water in Mill Lanes", "Mill Lane", False),
+        ("Water in Sawmill Lane", "Mill Lane", False),
+        ("Water near Été", "Été", True),
+        ("Water near Étés", "Été", False),
+        ("磨坊下穿积水", "磨坊下穿", True),
+        ("GA-2号井积水", "GA-2", True),
+        ("下穿积水", "磨坊下穿", False),
+        ("a (b) c", "(b)", True),
+        ("Water", "", False),
+    ],
+)
+def test_a_place_is_named_by_words_of_its_own(title: str, place: str, named: bool) -> None:
+    assert names(title, place) is named
 
 
 def test_a_silence_says_so_in_its_title() -> None:
