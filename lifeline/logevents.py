@@ -42,6 +42,8 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "dropped_unread": "The recorder let its connection go while too much was pending; the broker sends it again.",
         "endpoints.failed": "endpoints.json could not be written.",
         "end_not_said": "The recorder could not say in the database that it ends.",
+        "engine_compiled": "The engine for early signs runs compiled from now on.",
+        "engine_not_compiled": "The engine for early signs cannot be compiled: it goes on, a thousand times slower.",
         "engine_not_kept": "The engine's compiled code could not be kept on disk; it is compiled anew at every start.",
         "grafana_deleted": "A page or rule was removed from Grafana.",
         "grafana_written": "A page or rule was written to Grafana.",

@@ -39,6 +39,7 @@ from rules.glance import Glance
 from rules.inputs import BundleIn, CommandIn, CommandKind, ReadingsIn
 from rules.rebuilddrills import remember_drills
 from rules.remember import remember_floods, remember_windows
+from rules.signs.handover import MakeFleet, make_fleet
 from rules.state import State
 from store import journal, register
 from store.connection import Connection
@@ -49,7 +50,7 @@ _AT_ONCE = 50_000
 _EVIDENCE = {field.name for field in fields(Evidence)}
 
 
-def rebuild(conn: Connection, bundle: BundleIn, follower: str) -> tuple[Engine, int]:
+def rebuild(conn: Connection, bundle: BundleIn, follower: str, fleets: MakeFleet = make_fleet) -> tuple[Engine, int]:
     """An engine as it was at a follower's checkpoint, and that checkpoint.
 
     Parameters
@@ -58,11 +59,13 @@ def rebuild(conn: Connection, bundle: BundleIn, follower: str) -> tuple[Engine, 
         Outside a transaction; the caller ends the one that is begun here.
     bundle
         The city folder that was in force at the checkpoint.
+    fleets
+        Builds the fleet engine.
     """
     conn.execute(_SQL["one_picture"])  # or a reading that comes meanwhile would look decided on
     row = conn.execute(_SQL["checkpoint_at"], (follower,)).fetchone()
     seq, at = row if row else (0, from_us(0))
-    engine = Engine(create, State(now_us=to_us(at)))
+    engine = Engine(create, State(now_us=to_us(at)), make_fleet=fleets)
     engine.use(bundle)
     state, book = engine.state, bundle.book
     for batch in _readings(conn, seq, to_us(at) - _span_us(state)):
@@ -79,7 +82,7 @@ def rebuild(conn: Connection, bundle: BundleIn, follower: str) -> tuple[Engine, 
     for alarm in alarms.values():
         state.holds.note(alarm)
     remember_drills(conn, state, seq)
-    again = Engine(create, state, draws=True)
+    again = Engine(create, state, make_fleet=fleets, draws=True)
     again.use(bundle)
     return again, seq
 

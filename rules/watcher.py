@@ -31,6 +31,7 @@ from rules.check import load_files
 from rules.desk.rosterwatch import RosterWatch
 from rules.effects import AlarmSet, Effect
 from rules.engine import Engine
+from rules.fleetmaker import FleetMaker
 from rules.inputs import BundleIn, ExerciseIn, Input, ReadingsIn, TickIn, platform_row, said
 from rules.limits import limits
 from rules.persist import persist
@@ -65,7 +66,7 @@ class WatcherSettings:
 def run_watcher(settings: WatcherSettings, stop: threading.Event) -> None:
     """Follow the journal until `stop`, through lost databases and restarts of anything."""
     poison: dict[int, int] = {}  # journal row -> how often the engine failed on it
-    wait_s = 0.2
+    wait_s, fleets = 0.2, FleetMaker()
     while not stop.is_set():
         following: _Following | None = None
         try:
@@ -73,7 +74,7 @@ def run_watcher(settings: WatcherSettings, stop: threading.Event) -> None:
                 connect(settings.database_url, application_name="lifeline watcher") as conn,
                 connect(settings.database_url, autocommit=True, application_name="lifeline watcher news") as news,
             ):
-                following = _Following(settings, conn, news, poison)
+                following = _Following(settings, conn, news, poison, fleets)
                 following.run(stop)
         except (psycopg.Error, OutsideError) as error:
             LOG.warning("watcher_interrupted: %s", error, extra={"action": "watcher_interrupted"})
@@ -113,6 +114,7 @@ class _Following:
     conn: Connection
     news: Connection
     poison: dict[int, int]
+    fleets: FleetMaker
     at_row: int = 0
     seq: int = 0
     checkpoint: int = 0
@@ -124,12 +126,13 @@ class _Following:
     restored: bool = False
     refused: str = ""
     snapshot_s: float = 0.0  # for how long the last one kept us
-    engine: Engine = field(default_factory=lambda: Engine(create, draws=True))
+    engine: Engine = field(init=False)
     writer: SnapshotWriter = field(init=False)
     marks: dict[str, float] = field(default_factory=dict)
     rosters: RosterWatch = field(default_factory=RosterWatch)
 
     def __post_init__(self) -> None:
+        self.engine = Engine(create, make_fleet=self.fleets, draws=True)
         self.writer = SnapshotWriter(self.settings.database_url, self.settings.clock, FOLLOWER)
 
     def run(self, stop: threading.Event) -> None:
@@ -175,7 +178,7 @@ class _Following:
         self.conn.commit()
         if kept is not None:
             try:
-                self.engine = Engine(create, snapshot.load(kept.body), draws=True)
+                self.engine = Engine(create, snapshot.load(kept.body), make_fleet=self.fleets, draws=True)
                 self.seq = kept.seq
                 if kept.bundle:
                     self.engine.use(self._bundle_in(kept.bundle))
@@ -199,7 +202,7 @@ class _Following:
         self.conn.commit()
         self.seq = 0
         if name:
-            self.engine, self.seq = rebuild(self.conn, self._bundle_in(name), FOLLOWER)
+            self.engine, self.seq = rebuild(self.conn, self._bundle_in(name), FOLLOWER, self.fleets)
         state = self.engine.state
         standing = sum(1 for _ in state.holds.standing())
         done = f"made again from the database: {standing} alarms stand, {state.tracks.samples()} readings remembered"

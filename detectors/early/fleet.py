@@ -51,7 +51,9 @@ class Fleet:
 
     def __init__(self, subjects: Sequence[Subject], settings: Settings = Settings(), *, plain: bool = False) -> None:  # noqa: B008 - frozen
         self.settings = settings
-        self._run = run if plain or not available() else compiled(run, RUN)
+        self._run = run
+        if not plain:
+            self.hurry()
         self._kinds: dict[tuple[str, float, bool], int] = {}
         self._kind_of: dict[tuple[str, frozenset[str], bool], int] = {}
         self._natures: Floats = np.zeros((0, layout.NATURE_WIDTH))
@@ -66,6 +68,16 @@ class Fleet:
 
     def __len__(self) -> int:
         return len(self.subjects)
+
+    def hurry(self) -> None:
+        """Run compiled code from the next batch on, where there is a compiler: the answers stay the same to the bit."""
+        if available():
+            self._run = compiled(run, RUN)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether it runs machine code."""
+        return self._run is not run
 
     def watch(self, subjects: Sequence[Subject]) -> None:
         """Add sensors, or learn anew what the register says of known ones; rows and what they learned stay."""
