@@ -82,16 +82,20 @@ class Ledger:
 
     def write(self, conn: Connection) -> None:
         """Add the accounts to the database, in the batch's transaction."""
+        if columns := self.merged(conn):
+            add(conn, columns)
+
+    def merged(self, conn: Connection) -> list[object]:
+        """The accounts as `add` takes them; their gateways are locked to the end of the transaction."""
         if not self.accounts:
-            return
+            return []
         numberings = self._number(conn)
         hours = [
             (gateway, hour * HOUR_US, *(getattr(account, name) for name in _COUNTS))
             for (gateway, hour), account in sorted(self.accounts.items())
         ]
         gateways = [self._row(gateway, numberings.get(gateway)) for gateway in sorted({row[0] for row in hours})]
-        columns = [_column(column) for rows in (hours, gateways) for column in zip(*rows, strict=True)]
-        conn.execute(_SQL["count"], columns)
+        return [_column(column) for rows in (hours, gateways) for column in zip(*rows, strict=True)]
 
     def _of(self, gateway: str) -> _Heard:
         heard = self._heard.get(gateway)
@@ -123,6 +127,11 @@ class Ledger:
         pairs = _array([number for gap in gaps for number in gap[:2]])
         hours = _array([gap.hour for gap in gaps])
         return gateway, heard.last_seen_us, skew.skew_s, skew.uncertainty_s, skew.since_us, *span, pairs, hours
+
+
+def add(conn: Connection, columns: list[object]) -> None:
+    """Add the accounts of a batch; waits for no answer in a pipeline."""
+    conn.execute(_SQL["count"], columns)
 
 
 def online(conn: Connection) -> dict[str, bool | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from ingest.clocks import Clocks, Skew
 from ingest.decoders import drill_of
 from ingest.exercises import Exercises
 from ingest.intake import Delivery
-from ingest.ledger import Account, Ledger, online
+from ingest.ledger import Account, Ledger, add, online
 from ingest.memory import Memory
 from ingest.message import Arrival, ReadingsMessage, Refusal, Refused, StatusMessage
 from ingest.newest import HOLD_S, Newest
@@ -127,9 +128,9 @@ class BatchWriter:
     def _commit(self, deliveries: Sequence[Delivery], ahead: Ahead | None = None) -> None:
         batch = _Batch()
         try:
-            with self._conn.transaction():
-                seq = self._write(deliveries, batch, ahead)
+            seq = self._write(deliveries, batch, ahead)
         except BaseException:
+            self._roll_back()
             found = ahead.end() if ahead is not None else None
             for judged in (found.judged if found is not None else None, batch.judged):
                 if judged is not None:
@@ -145,9 +146,12 @@ class BatchWriter:
         self._say(seq, batch.totals)
 
     def _write(self, deliveries: Sequence[Delivery], batch: _Batch, ahead: Ahead | None) -> int:
-        """All that a transaction does; the number of the journal's row, 0 when it has none."""
+        """All of a transaction, begin to commit; the number of the journal's row, 0 when it has none.
+
+        In few ways to the server and back, each of which waits twice for the scheduler: see `store.sending`.
+        """
+        admission = self._current_admission(bundle.begin(self._conn))
         self._readings.begin()
-        admission = self._current_admission()
         self._memory.begin(admission)
         arrivals = self._sort(deliveries, admission, batch)
         batch.judged = self._judged(deliveries, arrivals, admission)
@@ -158,19 +162,29 @@ class BatchWriter:
         batch.rejections += batch.exercises.rejections
         batch.totals.rejected += len(batch.exercises.rejections)
         rejections.add(self._conn, batch.rejections)
-        batch.ledger.write(self._conn)  # locks gateways in their order: statuses only after it
-        for status in batch.statuses:
-            self._conn.execute(_SQL["status"], status)
-        # The journal's lock is held to the commit, so it comes last.
-        now = self._clock.now()
-        seq = journal.append(self._conn, "readings", journal.encode_readings(new), now) if len(new) else 0
-        if seq and (given := _given(deliveries)):
-            traces.keep(self._conn, seq, given, now)
-        for change in batch.changes:
-            journal.append(self._conn, "status", change, now)
-        for payload in played:
-            journal.append(self._conn, "exercise", payload, now)
-        return seq
+        accounts = batch.ledger.merged(self._conn)  # locks gateways in their order: statuses only after it
+        now, seq = self._clock.now(), 0
+        with self._conn.pipeline():
+            if accounts:
+                add(self._conn, accounts)
+            for status in batch.statuses:
+                self._conn.execute(_SQL["status"], status)
+            # The journal's lock is held to the commit, so it comes last.
+            row = journal.send(self._conn, "readings", journal.encode_readings(new), now) if len(new) else None
+            if row is not None and (given := _given(deliveries)):
+                seq = journal.number(row)  # waited for: few messages have a trace
+                traces.keep(self._conn, seq, given, now)
+            for change in batch.changes:
+                journal.send(self._conn, "status", change, now)
+            for payload in played:
+                journal.send(self._conn, "exercise", payload, now)
+            self._conn.execute("COMMIT")
+        return journal.number(row) if row is not None and not seq else seq
+
+    def _roll_back(self) -> None:
+        """End the transaction, if there is one; a connection that broke has none."""
+        with contextlib.suppress(psycopg.Error):
+            self._conn.rollback()
 
     def _judged(self, deliveries: Sequence[Delivery], arrivals: list[Arrival], admission: Admission) -> Judged:
         """The readings of a batch as they are to be written: as they were made ready, if they were, and may be used."""
@@ -203,9 +217,8 @@ class BatchWriter:
         self.totals.rejected += share.rejected
         self.totals.commits += 1
 
-    def _current_admission(self) -> Admission:
+    def _current_admission(self, current: str | None) -> Admission:
         """Read the register again when another city folder is in force; asked in every transaction."""
-        current = bundle.current_hash(self._conn)
         if current is None:
             raise OutsideError("database: no city folder is in force any more, try applying one")
         if self._admission is None or current != self._bundle:

@@ -15,6 +15,7 @@ from store.connection import Connection
 from store.statements import statements
 
 _SQL = statements("bundle")
+_BEGIN = ("BEGIN;" + _SQL["current_hash"]).encode()
 
 
 def apply(conn: Connection, files: Mapping[str, str], city: City, at: datetime) -> bool:
@@ -55,6 +56,14 @@ def current(conn: Connection) -> tuple[str, dict[str, str]] | None:
 def current_hash(conn: Connection) -> str | None:
     """Hash of the folder in force; None before the first. Cheap enough to ask every second."""
     row = conn.execute(_SQL["current_hash"]).fetchone()
+    return row[0] if row else None
+
+
+def begin(conn: Connection) -> str | None:
+    """Begin a transaction (of a connection in autocommit), and the hash of the folder in force, on one way."""
+    asked = conn.execute(_BEGIN)
+    asked.nextset()
+    row = asked.fetchone()
     return row[0] if row else None
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from psycopg.postgres import types
+from psycopg.types.string import BytesBinaryDumper
 
 from city.reading import Readings
+from store.connection import Connection
 
 # PostgreSQL counts microseconds from 2000-01-01.
 _EPOCH_2000_US = 946_684_800_000_000
@@ -99,6 +103,44 @@ def _block(columns: Mapping[str, NDArray[Any]], fields: list[tuple[str, str]], n
             block[f"{name}_length"] = np.dtype(kind).itemsize
             block[name] = columns[name]
     return block.tobytes()
+
+
+class Integers(bytes):
+    """An array of `integer` as PostgreSQL reads it in binary: see `integers`."""
+
+
+class Moments(bytes):
+    """An array of `timestamptz` as PostgreSQL reads it in binary: see `moments`."""
+
+
+class _IntegersDumper(BytesBinaryDumper):
+    oid = types["int4"].array_oid
+
+
+class _MomentsDumper(BytesBinaryDumper):
+    oid = types["timestamptz"].array_oid
+
+
+def integers(column: NDArray[Any]) -> Integers:
+    """A column as a parameter; psycopg's lists take fifty times as long."""
+    return Integers(_array_bytes(column, "int4", ">i4"))
+
+
+def moments(time_us: NDArray[np.int64]) -> Moments:
+    """Times (µs since 1970) as a parameter."""
+    return Moments(_array_bytes(time_us - _EPOCH_2000_US, "timestamptz", ">i8"))
+
+
+def understand(conn: Connection) -> None:
+    """Let a connection take such columns as parameters."""
+    conn.adapters.register_dumper(Integers, _IntegersDumper)
+    conn.adapters.register_dumper(Moments, _MomentsDumper)
+
+
+def _array_bytes(column: NDArray[Any], name: str, kind: str) -> bytes:
+    elements = np.empty(len(column), dtype=[("length", ">i4"), ("value", kind)])
+    elements["length"], elements["value"] = np.dtype(kind).itemsize, column
+    return struct.pack("!5i", 1, 0, types[name].oid, len(column), 1) + elements.tobytes()
 
 
 def array_of(sent: bytes | None, kind: str) -> NDArray[Any]:

@@ -11,6 +11,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from city.errors import InputError, OutsideError
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+Cursor = psycopg.Cursor[tuple[Any, ...]]
 
 CONNECT_TIMEOUT_S = 10
 # A server that vanished without a word (its network, its power) is given up after a minute; the system waits hours.

@@ -16,7 +16,7 @@ import numpy as np
 
 from city.errors import OutsideError
 from city.reading import Readings
-from store.connection import Connection
+from store.connection import Connection, Cursor
 from store.statements import statements
 
 _SQL = statements("journal")
@@ -59,9 +59,18 @@ def append(conn: Connection, kind: Kind, payload: bytes, recorded_at: datetime) 
     """
     if conn.autocommit and conn.info.transaction_status == conn.info.transaction_status.IDLE:
         raise ValueError("journal.append needs an open transaction: the order of rows hangs on its lock")
+    return number(send(conn, kind, payload, recorded_at))
+
+
+def send(conn: Connection, kind: Kind, payload: bytes, recorded_at: datetime) -> Cursor:
+    """`append` in a pipeline (see psycopg's), which does not wait: `number` gives the row's number when it is over."""
     values = {"kind": kind, "at": recorded_at, "payload": payload, **_kept(kind, payload)}
-    conn.execute(_SQL["lock"])
-    row = conn.execute(_SQL["append"], values).fetchone()
+    return conn.execute(_SQL["append"], values)
+
+
+def number(appended: Cursor) -> int:
+    """The number of a row that was sent."""
+    row = appended.fetchone()
     assert row is not None, "INSERT … RETURNING gives a row"  # noqa: S101 - a fact of SQL, for the type checker
     return int(row[0])
 

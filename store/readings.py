@@ -1,7 +1,8 @@
 """Writing readings: the first value wins, an equal repeat is recognised, another value is reported.
 
 The fast way is one binary COPY straight into the table, inside a savepoint. A repeat refuses the whole batch; then,
-and for the next batches (repeats come in runs: a redelivery, an outage's buffer), it goes through a stage table.
+and for the next batches (repeats come in runs: a redelivery, an outage's buffer), what stands already is looked for
+first. Where another session puts in the same rows meanwhile, they go through a stage table.
 
 The newest value of each sensor costs as much as the reading itself, so a writer that is busy may hold these back for a
 moment and write each sensor's once. What a writer that was killed held back, the next one finds in the readings.
@@ -15,17 +16,17 @@ from typing import NamedTuple
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
-from psycopg import sql
 
 from city.clock import stopwatch_s
 from city.reading import Readings
-from store.columns import Marks, array_of, copy_bytes
+from store.columns import Marks, array_of, copy_bytes, integers, moments, understand
 from store.connection import Connection
+from store.sending import copy_in
 from store.statements import statements
 
 _SQL = statements("readings")
 _MAKE_STAGE = (_SQL["make_stage"] + ";" + _SQL["empty_stage"]).encode()  # one way to the server instead of two
-_STAGED_BATCHES = 20
+_WARY_BATCHES = 20
 _DAY_US = 86_400_000_000
 
 Mask = NDArray[np.bool_]
@@ -76,7 +77,7 @@ def pack(readings: Readings, marks: Marks | None = None) -> Packed:
 
 
 class _Standing(NamedTuple):
-    """Rows of a stage whose sensor and instant the table has: which, and the value and raw value that stand there."""
+    """Rows of a batch whose sensor and instant the table has: which, and the value and raw value that stand there."""
 
     row: NDArray[np.int32]
     value: NDArray[np.float64]
@@ -86,6 +87,11 @@ class _Standing(NamedTuple):
         """Those that are among `rows`."""
         which = np.isin(self.row, rows)
         return _Standing(self.row[which], self.value[which], self.raw[which])
+
+    def before(self, others: _Standing) -> _Standing:
+        """These and others."""
+        row, value, raw = (np.concatenate([own, more]) for own, more in zip(self, others, strict=True))
+        return _Standing(row, value, raw)
 
 
 class ReadingWriter:
@@ -100,10 +106,11 @@ class ReadingWriter:
     """
 
     def __init__(self, conn: Connection, hold_s: float = 0.0) -> None:
+        understand(conn)
         self._conn, self._hold_s = conn, hold_s
         self._days: set[int] = set()
         self._pieces: dict[int, str] = {}  # by month since 1970
-        self._staged_left = 0
+        self._wary_left = 0
         self._held = self._holding = Readings.of([])  # newest of each sensor: before this transaction, and in it
         self._wrote: Readings | None = None  # newest values that this transaction wrote
         self._known: NDArray[np.int32] | None = None  # sensors with a row in `lifeline.latest`
@@ -168,29 +175,37 @@ class ReadingWriter:
         """Store rows without repeats among them: which are new, and the value and raw value that now stand."""
         unique = batch.unique
         self._prepare(unique.time_us)
-        if self._staged_left > 0:
-            self._staged_left -= 1
-        elif self._copied(batch):
-            return np.ones(len(unique), np.bool_), unique.value, unique.raw
+        if self._wary_left == 0:
+            if self._copied(unique.time_us, batch.data, marked=batch.marks is not None):
+                return np.ones(len(unique), np.bool_), unique.value, unique.raw
+            self._wary_left = _WARY_BATCHES
         else:
-            self._staged_left = _STAGED_BATCHES
-        return self._merge(unique, batch.marks)
+            self._wary_left -= 1
+        return self._put_among(unique, batch.marks)
 
-    def _copied(self, batch: Packed) -> bool:
-        time_us = batch.unique.time_us
+    def _put_among(
+        self, unique: Readings, marks: Marks | None
+    ) -> tuple[Mask, NDArray[np.float64], NDArray[np.float64]]:
+        """The same where some stand already: look for these first, and copy the others."""
+        standing = self._standing(unique)
+        new = np.ones(len(unique), np.bool_)
+        new[standing.row] = False
+        if new.any():
+            rest, left = unique.take(new), marks and marks.take(new)
+            data = copy_bytes(rest, None, left)
+            if not self._copied(rest.time_us, data, marked=left is not None):
+                merged = self._merge(rest, left)
+                rows = np.flatnonzero(new)[merged.row].astype(np.int32)
+                standing = standing.before(merged._replace(row=rows))
+                new[rows] = False
+        value, raw = unique.value.copy(), unique.raw.copy()
+        value[standing.row], raw[standing.row] = standing.value, standing.raw
+        return new, value, raw
+
+    def _copied(self, time_us: NDArray[np.int64], data: bytes, *, marked: bool) -> bool:
         for attempt in (1, 2):
-            self._conn.execute(_SQL["savepoint"])
-            piece = self._piece(time_us)
-            name = "copy" if batch.marks is None else "copy_marked"
-            statement = sql.SQL(_SQL[name]).format(sql.Identifier(piece or "readings"))
             try:
-                with self._conn.cursor() as cursor, cursor.copy(statement) as copy:
-                    copy.write(batch.data)
-                if piece:  # of what does not go through the whole table its triggers know nothing
-                    buckets = (np.unique(time_us // _BUCKET_US) * _BUCKET_US).tolist()
-                    touched = sql.Literal("{" + ",".join(map(str, buckets)) + "}")
-                    self._conn.execute(sql.SQL(_SQL["mark_touched"] + "; " + _SQL["release"]).format(touched))
-                    return True
+                copy_in(self._conn, self._copying(time_us, marked=marked), data)
             except psycopg.errors.UniqueViolation:
                 self._conn.execute(_SQL["back"])
                 return False
@@ -203,8 +218,16 @@ class ReadingWriter:
                 self._prepare(time_us, again=True)
             else:
                 break
-        self._conn.execute(_SQL["release"])
         return True
+
+    def _copying(self, time_us: NDArray[np.int64], *, marked: bool) -> bytes:
+        """A COPY of rows of these times in a savepoint of its own, as one query."""
+        piece = self._piece(time_us)
+        said = [_SQL["savepoint"], _SQL["copy_marked" if marked else "copy"].format(piece or "readings")]
+        if piece:  # of what does not go through the whole table its triggers know nothing
+            buckets = (np.unique(time_us // _BUCKET_US) * _BUCKET_US).tolist()
+            said.append(_SQL["mark_touched"].format("{" + ",".join(map(str, buckets)) + "}"))
+        return ";".join([*said, _SQL["release"]]).encode()
 
     def _piece(self, time_us: NDArray[np.int64]) -> str:
         """The one partition that holds all these times, if rows may be put straight into it; else empty."""
@@ -216,25 +239,22 @@ class ReadingWriter:
             self._pieces[first] = str(row[0]) if row else ""
         return self._pieces[first]
 
-    def _merge(self, unique: Readings, marks: Marks | None) -> tuple[Mask, NDArray[np.float64], NDArray[np.float64]]:
-        self._prepare(unique.time_us, again=True)
-        self._stage(unique, marks)
-        standing = self._standing(unique)
-        if len(standing.row) < len(unique):  # else all came before, and there is nothing to put in
-            old = np.array([row for (row,) in self._conn.execute(_SQL["merge"]).fetchall()], dtype=np.int32)
-            if len(old) > len(standing.row):  # another session put some in meanwhile
-                standing = self._standing(unique)
-                standing = standing.among(old)
-        new = np.ones(len(unique), np.bool_)
-        value, raw = unique.value.copy(), unique.raw.copy()
-        new[standing.row] = False
-        value[standing.row], raw[standing.row] = standing.value, standing.raw
-        return new, value, raw
+    def _merge(self, rest: Readings, marks: Marks | None) -> _Standing:
+        """Put in rows while another session does, too; those of them that it had put in."""
+        self._prepare(rest.time_us, again=True)
+        self._stage(rest, marks)
+        old = np.array([row for (row,) in self._conn.execute(_SQL["merge"]).fetchall()], dtype=np.int32)
+        return self._standing(rest).among(old)
 
     def _standing(self, unique: Readings) -> _Standing:
-        """Of the staged rows, those whose sensor and instant the table has."""
-        bounds = {"first_us": int(unique.time_us.min()), "last_us": int(unique.time_us.max())}
-        with self._conn.execute(_SQL["standing"], bounds, binary=True) as cursor:
+        """Of these rows, those whose sensor and instant the table has."""
+        asked = {
+            "sensors": integers(unique.sensor_id),
+            "times": moments(unique.time_us),
+            "first_us": int(unique.time_us.min()),
+            "last_us": int(unique.time_us.max()),
+        }
+        with self._conn.execute(_SQL["standing"], asked, binary=True) as cursor:
             found = cursor.pgresult
             assert found is not None, "a row came"  # noqa: S101 - a fact of SQL, for the type checker
             columns = (array_of(found.get_value(0, at), kind) for at, kind in enumerate((">i4", ">f8", ">f8")))

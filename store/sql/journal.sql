@@ -1,11 +1,11 @@
--- name: lock
--- From the numbering to the commit one writer at a time, so that commit order is number order.
-SELECT pg_advisory_xact_lock(7234017283807667200)
-
 -- name: append
--- Number one row, keep of it what outlives the journal, and wake whoever waits (PostgreSQL tells them at the commit).
-WITH row AS (
-    INSERT INTO lifeline.journal (kind, recorded_at, payload) VALUES (%(kind)s, %(at)s, %(payload)s) RETURNING seq
+-- Number one row, keep of it what outlives the journal, and wake whoever waits (PostgreSQL tells them at the commit). From the
+-- numbering to the commit one writer at a time, so that commit order is number order: the row is numbered when the lock is had.
+WITH locked AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock(7234017283807667200)
+), row AS (
+    INSERT INTO lifeline.journal (kind, recorded_at, payload)
+    SELECT %(kind)s, %(at)s, %(payload)s FROM locked RETURNING seq
 ), kept AS (
     INSERT INTO lifeline.hearing (seq, kind, recorded_at, rows, first_at, last_at, oldest, newest, payload)
     SELECT seq, %(kind)s, %(at)s, %(rows)s, lifeline.from_us(%(first_us)s), lifeline.from_us(%(last_us)s),

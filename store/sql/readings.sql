@@ -27,7 +27,7 @@ WHERE t.partrelid = 'lifeline.readings'::regclass AND has_table_privilege(c.oid,
 
 -- name: mark_touched
 -- What the table's trigger would have marked for the roll-ups.
-SELECT lifeline.mark_touched({}::bigint[])
+SELECT lifeline.mark_touched('{}'::bigint[])
 
 -- name: make_stage
 -- A table of this session's own; it empties itself when the transaction ends.
@@ -67,12 +67,13 @@ SELECT s.row FROM lifeline_stage s WHERE NOT EXISTS (
     SELECT FROM new WHERE new.sensor_id = s.sensor_id AND new.time = s.time)
 
 -- name: standing
--- What stands in the table for staged rows; a statement of its own, so that it also sees what another session committed
--- while the merge waited for it. The bounds on time let whole partitions be left out; row by row through the key, since
--- the planner, which knows nothing of the stage, would read a whole partition. In columns: row by row it takes Python longer
--- than the server.
-SELECT coalesce(array_agg(s.row), '{}'), coalesce(array_agg(r.value), '{}'), coalesce(array_agg(coalesce(r.raw, r.value)), '{}')
-FROM lifeline_stage s CROSS JOIN LATERAL (
+-- What stands in the table for these sensors and instants; a statement of its own, so that it also sees what another session
+-- committed while a merge waited for it. The bounds on time let whole partitions be left out; row by row through the key,
+-- since the planner, which knows nothing of the arrays, would read a whole partition. In columns there and back: row by row it
+-- takes Python longer than the server.
+SELECT coalesce(array_agg(s.row::integer - 1), '{}'), coalesce(array_agg(r.value), '{}'),
+       coalesce(array_agg(coalesce(r.raw, r.value)), '{}')
+FROM unnest(%(sensors)s, %(times)s) WITH ORDINALITY AS s (sensor_id, time, row) CROSS JOIN LATERAL (
     SELECT r.value, r.raw FROM lifeline.readings r
     WHERE r.sensor_id = s.sensor_id AND r.time = s.time
       AND r.time BETWEEN lifeline.from_us(%(first_us)s) AND lifeline.from_us(%(last_us)s)

@@ -19,7 +19,7 @@ from ingest.intake import Delivery, Intake
 from ingest.memory import Memory
 from ingest.writer import BatchWriter
 from store import bundle, journal
-from store.connection import Connection
+from store.connection import Connection, Cursor
 from tests.ingest.fed import START, START_US, TOPIC, message
 
 SECOND_US = 1_000_000
@@ -103,12 +103,12 @@ def test_nothing_differs_for_having_looked_ahead(
     assert len(expected[0]) > 50, "there is something to compare"
     assert {reason for reason, *_ in expected[1]} >= {"future_time", "unknown_sensor"}
 
-    chance, append, ready = random.Random(seed), journal.append, list[Ready]()
+    chance, send, ready = random.Random(seed), journal.send, list[Ready]()
 
-    def fail_often(conn: Connection, kind: journal.Kind, payload: bytes, at: datetime) -> int:
+    def fail_often(conn: Connection, kind: journal.Kind, payload: bytes, at: datetime) -> Cursor:
         if trouble == "database" and kind == "readings" and chance.random() < 0.4:
             raise psycopg.OperationalError("the disk is full")
-        return append(conn, kind, payload, at)
+        return send(conn, kind, payload, at)
 
     def look(self: Ahead, admission: Admission, memory: Memory) -> Ready | None:
         if (found := looked(self, admission, memory)) is not None and found.judged is not None:
@@ -117,7 +117,7 @@ def test_nothing_differs_for_having_looked_ahead(
 
     looked = ahead.Ahead._look
     monkeypatch.setattr(ahead.Ahead, "_look", look)
-    monkeypatch.setattr(journal, "append", fail_often)
+    monkeypatch.setattr(journal, "send", fail_often)
     road = Road(conn, looks=True, dsn=database if seed > 1 else "")
     assert road.go(deliveries(seed), files) == expected
     assert ready, "some were judged ahead"
