@@ -112,6 +112,8 @@ def fill_rollups(conn: Connection, scale: Scale) -> tuple[int, int]:
             values = {"back": back, "day": DAY, "now": NOW}
             conn.execute("SELECT lifeline.prepare_rollup(%s, %s)", (table, DAY - back))
             rows[table] += conn.execute(_BACK.format(table=table).encode(), values).rowcount
+    for width in (60, 1440):
+        conn.execute("SELECT lifeline.group_buckets(%s, %s, %s)", (width, DAY - timedelta(days=scale.days), NOW))
     return rows["rollup_1h"], rows["rollup_5m"]
 
 

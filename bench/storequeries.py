@@ -50,8 +50,8 @@ class Answer:
 
 _SENSOR = """SELECT bucket AS time, mean, min, max FROM city.readings_{roll} WHERE sensor = '{{sensor}}'
 AND bucket >= '{first}' AND bucket < '{last}' ORDER BY bucket"""
-_MAX = """SELECT bucket AS time, domain AS metric, max(max) AS value FROM city.readings_{roll}
-JOIN city.sensors USING (sensor) WHERE bucket >= '{first}' AND bucket < '{last}' GROUP BY 1, 2 ORDER BY 1, 2"""
+_MAX = """SELECT bucket AS time, domain AS metric, max(max) AS value FROM city.domains_{roll}
+WHERE bucket >= '{first}' AND bucket < '{last}' GROUP BY 1, 2 ORDER BY 1, 2"""
 
 
 def questions() -> list[Question]:

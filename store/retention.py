@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 _SQL = statements("retention")
 _TABLES = dict(zip(ROLLUPS, ("rollup_5m", "rollup_1h", "rollup_1d"), strict=True))
+_MINUTES = {"rollup_1h": 60, "rollup_1d": 1440}  # widths that are kept by domain, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,8 @@ def _rollups(conn: Connection, retention: Retention, now: datetime) -> list[str]
         edge = _edge(now, retention.rollups_s[view])
         if edge is None:
             continue
+        if table in _MINUTES:
+            conn.execute(_SQL["delete_domains"], (_MINUTES[table], edge))
         if table == "rollup_1d":
             conn.execute(_SQL["delete_days"], (edge,))
             continue

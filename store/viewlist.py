@@ -16,6 +16,8 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "readings_5m": "Readings in spans of five minutes.",
             "readings_1h": "Readings by the hour.",
             "readings_1d": "Readings by the day (UTC).",
+            "domains_1h": "Readings of each district, domain and quantity by the hour, kept ready for pages of weeks.",
+            "domains_1d": "Readings of each district, domain and quantity by the day (UTC).",
             "latest": "The newest reading of every sensor, and how it stands.",
             "rejections": "What was not taken as it came: a message, a reading or a field of one, and why.",
         },

@@ -59,6 +59,10 @@ WHERE s.sensor_id = r.sensor_id AND s.quantity = ANY ({quantities}) AND r.time <
 -- Days are few: they need no pieces.
 DELETE FROM lifeline.rollup_1d WHERE bucket < %s
 
+-- name: delete_domains
+-- What districts and domains had is as old as what it was made of, and few rows.
+DELETE FROM lifeline.domain_rollups WHERE minutes = %s AND bucket < %s
+
 -- name: compress
 -- One more piece compressed, where the database can; its name, or nothing.
 SELECT lifeline.compress_one(%s)

@@ -28,6 +28,11 @@ TRUTH = """SELECT date_bin('{}', r.time, '2000-01-01 00:00:00+00'), s.sensor, co
            FROM lifeline.readings r JOIN lifeline.sensors s USING (sensor_id) GROUP BY 1, 2 ORDER BY 1, 2"""
 SHOWN = "SELECT bucket, sensor, n, min, max, round(mean::numeric, 9), worst_flag FROM city.{} ORDER BY 1, 2"
 WIDTHS = {"readings_5m": "5 minutes", "readings_1h": "1 hour", "readings_1d": "1 day"}
+BY_DOMAIN = """SELECT date_bin('1 day', r.time, '2000-01-01 00:00:00+00'), t.district, s.domain, s.quantity, count(*),
+                      max(r.value)
+               FROM lifeline.readings r JOIN lifeline.sensors s USING (sensor_id) JOIN lifeline.sites t USING (site)
+               GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"""
+SHOWN_BY_DOMAIN = "SELECT bucket, district, domain, quantity, n, max FROM city.domains_1d ORDER BY 1, 2, 3, 4"
 COLUMNS = "SELECT count(*) FROM timescaledb_information.chunks WHERE is_compressed AND hypertable_schema = 'lifeline'"
 
 
@@ -35,7 +40,7 @@ def _right(conn: Connection) -> bool:
     return all(
         conn.execute(SHOWN.format(view)).fetchall() == conn.execute(TRUTH.format(width)).fetchall()
         for view, width in WIDTHS.items()
-    )
+    ) and (conn.execute(SHOWN_BY_DOMAIN).fetchall() == conn.execute(BY_DOMAIN).fetchall())
 
 
 def _write(conn: Connection, first: datetime, every_s: int, count: int, value: float = 0.0) -> None:

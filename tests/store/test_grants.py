@@ -33,6 +33,7 @@ WITHOUT_POLICY = {
 # What a writer adds to and never rewrites (the rows of some are computed or trimmed by functions of the database).
 HISTORY = {
     "readings", "kept_readings", "rollup_5m", "rollup_1h", "rollup_1d", "dirty_buckets", "rejections", "journal",
+    "domain_rollups",
     "hearing", "deafness", "findings", "incident_events", "alarm_events", "hold_events", "meta", "migrations",
     "readers", "packed", "attachments", "command_marks", "cap_changes", "audit",
     "annunciations", "digest_entries", "clock_corrections", "broker_sessions", "origin", "given_traces",

@@ -163,6 +163,8 @@ def test_roll_ups_go_when_their_own_time_is_over(conn: Connection) -> None:
     assert _day(58) <= first["5m"] <= _day(80)  # type: ignore[operator]
     for width, rows in after.items():
         assert rows == {row for row in before[width] if row[0] >= first[width]}  # type: ignore[operator]
+    by_domain = "SELECT min(bucket) FROM lifeline.domain_rollups GROUP BY minutes ORDER BY minutes"
+    assert conn.execute(by_domain).fetchall() == [(_day(60),), (_day(30),)]
 
 
 def test_nothing_is_frozen_or_let_go_before_its_roll_ups_are_computed(conn: Connection) -> None:

@@ -20,6 +20,7 @@ from store.readings import ReadingWriter
 
 NOW = datetime(2026, 7, 1, 8, tzinfo=UTC)
 WIDTHS = {"readings_5m": "5 minutes", "readings_1h": "1 hour", "readings_1d": "1 day"}
+DOMAINS = {"domains_1h": "1 hour", "domains_1d": "1 day"}
 
 # Both sides of the comparison in one statement: one picture of the database, while writers and the keeper go on.
 DIFFERENT = """
@@ -35,6 +36,20 @@ WITH truth AS (
 UNION ALL
 (SELECT 'wrong', * FROM (SELECT * FROM shown EXCEPT ALL SELECT * FROM truth) w)
 LIMIT 5"""
+DIFFERENT_DOMAINS = """
+WITH truth AS (
+    SELECT date_bin('{width}', r.time, '2000-01-01 00:00:00+00') AS bucket, t.district, s.domain, s.quantity,
+           count(*) AS n, min(r.value) AS min, max(r.value) AS max, round(avg(r.value)::numeric, 9) AS mean,
+           max(r.flag) AS worst_flag
+    FROM lifeline.readings r JOIN lifeline.sensors s USING (sensor_id) JOIN lifeline.sites t USING (site)
+    GROUP BY 1, 2, 3, 4
+), shown AS (
+    SELECT bucket, district, domain, quantity, n, min, max, round(mean::numeric, 9) AS mean, worst_flag FROM city.{view}
+)
+(SELECT 'missing', * FROM (SELECT * FROM truth EXCEPT ALL SELECT * FROM shown) m)
+UNION ALL
+(SELECT 'wrong', * FROM (SELECT * FROM shown EXCEPT ALL SELECT * FROM truth) w)
+LIMIT 5"""
 
 
 def differences(conn: Connection) -> list[tuple[object, ...]]:
@@ -42,6 +57,8 @@ def differences(conn: Connection) -> list[tuple[object, ...]]:
     found = []
     for view, width in WIDTHS.items():
         found += conn.execute(DIFFERENT.format(view=view, width=width)).fetchall()
+    for view, width in DOMAINS.items():
+        found += conn.execute(DIFFERENT_DOMAINS.format(view=view, width=width)).fetchall()
     return found
 
 
@@ -98,6 +115,8 @@ def test_views_are_right_before_during_and_after_computing(conn: Connection, see
     for table in ("5m", "1h", "1d"):
         rows, raw = conn.execute(kept.format(table)).fetchall()
         assert rows == raw, f"rollup_{table} itself holds everything"
+    by_domain = "SELECT minutes, sum(n) FROM lifeline.domain_rollups GROUP BY minutes ORDER BY minutes"
+    assert conn.execute(by_domain).fetchall() == [(60, raw[0]), (1440, raw[0])]
 
 
 def test_changed_and_deleted_readings_reach_every_roll_up(conn: Connection) -> None:

@@ -32,6 +32,11 @@ WIDTHS = {"readings_5m": "5 minutes", "readings_1h": "1 hour", "readings_1d": "1
 TRUTH = """SELECT date_bin('{}', r.time, '2000-01-01 00:00:00+00'), s.sensor, count(*), min(r.value), max(r.value),
                   round(avg(r.value)::numeric, 9), (array_agg(r.value ORDER BY r.time DESC))[1], max(r.flag)
            FROM lifeline.readings r JOIN lifeline.sensors s USING (sensor_id) GROUP BY 1, 2 ORDER BY 1, 2"""
+TRUE_DAYS = """SELECT date_bin('1 day', r.time, '2000-01-01 00:00:00+00'), t.district, s.domain, count(*), max(r.value)
+               FROM lifeline.readings r JOIN lifeline.sensors s USING (sensor_id) JOIN lifeline.sites t USING (site)
+               GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
+SHOWN_DAYS = """SELECT bucket, district, domain, sum(n)::bigint, max(max) FROM city.domains_1d
+                GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
 SHOWN = """SELECT bucket, sensor, n, min, max, round(mean::numeric, 9), last, worst_flag FROM city.{} ORDER BY 1, 2"""
 
 
@@ -103,7 +108,7 @@ def _agrees(conn: Connection) -> bool:
     return all(
         conn.execute(TRUTH.format(width)).fetchall() == conn.execute(SHOWN.format(view)).fetchall()
         for view, width in WIDTHS.items()
-    )
+    ) and (conn.execute(TRUE_DAYS).fetchall() == conn.execute(SHOWN_DAYS).fetchall())
 
 
 @pytest.mark.parametrize("version", sorted(RELEASED))
@@ -111,6 +116,8 @@ def test_every_released_schema_comes_up_with_its_data(empty: str, tmp_path: Path
     migrate(empty, folder=_released(version, tmp_path / "old"))
     with connect(empty, autocommit=True) as conn:
         _fill_released(conn)
+        if version != "0.1.0":  # it had a keeper: some of its roll-ups are done
+            assert rollups.finish(conn, NOW.replace(day=2, hour=0)) > 100
         before = _public(conn)
         todo = plan(conn)
         assert all(size_of(conn, step) > 0 for step in todo if "lifeline.readings" in step.changes)
@@ -123,7 +130,7 @@ def test_every_released_schema_comes_up_with_its_data(empty: str, tmp_path: Path
         assert _agrees(conn), "nothing computed yet"
         # What was there before is computed newest first, for as long as it takes.
         computed = list(islice(rollups.keep_up(conn, NOW, settle_s=0, wait_s=0), 200))
-        assert len(computed) == 200
+        assert len(computed) > 100
         assert computed[0][1] >= NOW - timedelta(minutes=30)
         assert _agrees(conn)
         after = _public(conn)

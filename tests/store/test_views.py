@@ -23,6 +23,8 @@ PROMISED = {
     "readings_5m": "bucket sensor n min max mean last worst_flag",
     "readings_1h": "bucket sensor n min max mean last worst_flag",
     "readings_1d": "bucket sensor n min max mean last worst_flag",
+    "domains_1h": "bucket district domain quantity n min max mean worst_flag",
+    "domains_1d": "bucket district domain quantity n min max mean worst_flag",
     "latest": "sensor time value flag level stale age_s",
     "sensors": "sensor gateway site quantity unit interval_s name lon lat range_min range_max",
     "sites": "site kind name district along owner lon lat",
