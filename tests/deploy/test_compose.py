@@ -52,6 +52,7 @@ def test_every_service_is_held_to_little(services: Mapping[str, Mapping[str, Any
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert {"mem_limit", "cpus", "pids_limit", "logging"} <= set(service), name
+        assert service["memswap_limit"] == service["mem_limit"], f"{name} would swap"
         assert service["logging"]["options"] == {"max-size": "10m", "max-file": "5"}, name
         assert not {"privileged", "cap_add", "network_mode", "pid", "ipc", "devices", "extra_hosts"} & set(service), (
             name
