@@ -27,7 +27,7 @@ from dashboards.links import DOMAIN_PAGES, field, to_console, to_page, top, uid
 from dashboards.palette import HELD, QUIET, UNKNOWN, Theme
 from dashboards.queries import common
 from dashboards.queries import domain as queries
-from dashboards.sensor import channels
+from dashboards.sensor import channels, directions
 from dashboards.trend import trend
 from dashboards.wall import OUTLINES
 from dashboards.words import Words
@@ -154,7 +154,6 @@ def _ranking(domain: str, words: Words) -> Panel:
 def _signs(domain: str, words: Words) -> Panel:
     act = to_console(words("open_sensor_page"), f"sensors/{field('sensor')}", words)
     look = to_page(words("look_at_sensor"), "sensor", words.language, "sensor")
-    ways = {"up": say("evidence.upwards", words.language), "down": say("evidence.downwards", words.language)}
     return Table(
         words("signs"),
         words("signs_help"),
@@ -166,7 +165,7 @@ def _signs(domain: str, words: Words) -> Panel:
             Override("sensor", {"displayName": words("sensor"), "links": [look.json(), act.json()]}),
             Override("site", {"displayName": words("site"), "links": [look.json(), act.json()]}),
             Override("district", {"displayName": words("district"), "custom.width": 90}),
-            Override("direction", {"displayName": words("direction"), "mappings": words_mapping(ways)}),
+            Override("direction", {"displayName": words("direction"), "mappings": words_mapping(directions(words))}),
             Override("channel", {"displayName": words("found_by"), "mappings": words_mapping(channels(words))}),
             Override("expected", {"displayName": words("expected_value"), "decimals": 2, "custom.width": 110}),
             Override("unit", {"displayName": words("unit"), "custom.width": 70}),

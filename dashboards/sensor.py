@@ -33,6 +33,7 @@ from dashboards.queries import sensor as queries
 from dashboards.queries import trend as trends
 from dashboards.trend import band, trend, unit_from
 from dashboards.words import Words
+from detectors.registry import names
 
 
 def sensor(language: str, console_url: str, tiles: str = "", theme: Theme = "dark") -> Dashboard:
@@ -219,7 +220,6 @@ def _findings(words: Words) -> Panel:
     act = to_console(words("open_sensor_page"), f"sensors/{field('sensor')}", words).json()
     verdicts = {verdict: words(f"verdict_{verdict}") for verdict in ("normal", "abnormal", "blind")}
     numbers = ("expected", "expected_low", "expected_high")
-    names = {"early_sign": say("detectors.early_sign", words.language)}
     return Table(
         words("findings"),
         words("findings_help"),
@@ -228,11 +228,11 @@ def _findings(words: Words) -> Panel:
         Field(no_value=words("no_findings"), steps=Steps(base=QUIET), custom={"align": "auto", "filterable": False}),
         [
             Override("time", parts.moment_column(words("when")) | {"links": [act]}),
-            Override("detector", {"displayName": words("detector"), "mappings": words_mapping(names)}),
+            Override("detector", {"displayName": words("detector"), "mappings": words_mapping(detectors(words))}),
             Override("channel", {"displayName": words("found_by"), "mappings": words_mapping(channels(words))}),
             Override("years", {"displayName": words("once_in_years"), "decimals": 1, "custom.width": 140}),
             Override("verdict", {"displayName": words("verdict"), "mappings": words_mapping(verdicts)}),
-            Override("direction", {"displayName": words("direction"), "custom.width": 80}),
+            Override("direction", {"displayName": words("direction"), "mappings": words_mapping(directions(words))}),
             *(Override(key, {"displayName": words(key), "decimals": 2, "custom.width": 130}) for key in numbers),
             Override("reason", {"displayName": words("reason"), "custom.width": 620}),
             *hidden("sensor", "score"),
@@ -240,8 +240,18 @@ def _findings(words: Words) -> Panel:
     )
 
 
+def detectors(words: Words) -> dict[str, str]:
+    """The detectors, in words."""
+    return {name: say(f"detectors.{name}", words.language) for name in names() if f"detectors.{name}" in catalogue()}
+
+
+def directions(words: Words) -> dict[str, str]:
+    """Which way a finding points, in words."""
+    return {"up": say("evidence.upwards", words.language), "down": say("evidence.downwards", words.language)}
+
+
 def channels(words: Words) -> dict[str, str]:
-    """The statistics of the watch for early signs, in words."""
+    """The statistics by which detectors find something, in words."""
     topic = "signs.channel_"
     return {key.removeprefix(topic): say(key, words.language) for key in catalogue() if key.startswith(topic)}
 

@@ -21,8 +21,10 @@ from city.words import catalogue, languages, say
 from lifeline.http import who
 from lifeline.http.data import Row
 from lifeline.templating import MARKS, environment
+from rules.language.findingwords import say_evidence
 from rules.notify.display import at, number, retell, say_reason, say_test, span
 from rules.notify.zone import Home
+from rules.signs.telling import say_channel
 
 TOPICS = ("page", "console", "figures", "accounts")  # catalogue files a page's words are looked up in
 THEMES = ("light", "dark", "auto")
@@ -131,6 +133,8 @@ class Look:
             "domain": lambda name: _domain(name, language),
             "test": lambda text: say_test(str(text), language),
             "found": lambda text: say_reason(str(text or ""), language),
+            "channel": lambda name: say_channel(name, language),
+            "rests_on": lambda row: say_evidence(row["detector"], row["evidence"] or (), language),
             "retold": lambda text: retell(str(text or ""), language, home.zone),
             "city": home.name.get(language) or home.name.get("en") or "Lifeline",
             "now": now,
