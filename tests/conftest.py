@@ -17,13 +17,17 @@ for _name in [name for name in os.environ if name.startswith(("LIFELINE_", "PG")
     if not _name.startswith(_TEST_SETTINGS):
         del os.environ[_name]
 
+# Whole cities are set up in temporary folders, and a disk takes seconds to sync each: so they are made in memory.
+_MEMORY = Path("/dev/shm")  # noqa: S108 - not a fixed name: folders are made in it
+_ROOMY = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > 2 << 30
+if _ROOMY and "TMPDIR" not in os.environ and not os.statvfs(_MEMORY).f_flag & os.ST_NOEXEC:  # for tests' own programs
+    os.environ["TMPDIR"] = tempfile.tempdir = str(_MEMORY)
+
 
 @pytest.fixture(scope="session")
 def server_folder() -> Iterator[Path]:
     """A short-lived folder that PostgreSQL's own account can enter (pytest's are closed to it when run as root)."""
-    memory = Path("/dev/shm")  # noqa: S108 - not a fixed name: mkdtemp makes one; in memory a clone takes a tenth
-    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 << 30
-    folder = Path(tempfile.mkdtemp(prefix="lifeline-tests-", dir=memory if roomy else None))
+    folder = Path(tempfile.mkdtemp(prefix="lifeline-tests-", dir=_MEMORY if _ROOMY else None))
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

@@ -13,7 +13,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,7 +41,7 @@ def tools_folder() -> Path:
     account = account_for(home)
     if account.other and not account.may("-x", home.parent):
         # The servers run as this account, and the repository is closed to it (a checkout below /root, say).
-        home = Path(tempfile.gettempdir()) / "lifeline-test-tools"
+        home = Path("/tmp/lifeline-test-tools")  # noqa: S108 - checked below; not in TMPDIR, which may be in memory
         home.mkdir(mode=0o755, exist_ok=True)
         if home.stat().st_uid != os.geteuid():
             raise NotHere(f"{home} is somebody else's: try naming a folder in LIFELINE_TEST_TOOLS")
