@@ -116,6 +116,12 @@ def test_the_page_names_tests_files_and_commands_that_are_there() -> None:
     tests = set(re.findall(r"`(tests/[\w/]+\.py)`", text))
     assert len(tests) >= 10
     assert not [name for name in tests if not (ROOT / name).is_file()]
+    assert not [
+        name for name in tests if not re.search(r"^(async )?def test_", (ROOT / name).read_text(), re.MULTILINE)
+    ]
+    defences = text.partition("| against | by | shown in |")[2].partition("\n\n")[0].splitlines()[2:]
+    assert len(defences) > 15
+    assert not [row for row in defences if not tests & set(re.findall(r"`([^`]+)`", row.split("|")[3]))]
     assert not [name for name in re.findall(r"\]\(([^)h#][^)]*)\)", text) if not (PAGE.parent / name).exists()]
     lines = re.findall(r"^lifeline (.*)$|`lifeline ([a-z][^`]*)`", text, re.MULTILINE)
     assert len(lines) > 12
