@@ -7,27 +7,34 @@ One run, on one machine, one database server and one broker:
 3. raw COPY of the very same rows, 10,000 a transaction, into the same keyed table of another database, without its
    triggers: right after every drain, so that both sides share the machine's mood;
 4. the write path alone, turn by turn with raw COPY: fresh rows, and all of them again;
-5. latency from publish to commit at a third and at half of the live rate.
+5. latency from publish to commit at a third and at half of the live rate;
+6. memory: a backlog in which a large city's sensors all speak;
+7. where the time goes: CPU of each stage, alone.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from bench.ingestload import SHAPES, Blaster, Messages, Shape, scaled
 from bench.ingestreport import Delay, Drain, IngestReport, Live, WritePath
+from bench.ingeststages import BATCH as STAGE_BATCH
+from bench.ingeststages import Stages, stages
 from bench.ingestsystem import PATIENCE_S, Recorders, Servers, database, servers
 from bench.machine import describe, folder_for
 from bench.observer import Observer
 from city.clock import SystemClock, stopwatch_s
 from city.errors import InputError, OutsideError
 from city.reading import Readings
+from ingest.newest import Newest
 from store import journal
 from store.columns import copy_bytes
 from store.connection import Connection, connect
@@ -36,6 +43,7 @@ from store.testing import drop_database, fresh_database
 
 BATCH = 10_000
 QUICK = 0.05
+LARGE_GATEWAYS = 850  # of 100 sensors each
 _COPY = "COPY lifeline.readings (sensor_id, flag, time, value, received_at, raw) FROM STDIN (FORMAT binary)"
 _TRIGGERS = "SELECT tgname FROM pg_trigger WHERE tgrelid = 'lifeline.readings'::regclass AND NOT tgisinternal"
 _BATCHES = """\
@@ -80,10 +88,13 @@ def run(
         seconds = 3.0 if quick else 15.0
         delays = [bench.delay(share, twenty.per_s * share, seconds) for share in (1 / 3, 1 / 2)]
         writing = bench.write_path(200_000 if quick else 2_000_000)
+        if not quick:
+            drains.append(bench.large().drain(Shape("20 a message, 85,000 sensors", 20, 3 * LARGE_GATEWAYS * 5), 1))
+        staged = tuple(bench.stages(shape) for shape in shapes)
         machine = describe(running.dsn, embedded_broker=False)
     missing = [] if running.shares else ["not measured: two recorders (they share by MQTT 5; try --mosquitto PROGRAM)"]
     return IngestReport(machine, running.broker, seed, quick, tuple(drains), tuple(lives), tuple(delays), writing,
-                        (*missing, _node_red()), _load())  # fmt: skip
+                        (*missing, _node_red()), _load(), staged)  # fmt: skip
 
 
 def _median(found: Sequence[Drain]) -> Drain:
@@ -187,19 +198,26 @@ class _Bench:
         return Delay(share, per_s, float(p50), float(p99), sum(map(len, late)))
 
     def write_path(self, rows: int) -> WritePath:
-        """The recorder's writer alone, turn by turn with raw COPY: fresh rows, then the same again."""
+        """The recorder's writer alone, turn by turn with raw COPY: fresh rows, then the same again.
+
+        As in the recorder the newest values are written beside it.
+        """
         batches = list(self._batches(rows))
-        spent = {"copy": 0.0, "fresh": 0.0, "replay": 0.0}
+        spent, copied = {"fresh": 0.0, "replay": 0.0}, {"fresh": 0.0, "replay": 0.0}
         plain = fresh_database(self.running.dsn)
         try:
             with (
                 database(self.running.dsn, self.gateways) as dsn,
                 connect(dsn, autocommit=True, application_name="lifeline bench") as conn,
                 connect(plain, autocommit=True, application_name="lifeline bench") as other,
+                ExitStack() as beside,
             ):
                 _prepare(other, batches)
-                for name in ("fresh", "replay"):
-                    writer = ReadingWriter(conn, 0.25)
+                newest = Newest(dsn)
+                beside.callback(newest.close)
+                for name in spent:
+                    other.execute("TRUNCATE lifeline.readings")
+                    writer = ReadingWriter(conn, math.inf)
                     for number, batch in enumerate(batches):
                         self.progress(f"write path, {name}, batch {number} of {len(batches)}")
                         began_s = stopwatch_s()
@@ -207,12 +225,25 @@ class _Bench:
                             writer.begin()
                             writer.write(batch)
                         writer.committed()
+                        newest.hear(writer.take_held())
                         spent[name] += stopwatch_s() - began_s
-                        if name == "fresh":
-                            spent["copy"] += _copy(other, batch)
+                        copied[name] += _copy(other, batch)
         finally:
             drop_database(plain)
-        return WritePath(rows, rows / spent["copy"], rows / spent["fresh"], rows / spent["replay"])
+        return WritePath(
+            rows, rows / copied["fresh"], rows / spent["fresh"], rows / copied["replay"], rows / spent["replay"]
+        )
+
+    def large(self) -> _Bench:
+        """The same with a large city."""
+        return replace(self, gateways=LARGE_GATEWAYS, _sessions=self._sessions + 1000)
+
+    def stages(self, shape: Shape) -> Stages:
+        """CPU of each stage for a tenth of a shape's messages."""
+        self.progress(f"stages, {shape.name}")
+        count = max(shape.messages // 10, 4 * STAGE_BATCH // shape.readings)
+        with database(self.running.dsn, self.gateways) as dsn:
+            return stages(dsn, shape, list(self._messages(shape).take(count)))
 
     def _messages(self, shape: Shape) -> Messages:
         return Messages(

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from rich.console import Group
 from rich.table import Table
 
+from bench.ingeststages import Stages
 from bench.machine import Machine
 from bench.report import rounded
 from bench.storereport import Goal
@@ -68,12 +69,20 @@ class Delay:
 
 @dataclass(frozen=True, slots=True)
 class WritePath:
-    """Rows/s of the writer alone and of raw COPY, 10,000 a transaction, turn by turn."""
+    """Rows/s of the writer alone, 10,000 a transaction, and of raw COPY turn by turn with it."""
 
     rows: int
     copied_per_s: float
     fresh_per_s: float
+    copied_beside_replay_per_s: float
     replay_per_s: float
+
+    def shares(self) -> tuple[tuple[str, float, float], ...]:
+        """For fresh rows and for their replay: rows/s, and that to raw COPY's."""
+        return (
+            ("fresh", self.fresh_per_s, self.fresh_per_s / self.copied_per_s),
+            ("replay", self.replay_per_s, self.replay_per_s / self.copied_beside_replay_per_s),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +99,7 @@ class IngestReport:
     writing: WritePath
     missing: tuple[str, ...]
     load: str
+    stages: tuple[Stages, ...] = ()
     name: str = "ingest"
 
     @property
@@ -107,9 +117,7 @@ class IngestReport:
             if one.readings == 1:
                 met = one.messages_per_s >= MESSAGES_PER_S
                 yield Goal("messages/s of one reading", f">= {MESSAGES_PER_S:,}", f"{one.messages_per_s:,.0f}", met)
-        wrote = self.writing
-        for what, per_s, least in (("fresh", wrote.fresh_per_s, FRESH), ("replay", wrote.replay_per_s, REPLAY)):
-            share = per_s / wrote.copied_per_s
+        for (what, _, share), least in zip(self.writing.shares(), (FRESH, REPLAY), strict=True):
             yield Goal(f"write path / raw COPY, {what}", f">= {least:.2f}", f"{share:.2f}", share >= least)
         third = self.delays[0]
         yield Goal(
@@ -126,7 +134,7 @@ class IngestReport:
 
     def render(self) -> Group:
         """The report as tables for a terminal."""
-        return Group(self._head(), self._drained(), self._rest(), self._goals(), *self.missing)
+        return Group(self._head(), self._drained(), self._rest(), self._staged(), self._goals(), *self.missing)
 
     def _head(self) -> Table:
         machine = self.machine
@@ -153,13 +161,16 @@ class IngestReport:
         for one in self.delays:
             said = f"p50 {one.p50_ms:.1f} ms, p99 {one.p99_ms:.1f} ms ({one.readings:,} readings)"
             table.add_row(f"publish to commit at {one.share:.2f} of live", f"{one.per_s:,.0f}", said)
-        wrote = self.writing
-        for what, per_s in (
-            ("raw COPY", wrote.copied_per_s),
-            ("fresh", wrote.fresh_per_s),
-            ("replay", wrote.replay_per_s),
-        ):
-            table.add_row(f"write path alone, {what}", f"{per_s:,.0f}", f"{per_s / wrote.copied_per_s:.2f} of raw COPY")
+        table.add_row("raw COPY beside it", f"{self.writing.copied_per_s:,.0f}", "")
+        for what, per_s, share in self.writing.shares():
+            table.add_row(f"write path alone, {what}", f"{per_s:,.0f}", f"{share:.2f} of raw COPY")
+        return table
+
+    def _staged(self) -> Table:
+        names = list(dict.fromkeys(name for one in self.stages for name in one.cpu_us))
+        table = Table("messages", *names, title="where the time goes: CPU µs a reading, each stage alone")
+        for one in self.stages:
+            table.add_row(one.shape, *(f"{one.cpu_us[name]:.2f}" if name in one.cpu_us else "?" for name in names))
         return table
 
     def _goals(self) -> Table:

@@ -37,9 +37,9 @@ log = logging.getLogger(__name__)
 
 ROLE: Final = "recorder"
 CLIENT_ID: Final = "lifeline-recorder"
-_BATCH_ROWS: Final = 16_000
-_AHEAD_ROWS: Final = 8_000  # as many queued: the next batch, made ready while one is written
-_MAX_ROWS: Final = 48_000  # pending readings: above, reading from the broker pauses
+_BATCH_ROWS: Final = 24_000
+_AHEAD_ROWS: Final = 12_000  # as many queued: the next batch, made ready while one is written
+_MAX_ROWS: Final = 60_000  # pending readings: above, reading from the broker pauses
 _MAX_BYTES: Final = 20 << 20
 _BEAT_S: Final = 0.5
 _TICK_S: Final = 0.1

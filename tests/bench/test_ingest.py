@@ -27,7 +27,7 @@ def test_messages_hold_what_their_shape_says_and_no_reading_twice(shape: Shape) 
         message = decode(topic, payload)
         assert isinstance(message, ReadingsMessage)
         assert not message.refused
-        assert len(message.sensor) == shape.readings
+        assert len(message.time_us) == shape.readings
         assert {sensors[name].gateway for name in message.sensor} == {message.gateway}
         if shape.blocks:
             assert message.time_us[BLOCK - 1] - message.time_us[0] == (BLOCK - 1) * 20_000
@@ -67,7 +67,7 @@ def test_goals_are_met_or_not_and_said() -> None:
     )
     report = IngestReport(
         local(), "mosquitto", 7, True, drains, (Live("20 a message", 20, 10, 1e5),),
-        (Delay(1 / 3, 1e5, 2.0, 9.0, 10), Delay(1 / 2, 1e5, 2.0, 9.0, 10)), WritePath(10, 100.0, 99.0, 80.0),
+        (Delay(1 / 3, 1e5, 2.0, 9.0, 10), Delay(1 / 2, 1e5, 2.0, 9.0, 10)), WritePath(10, 100.0, 99.0, 110.0, 80.0),
         ("nothing",), "1",
     )  # fmt: skip
     assert {goal.met for goal in report.goals()} == {True}
@@ -78,3 +78,9 @@ def test_goals_are_met_or_not_and_said() -> None:
     with console.capture() as seen:
         console.print(report.render())
     assert "drained / raw COPY, series blocks" in seen.get()
+
+
+def test_each_stage_has_its_share(bench: _Bench) -> None:
+    found = bench.stages(SHAPES[2]._replace(messages=1000))
+    assert {"receive", "decode", "judge", "write"} <= found.cpu_us.keys()
+    assert 0 < found.cpu_us["receive"] < found.cpu_us["decode"], "the bytes of a message are taken as they are"
