@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from store.connection import connect
+from store.migrate import migrate
 from tests.servers.debian import NotHere
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -39,3 +41,11 @@ def community_server() -> Iterator[str]:
         finally:
             server.stdin.close()
             server.wait(10)
+
+
+def as_new(dsn: str) -> None:
+    """Empty its database, and migrate it."""
+    with connect(dsn, autocommit=True) as conn:
+        for schema in ("lifeline", "city"):
+            conn.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+    migrate(dsn)

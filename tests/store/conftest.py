@@ -13,9 +13,9 @@ from city.geo import Place
 from city.model import City, District, Gateway, Name, Sensor, Site
 from city.quantity import QUANTITIES
 from store.connection import Connection, connect
-from store.migrate import Tier, migrate
+from store.migrate import Tier
 from store.testing import drop_database, fresh_database
-from tests.servers.community import community_server
+from tests.servers.community import as_new, community_server
 from tests.servers.debian import NotHere
 
 
@@ -80,10 +80,7 @@ def community() -> Iterator[str]:
 @pytest.fixture
 def community_database(community: str) -> str:
     """Its database, as new."""
-    with connect(community, autocommit=True) as conn:
-        for schema in ("lifeline", "city"):
-            conn.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
-    migrate(community)
+    as_new(community)
     return community
 
 

@@ -6,6 +6,7 @@ is kept small; a whole server named by LIFELINE_TEST_DSN_COMMUNITY runs the whol
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -20,6 +21,7 @@ from store.connection import Connection, connect
 from store.migrate import Tier, detect_tier
 from store.readings import ReadingWriter
 from store.retention import compress, let_go
+from tests.servers.community import as_new
 
 DAYS = [datetime(2026, 7, day, tzinfo=UTC) for day in range(1, 7)]
 LATER = DAYS[-1] + timedelta(days=2)
@@ -62,81 +64,88 @@ def _compress_all(conn: Connection) -> list[str]:
     return pieces
 
 
-@pytest.fixture
-def old(community_database: str, small_city: City) -> str:
+@pytest.fixture(scope="module")
+def old_city(community: str, small_city: City) -> str:
     """Six days of readings of two sensors, rolled up, and all but the newest day in columns."""
-    with connect(community_database, autocommit=True) as conn:
+    as_new(community)
+    with connect(community, autocommit=True) as conn:
         register.sync(conn, small_city)
         for day in DAYS:
             _write(conn, day, 7200, 12)
         rollups.finish(conn, LATER)
         assert _compress_all(conn)
-    return community_database
+    return community
 
 
-def test_its_columns_take_a_ninth_of_its_rows(community_database: str) -> None:
+@pytest.fixture
+def old(old_city: str) -> Iterator[Connection]:
+    """A transaction on it that is taken back: to make it takes longer than all that is asked of it."""
+    with connect(old_city) as conn:
+        yield conn
+        conn.rollback()
+
+
+def test_its_columns_take_a_ninth_of_its_rows(old: Connection) -> None:
     """A day of sensors once a minute on whole seconds: what is left is nearly all the values' own digits."""
     chance = np.random.default_rng(1)
     sensor = np.repeat(np.arange(1, 31, dtype=np.int32), 1440)
-    time_us = to_us(DAYS[0]) + np.tile(np.arange(1440), 30) * 60_000_000
+    day = DAYS[0] - timedelta(days=30)
+    time_us = to_us(day) + np.tile(np.arange(1440), 30) * 60_000_000
     value = np.round(np.cumsum(chance.normal(0, 0.05, len(sensor))), 2).astype(np.float64)
     readings = Readings(sensor, time_us, time_us + 2_000_000, value, np.ones(len(sensor), np.uint8), value.copy())
-    kept = "SELECT count(*), sum(value::numeric), max(received_at) FROM lifeline.readings"
-    with connect(community_database, autocommit=True) as conn:
-        assert detect_tier(conn) is Tier.COMMUNITY
-        assert conn.execute("SELECT value FROM lifeline.meta WHERE key = 'tier'").fetchone() == ("community",)
-        with conn.transaction():
-            ReadingWriter(conn).write(readings)
-        before = conn.execute(kept).fetchone()
-        size = "SELECT hypertable_size('lifeline.readings')"
-        (rows,) = conn.execute(size).fetchone() or (0,)
-        conn.execute("SELECT compress_chunk(chunk, true) FROM show_chunks('lifeline.readings') AS chunk")
-        sizes = "SELECT after_compression_total_bytes FROM hypertable_compression_stats('lifeline.readings')"
-        (columns,) = conn.execute(sizes).fetchone() or (0,)
-        assert rows > 90 * len(sensor)
-        assert columns < 11 * len(sensor)
-        assert conn.execute(kept).fetchone() == before
+    kept = "SELECT count(*), sum(value::numeric), max(received_at) FROM lifeline.readings WHERE time < %s"
+    in_columns = "SELECT after_compression_total_bytes FROM hypertable_compression_stats('lifeline.readings')"
+    size = "SELECT hypertable_size('lifeline.readings')"
+    assert detect_tier(old) is Tier.COMMUNITY
+    assert old.execute("SELECT value FROM lifeline.meta WHERE key = 'tier'").fetchone() == ("community",)
+    (others,) = old.execute(in_columns).fetchone() or (0,)
+    (empty,) = old.execute(size).fetchone() or (0,)
+    ReadingWriter(old).write(readings)
+    before = old.execute(kept, (DAYS[0],)).fetchone()
+    (rows,) = old.execute(size).fetchone() or (0,)
+    old.execute(
+        "SELECT compress_chunk(chunk) FROM show_chunks('lifeline.readings', older_than => %s) chunk", (DAYS[0],)
+    )
+    (columns,) = old.execute(in_columns).fetchone() or (0,)
+    assert rows - empty > 90 * len(sensor)
+    assert 5 * len(sensor) < columns - others < 11 * len(sensor)
+    assert old.execute(kept, (DAYS[0],)).fetchone() == before
 
 
-def test_late_changed_and_deleted_readings_reach_columns_and_every_roll_up(old: str) -> None:
-    with connect(old, autocommit=True) as conn:
-        before = conn.execute(COLUMNS).fetchone()
-        assert before is not None
-        assert before[0] >= 5
-        assert _right(conn)
-        _write(conn, DAYS[1] + timedelta(seconds=60), 3600, 20, value=77.0)  # late, into columns
-        assert _right(conn), "as soon as they are there"
-        conn.execute("UPDATE lifeline.readings SET value = 5 WHERE time < %s", (DAYS[0] + timedelta(hours=1),))
-        conn.execute(
-            "DELETE FROM lifeline.readings WHERE time BETWEEN %s AND %s", (DAYS[2], DAYS[2] + timedelta(hours=3))
-        )
-        assert _right(conn)
-        rollups.finish(conn, LATER)
-        assert _right(conn)
-        assert conn.execute("SELECT count(*) FROM lifeline.dirty_buckets").fetchone() == (0,)
-        again = _compress_all(conn)
-        assert len(again) >= 3, "pieces that were touched become columns again"
-        assert _right(conn)
-        assert conn.execute("SELECT count(*) FROM city.readings").fetchone() == (2 * (6 * 12 + 20 - 2),)
+def test_late_changed_and_deleted_readings_reach_columns_and_every_roll_up(old: Connection) -> None:
+    before = old.execute(COLUMNS).fetchone()
+    assert before is not None
+    assert before[0] >= 5
+    assert _right(old)
+    _write(old, DAYS[1] + timedelta(seconds=60), 3600, 20, value=77.0)  # late, into columns
+    assert _right(old), "as soon as they are there"
+    old.execute("UPDATE lifeline.readings SET value = 5 WHERE time < %s", (DAYS[0] + timedelta(hours=1),))
+    old.execute("DELETE FROM lifeline.readings WHERE time BETWEEN %s AND %s", (DAYS[2], DAYS[2] + timedelta(hours=3)))
+    assert _right(old)
+    rollups.finish(old, LATER)
+    assert _right(old)
+    assert old.execute("SELECT count(*) FROM lifeline.dirty_buckets").fetchone() == (0,)
+    again = _compress_all(old)
+    assert len(again) >= 3, "pieces that were touched become columns again"
+    assert _right(old)
+    assert old.execute("SELECT count(*) FROM city.readings").fetchone() == (2 * (6 * 12 + 20 - 2),)
 
 
-def test_an_equal_repeat_and_a_conflict_are_told_in_columns_too(old: str) -> None:
-    with connect(old, autocommit=True) as conn, conn.transaction():
-        [number, _] = sorted(register.ids(conn).values())
-        at_us = to_us(DAYS[0])
-        rows = [(number, at_us, at_us, 0.0, 1, 0.0), (number, at_us + 7_200_000_000, at_us, 99.0, 1, 99.0)]
-        written = ReadingWriter(conn).write(Readings.of(rows))
+def test_an_equal_repeat_and_a_conflict_are_told_in_columns_too(old: Connection) -> None:
+    [number, _] = sorted(register.ids(old).values())
+    at_us = to_us(DAYS[0])
+    rows = [(number, at_us, at_us, 0.0, 1, 0.0), (number, at_us + 7_200_000_000, at_us, 99.0, 1, 99.0)]
+    written = ReadingWriter(old).write(Readings.of(rows))
     assert written.new.tolist() == [False, False]
     assert written.repeated.tolist() == [True, False]
     assert written.conflicting.tolist() == [False, True]
     assert written.stored.tolist() == [0.0, 1 / 8]
 
 
-def test_old_columns_go_as_whole_pieces_and_roll_ups_stay(old: str) -> None:
-    with connect(old, autocommit=True) as conn:
-        shown = conn.execute(SHOWN.format("readings_1d")).fetchall()
-        gone = let_go(conn, Retention(readings_s=4 * DAY_S), LATER)
-        assert len(gone.pieces) == 3
-        assert not gone.waits
-        assert conn.execute("SELECT min(time) FROM city.readings").fetchone() == (DAYS[3],)
-        assert conn.execute(SHOWN.format("readings_1d")).fetchall() == shown
+def test_old_columns_go_as_whole_pieces_and_roll_ups_stay(old: Connection) -> None:
+    shown = old.execute(SHOWN.format("readings_1d")).fetchall()
+    gone = let_go(old, Retention(readings_s=4 * DAY_S), LATER)
+    assert len(gone.pieces) == 3
+    assert not gone.waits
+    assert old.execute("SELECT min(time) FROM city.readings").fetchone() == (DAYS[3],)
+    assert old.execute(SHOWN.format("readings_1d")).fetchall() == shown
