@@ -36,7 +36,7 @@ def test_every_sample_gives_its_readings_and_refuses_nothing() -> None:
         assert isinstance(message, ReadingsMessage | StatusMessage), message
         assert not message.refused, (topic, message.refused)
         if isinstance(message, ReadingsMessage):
-            found.setdefault(topic, []).append(message.sensor)
+            found.setdefault(topic, []).append([sensor for sensor, *_ in message.rows()])
             assert set(message.time_us) & {1_782_864_000_000_000, 1_782_864_000_775_023}
     assert found == EXPECTED
 
