@@ -23,6 +23,38 @@ _ROOMY = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > 2 << 
 if _ROOMY and "TMPDIR" not in os.environ and not os.statvfs(_MEMORY).f_flag & os.ST_NOEXEC:  # for tests' own programs
     os.environ["TMPDIR"] = tempfile.tempdir = str(_MEMORY)
 
+# Tests that take longest, most of it waiting: whole systems and the pages that start them.
+_LONG = {
+    "bench/test_soak.py", "deploy/test_services.py", "docs/test_connect.py", "docs/test_first_city.py",
+    "docs/test_operations.py", "drills/test_drill_live.py", "lifeline/test_backup.py", "lifeline/test_closed_loop.py",
+    "lifeline/test_demo.py", "lifeline/test_kill_any.py", "lifeline/test_logs.py", "service/test_upgrade_live.py",
+}  # fmt: skip
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than processors: many tests wait for a clock or another process longer than they compute."""
+    return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deal the long tests to the workers and begin each in the first half: one that is last keeps all waiting."""
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    long = [item for item in items if "/".join(item.path.parts[-2:]) in _LONG]
+    rest = [item for item in items if item not in long]
+    if workers == 1 or len(rest) < 10 * len(long):
+        return
+    dealt = list[pytest.Item]()
+    for worker in range(workers):
+        size = (len(items) - len(dealt)) // (workers - worker)  # what xdist hands to this worker, without a gap
+        mine = long[worker::workers]
+        block, rest = rest[: size - len(mine)], rest[size - len(mine) :]
+        step = len(block) // (2 * len(mine) + 1)
+        for number, item in enumerate(mine):
+            block.insert(number * (step + 1), item)
+        dealt += block
+    items[:] = dealt
+
 
 @pytest.fixture(scope="session")
 def server_folder() -> Iterator[Path]:
