@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import repeat
-from typing import Final
+from typing import Final, TypeAlias
 
 from bench.detection import flood, tables
 from bench.detection.candidates import Candidate, FleetCandidate
@@ -21,6 +21,7 @@ from gateway.faults import FAMILIES
 from gateway.histories.history import DEVELOPMENT, DOMAINS, VALIDATION, code_hash, simulate
 
 DAYS: Final = 365
+Measure: TypeAlias = "Callable[[str, Size, Options], Domain]"
 _APART: Final = 500  # calibration of the floors uses the seeds from here on, the judge those below
 
 
@@ -121,18 +122,18 @@ def measure(domain: str, size: Size, options: Options) -> Domain:
     return found
 
 
-def domains(options: Options) -> Iterator[Domain]:
-    """Each domain that was asked for."""
+def domains(options: Options, measured: Measure) -> Iterator[Domain]:
+    """Each domain that was asked for, as `measured` does it."""
     for name in options.domains or tuple(DOMAINS):
         if name not in DOMAINS:
             raise InputError(f"bench detection: unknown domain, got {name!r}, try one of {', '.join(DOMAINS)}")
     names, size = options.domains or tuple(DOMAINS), size_of(options)
     if options.jobs == 1:
-        yield from (measure(name, size, options) for name in names)
+        yield from (measured(name, size, options) for name in names)
         return
     silent = replace(options, progress=_silent)
     with ProcessPoolExecutor(options.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for found in pool.map(measure, names, repeat(size), repeat(silent)):
+        for found in pool.map(measured, names, repeat(size), repeat(silent)):
             options.progress(f"{found.name} is done")
             yield found
 
@@ -150,7 +151,7 @@ def size_of(options: Options) -> Size:
 def section(options: Options) -> Section:
     """Measure and write up."""
     first_seed(options)
-    found = list(domains(options))
+    found = list(domains(options, measure))
     judged = tables.section(found, conditions(options))
     if "water_depth" not in (options.domains or DOMAINS):
         return judged

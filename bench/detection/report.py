@@ -27,9 +27,11 @@ from city.errors import InputError
 # By the name that `--only` takes: the module whose `section` measures it.
 SECTIONS: Final[Mapping[str, str]] = {
     "simulator": "bench.detection.judge",
+    "calibration": "bench.detection.calibration",
     "nab": "bench.detection.nab",
     "recorded": "bench.detection.recorded",
 }
+_PARTS: Final = frozenset({"calibration"})  # of another section: only when asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Options:
     data
         Folder of the recorded sets (`LIFELINE_DATA_DIR`); None when there is none.
     only
-        Names of `SECTIONS`; empty: all.
+        Names of `SECTIONS`; empty: all, each question once.
     sensor_years
         Fault-free ones to simulate in each domain; None: 5 when quick, else 100.
     jobs
@@ -239,7 +241,7 @@ def run(options: Options) -> DetectionReport:
 def sections(options: Options) -> dict[str, Section]:
     """Measure what was asked for, in the order of `SECTIONS`."""
     found = {}
-    for name in options.only or SECTIONS:
+    for name in options.only or [name for name in SECTIONS if name not in _PARTS]:
         options.progress(name)
         found[name] = importlib.import_module(SECTIONS[name]).section(options)
     return found

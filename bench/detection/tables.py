@@ -73,10 +73,10 @@ def section(domains: Sequence[Domain], words: str) -> Section:
     note = ", ".join(f"{name} {count}" for name, count in left_out.items() if count) or "none"
     return Section(
         "Simulated histories",
-        (words, _seeds(domains), _method(), f"Cases left out because even their anchor never comes: {note}."),
+        (words, seeds(domains), _method(), f"Cases left out because even their anchor never comes: {note}."),
         (
-            _summary(domains), _calibration(domains), *(_recalls(domains, names, budget) for budget in BUDGETS),
-            *(_faultwise(domain) for domain in domains), _paired(domains, names), _spoke(domains), _delivery(domains),
+            _summary(domains), calibration(domains), *(_recalls(domains, names, budget) for budget in BUDGETS),
+            *(_faultwise(domain) for domain in domains), _paired(domains, names), spoke(domains), _delivery(domains),
             _costs(domains, names),
         ),
         plots.all_of(domains),
@@ -84,7 +84,8 @@ def section(domains: Sequence[Domain], words: str) -> Section:
     )  # fmt: skip
 
 
-def _seeds(domains: Sequence[Domain]) -> str:
+def seeds(domains: Sequence[Domain]) -> str:
+    """Which histories were judged."""
     used = ", ".join(f"{d.name} {d.seeds[0]} to {d.seeds[-1]}" for d in domains if d.seeds)
     samples, took_s = sum(d.samples for d in domains), sum(d.simulated_s for d in domains)
     speed = f"{samples / max(took_s, 1e-9) / 1e6:.1f} million a second, neighbours' values included"
@@ -136,7 +137,8 @@ def _summary(domains: Sequence[Domain]) -> Table:
     return Table(f"{MAIN} at its nominal budgets", head, tuple(rows), note)
 
 
-def _calibration(domains: Sequence[Domain]) -> Table:
+def calibration(domains: Sequence[Domain]) -> Table:
+    """Measured over nominal, by budget."""
     rows = []
     for d in domains:
         played = d.played[MAIN]
@@ -222,7 +224,8 @@ def _paired(domains: Sequence[Domain], names: Sequence[str]) -> Table:
     return Table(f"{MAIN} less each floor, on the same faults", ("floor", "faults", "points"), tuple(rows), note)
 
 
-def _spoke(domains: Sequence[Domain]) -> Table:
+def spoke(domains: Sequence[Domain]) -> Table:
+    """Which channels raised the false alarms."""
     channels = list(dict.fromkeys(name for d in domains for name in d.channels[MAIN]))
     rows = []
     for d in domains:
@@ -270,8 +273,7 @@ def figures(domains: Sequence[Domain]) -> dict[str, object]:
         for name, played in d.played.items():
             cases = seen(played.cases)
             found[f"{d.name}/{name}"] = {
-                "sensor_years": sum(q.years for q in played.quiet),
-                "false_alarms_per_year": {str(b): false_alarms(played, b)._asdict() for b in BUDGETS},
+                **_cried(played),
                 "recall": {str(b): recall(cases, b)._asdict() for b in BUDGETS},
                 "recall_hidden_too": recall([c for c in played.cases if _of_value(c)], 1.0)._asdict(),
                 "lead_efficiency": efficiency(cases),
@@ -280,6 +282,18 @@ def figures(domains: Sequence[Domain]) -> dict[str, object]:
                 "cells": _cells(cases),
             }
     return found
+
+
+def calibrated(domain: Domain) -> dict[str, object]:
+    """The false alarms of a domain as plain data."""
+    return {"seeds": domain.seeds, **_cried(domain.played[MAIN])}
+
+
+def _cried(played: Played) -> dict[str, object]:
+    return {
+        "sensor_years": sum(q.years for q in played.quiet),
+        "false_alarms_per_year": {str(b): false_alarms(played, b)._asdict() for b in BUDGETS},
+    }
 
 
 def _cells(cases: Sequence[Case]) -> dict[str, object]:

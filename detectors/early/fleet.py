@@ -25,7 +25,7 @@ from detectors.subject import Neighbour, Subject
 NAME: Final = "early_sign"
 _ROW_BYTES: Final = 4 * layout.WIDTH
 _BYTES = struct.Struct(">BI")  # how MessagePack begins long bytes
-_STAMP: Final = FROZEN.hash[:8].encode()  # rows of another configuration are refused
+_STAMP: Final = FROZEN.rows[:8].encode()  # rows that mean something else are refused
 
 Kind = TypeVar("Kind", np.float32, np.int64)
 _FIRST: Final = np.zeros(1, np.int64)
@@ -187,7 +187,7 @@ class Fleet:
             np.copyto(self._frozen, self._rows)
         else:
             np.take(self._rows, begun, axis=0, out=self._frozen)
-        parts = {"hash": self.settings.hash.encode(), "sensors": self._named[1], "rows": b""}
+        parts = {"hash": self.settings.rows.encode(), "sensors": self._named[1], "rows": b""}
         head = msgspec.msgpack.encode((NAME, parts))[:-2]  # without the empty rows at its end
         return [head, _BYTES.pack(0xC6, self._frozen.nbytes), self._frozen.view(np.uint8).ravel().data]
 
@@ -208,7 +208,7 @@ class Fleet:
             It is not a snapshot of this engine with these settings.
         """
         sensors, parts = self.sensors_in(data), read_snapshot(NAME, data)
-        if parts.get("hash") != self.settings.hash.encode():
+        if parts.get("hash") != self.settings.rows.encode():
             raise InputError(f"{NAME}: snapshot was made with other settings, try replaying the journal")
         if len(parts.get("rows", b"")) != _ROW_BYTES * len(sensors):
             raise InputError(f"{NAME}: snapshot cannot be read (cut short), try replaying the journal")

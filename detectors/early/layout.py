@@ -86,8 +86,9 @@ LAST_CHANGE, REST_LAST = 56, 57
 OWN_MEAN = 5  # float64: the sensor's own mean of weeks, as its neighbours' are taken
 
 # Places in a nature's row of parameters.
-TRANSFORM, OFFSET, CLIP, BUDGET, GAP_S, GATE, NEIGHBOURS, HOURLY, BACK, TOGETHER_EXCESS = range(10)
-WEIGHT = 10  # one for each channel, then the threshold, mean excess and shape it starts with
+TRANSFORM, OFFSET, CLIP, BUDGET, GAP_S, GATE, NEIGHBOURS, HOURLY, BACK, JUMPY = range(10)
+TOGETHER_EXCESS, TOGETHER_SHAPE = 10, 11
+WEIGHT = 12  # one for each channel, then the threshold, mean excess and shape it starts with
 START_THRESHOLD = WEIGHT + CHANNEL_COUNT
 START_EXCESS = START_THRESHOLD + CHANNEL_COUNT
 START_SHAPE = START_EXCESS + CHANNEL_COUNT
@@ -101,5 +102,7 @@ def sound(rows: NDArray[np.float32]) -> bool:
     ends = [*(begin for begin, _ in _OTHERS), WIDTH]
     finite = all(np.isfinite(rows[:, old:new]).all() for (_, old), new in zip(_OTHERS, ends[1:], strict=True))
     wide = np.isfinite(rows[:, 2 * LEVEL : COUNT].view(np.float64)).all()
+    tails = (rows[:, TAIL + THRESHOLD : TAIL + EXCESS_2] > 0).all(axis=1) & (rows[:, TOGETHER_THRESHOLD] > 0)
     widths = rows[rows[:, HELD] >= SOUGHT, BIN]  # until then the largest value stands there, which may be below 0
-    return bool(finite and wide and (rows[:, COUNT] >= 0).all() and (widths >= 0).all())
+    counts = (tails | (rows[:, COUNT] == 0)).all() and (rows[:, COUNT] >= 0).all()
+    return bool(finite and wide and counts and (widths >= 0).all())

@@ -92,9 +92,17 @@ class Settings:
     @property
     def hash(self) -> str:
         """Twelve hexadecimal digits that change with any setting and with the frozen configuration."""
+        return self._digits(FROZEN.hash)
+
+    @property
+    def rows(self) -> str:
+        """The same of what sensors' rows mean, and under which settings they were learned."""
+        return self._digits(FROZEN.rows)
+
+    def _digits(self, frozen: str) -> str:
         rows = {q: [w.false_alarms_per_year, sorted(w.off)] for q, w in self.quantities.items()}
         mine = [
-            FROZEN.hash,
+            frozen,
             self.false_alarms_per_year,
             sorted(self.off),
             rows,

@@ -19,6 +19,7 @@ from detectors.early.channels import (
     DRIFT,
     LEVEL,
     RARITY,
+    RATE,
     SPIKE,
     VARIANCE_DOWN,
     VARIANCE_UP,
@@ -29,6 +30,7 @@ from detectors.early.layout import (
     CHANNEL_COUNT,
     EXCESS,
     EXCESS_2,
+    JUMPY,
     NEIGHBOURS,
     SEEN_D,
     START_EXCESS,
@@ -56,6 +58,7 @@ TICK_LEAST_S = 21_600.0
 LIGHTEST, RESTLESS = -0.05, 0.15  # least shapes
 GROWN_Y = 42.0 / 365.25
 YOUNG_D = 28.0
+BAND_WEIGHT = 0.18  # of the spike channel where it is silent: people want a band all the same
 TRUSTED_Y = 28.0 / 365.25  # age from which a sensor's tails have their whole part of the budget
 
 
@@ -123,6 +126,8 @@ def years_of(f: Row, p: Row, c: int, s: float) -> float:
     seen = np.float64(f[SEEN_D]) / 365.25 + np.float64(f[TICK_S]) / YEAR_S
     if c == RARITY and p[NEIGHBOURS] == 0.0 and seen < 2.0 * TRUSTED_Y:
         return surprise_years(f, p, s, years, seen)
+    if c in (SPIKE, RATE) and p[JUMPY] > 0.0 and p[NEIGHBOURS] == 0.0 and seen < GROWN_Y:
+        return 0.0
     trust = min(1.0, seen / TRUSTED_Y)
     most = seen * (1.0 + experience(f, c) * experience(f, c) / 16.0) + 1e-6
     if years > most:  # beyond what its history can vouch for only gross signs get far
@@ -194,7 +199,7 @@ def close_block(f: Row, p: Row) -> None:
     shape = shape_of(mean, np.float64(f[at + EXCESS_2]))
     per_year = SHARE / tick_y(f)
     years = unsettled(f, p, 1.0 / p[BUDGET], tick_y(f))
-    rarer = max(1.0, per_year * years / max(p[WEIGHT], 1e-9))
+    rarer = max(1.0, per_year * years / (p[WEIGHT] if p[WEIGHT] > 0.0 else BAND_WEIGHT))
     shape = max(0.01, shape + 1.0 / (DOUBT + SHARE * min(ticks, MOST_BLOCKS)))
     f[BAND] = np.float64(f[at + THRESHOLD]) + mean / shape * (exp(shape * log1p(rarer - 1.0)) - 1.0)
 

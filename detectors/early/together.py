@@ -2,9 +2,9 @@
 
 Channels share readings, and one tail that is wrong makes the loudest of them too loud or too quiet for years. So the
 loudest return period is a statistic in its turn: of every tick its largest is kept, in ticks. If the channels were
-right, one in 16 would pass 16; where it truly stands is learned. Beyond that its logarithm falls exponentially, by 1 in
-the mean if the channels were right; by how much is told by the kind of sensor, because a sensor's own few would mostly
-be its faults. What is rarest comes of causes of its own, so the tail is somewhat heavier than that.
+right, one in 16 would pass 16; where it truly stands is learned. Beyond that its logarithm has a generalised Pareto
+tail, exponential with a mean of 1 if the channels were right. Mean and shape are told by the kind of sensor, because a
+sensor's own few would mostly be its faults; what is rarest has causes of its own, so the shape is above 0.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from detectors.early.layout import TICKS, TOGETHER_EXCESS, TOGETHER_THRESHOLD, TOGETHER_TOP
+from detectors.early.layout import TICKS, TOGETHER_EXCESS, TOGETHER_SHAPE, TOGETHER_THRESHOLD, TOGETHER_TOP
 
 Row = Any
 PART = 1.0 / 16.0  # of ticks pass the threshold
 START = 16.0
 KNOWN = 224.0  # ticks that the starting threshold is worth: eight weeks
 MOST_TICKS = 800.0  # older ones are forgotten
-SURE = 14.0  # passes that a tail is taken to be known by
 LEAST = 0.05  # of the threshold at the start
 
 
@@ -30,7 +29,7 @@ def settled(f: Row, p: Row, years: float, tick_y: float) -> float:
     over = years / (tick_y * np.float64(f[TOGETHER_THRESHOLD]))
     if over <= 1.0:
         return float(over * tick_y / PART)
-    times = SURE * log1p(log(over) / (SURE * p[TOGETHER_EXCESS]))
+    times = log1p(p[TOGETHER_SHAPE] * log(over) / p[TOGETHER_EXCESS]) / p[TOGETHER_SHAPE]
     return float(tick_y / PART * exp(min(times, 40.0)))
 
 
@@ -40,7 +39,8 @@ def unsettled(f: Row, p: Row, years: float, tick_y: float) -> float:
     least = tick_y * np.float64(f[TOGETHER_THRESHOLD])
     if rare <= 1.0:
         return float(rare * least)
-    return float(least * exp(min(SURE * p[TOGETHER_EXCESS] * (exp(log(rare) / SURE) - 1.0), 40.0)))
+    shape = p[TOGETHER_SHAPE]
+    return float(least * exp(min(p[TOGETHER_EXCESS] * (exp(shape * log(rare)) - 1.0) / shape, 40.0)))
 
 
 def raise_together(f: Row, years: float, tick_y: float) -> None:

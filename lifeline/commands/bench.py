@@ -158,7 +158,7 @@ def detection(
     salt: Annotated[str, typer.Option(help="Of the held-out seeds: any word.", show_default=False)] = "",
     only: Annotated[
         list[str] | None,
-        typer.Option(help="Only simulator, nab or recorded (may be said again).", show_default=False),
+        typer.Option(help="Only simulator, its calibration, nab or recorded (may be said again).", show_default=False),
     ] = None,
     recordings: Annotated[
         Path | None,

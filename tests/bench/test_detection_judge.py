@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from math import isfinite
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from bench.detection import flood, judge, runs
+from bench.detection import calibration, flood, judge, runs
 from bench.detection.anchor import anchor
 from bench.detection.candidates import Candidate, FleetCandidate
 from bench.detection.cases import ANCHOR_AT, cases
@@ -103,7 +104,10 @@ def test_the_engine_finds_what_is_gross_and_its_forks_go_on_from_what_it_knows(j
     gross = [c for c in engine.cases if c.fault.severity == "gross" and isfinite(c.found[1.0].anchor_h)]
     assert np.mean([case.found[12.0].hit for case in gross]) > 0.6
     found = [sum(case.found[budget].hit for case in engine.cases) for budget in BUDGETS]
-    assert found == sorted(found)  # of all: one case may be lost to an alarm that a looser budget had already raised
+    assert found == sorted(found)
+    # An alarm that a looser budget had raised just before the fault hides it from that budget: seldom.
+    hidden = [c for c in engine.cases if any(c.found[t].hit > c.found[b].hit for t, b in pairwise(BUDGETS))]
+    assert len(hidden) <= 0.02 * len(engine.cases)
     assert sum(quiet.years for quiet in engine.quiet) == pytest.approx(4 * 105 / 365.25, rel=0.05)
 
 
@@ -206,6 +210,20 @@ def test_the_command_judges_and_writes(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert "Lifeline at its nominal budgets" in done.output
     assert (tmp_path / "calibration.png").exists()
     assert "simulator" in json.loads((tmp_path / "report.json").read_text())
+
+
+def test_the_command_measures_calibration_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(calibration, "DAYS", 80)
+    asked = ["bench", "detection", "--only", "calibration", "--domain", "strain", "--sensor-years", "0.5"]
+    done = CliRunner().invoke(app, [*asked, "--out", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert "measured / nominal" in done.output
+    told = json.loads((tmp_path / "report.json").read_text())["calibration"]["strain"]
+    assert told["sensor_years"] >= 0.5
+    assert told["seeds"] == [0, 1]
+    for budget, rate in told["false_alarms_per_year"].items():
+        assert rate["low"] <= rate["value"] <= rate["high"], budget
+    assert told["false_alarms_per_year"]["0.1"]["value"] <= told["false_alarms_per_year"]["12.0"]["value"]
 
 
 def test_limits_of_a_year_leave_the_year_alone() -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from city.errors import InputError
 from detectors.columns import ABNORMAL, BLIND, Columns, Floats, Found, Longs
-from detectors.early.channels import BLIND_REASONS, CHANNELS, RARITY
+from detectors.early import layout
+from detectors.early.channels import BLIND_REASONS, CHANNELS, RARITY, RATE, SPIKE
 from detectors.early.fleet import Fleet
 from detectors.early.settings import Settings, Wish
 from detectors.subject import Neighbour, Subject
@@ -239,3 +240,37 @@ def test_a_snapshot_of_the_first_hours_is_taken_back_whatever_the_sign_of_the_va
     fleet.update(_columns(-5.0 + 0.1 * np.sin(np.arange(40.0))))
     other.restore(fleet.snapshot())
     assert other.snapshot() == fleet.snapshot()
+
+
+@pytest.mark.parametrize("place", [layout.TOGETHER_THRESHOLD, layout.TAIL + layout.THRESHOLD])
+def test_a_row_with_a_threshold_of_nothing_is_refused(place: int) -> None:
+    fleet = Fleet([Subject("a", "")])
+    fleet.update(_columns(_life(1)))
+    row = np.frombuffer(fleet.row_state(0)[8:], np.float32).copy()
+    row[place] = 0.0
+    with pytest.raises(InputError, match="damaged"):
+        fleet.put_row_state(0, fleet.row_state(0)[:8] + row.tobytes())
+
+
+def test_a_plain_spike_of_a_quantity_nobody_knows_is_abnormal_even_by_its_rarity_alone() -> None:
+    dice = np.random.default_rng(2)
+    value = dice.normal(20, 0.3, 90 * 288)
+    value[-1] += 20 * 0.3
+    five = _columns(value)
+    five = five._replace(time_us=5 * five.time_us, local_us=5 * five.local_us)
+    for off in (frozenset(), frozenset({"spike", "rate"})):
+        found = Fleet([Subject("a", "vibration")], Settings(off=off)).update(five)
+        assert found.verdict[-1] == ABNORMAL
+        assert not (found.verdict[:-1] == ABNORMAL).any()
+    assert found.channel[-1] == RARITY
+
+
+def test_a_sensor_nobody_knows_is_not_judged_by_its_jumps_before_it_has_shown_how_it_jumps() -> None:
+    values = _life(12)
+    values[-1] += 300.0
+    jumps = {SPIKE, RATE}
+    unknown = Fleet([Subject("a", "vibration")]).update(_columns(values))
+    known = Fleet([Subject("a", "strain")]).update(_columns(values))
+    assert not jumps & set(unknown.channel[unknown.return_period_years > 0.1].tolist())
+    assert known.channel[-1] in jumps
+    assert known.verdict[-1] == ABNORMAL
