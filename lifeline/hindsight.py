@@ -18,7 +18,7 @@ from detectors.subject import Subject
 from lifeline.past import Where, past
 from rules.check import Checked
 from rules.signs.hindsight import Hindsight, look_back
-from rules.signs.telling import finding
+from rules.signs.telling import YOUNG, finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,8 @@ def lines(said: Answer) -> Iterator[str]:
         f"a reading every {explanation.interval_s:g} s; {int((found.verdict == ABNORMAL).sum())} of "
         f"{len(found.verdict)} samples abnormal, {int((found.verdict == BLIND).sum())} not to be judged"
     )
+    if (left := YOUNG.days - explanation.seen_days) > 0:
+        yield f"still being learned, for about {left:.0f} days more: before that only what is gross is called rare"
     for place, other in enumerate(past.subject.context[: columns.context.shape[1]]):
         now = float(columns.context[-1, place])
         away = "" if other.away_m is None else f", {other.away_m:.0f} m away"

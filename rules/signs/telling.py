@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import cache
 from math import isfinite
 
@@ -19,6 +20,7 @@ from rules.alarm.track import EARLY_SIGN
 _DIRECTIONS = {1: "up", -1: "down"}
 _VERDICTS = (Verdict.NORMAL, Verdict.ABNORMAL, Verdict.BLIND)
 _YEAR_DAYS, _RAREST = 365.25, 1000
+YOUNG = timedelta(days=28)  # so long the engine goes by a sensor's kind, and calls only what is gross rare
 _NUMBER = r"[-+]?(?:\d[\d.]*(?:e[-+]?\d+)?|inf|nan)"
 _EXPECTED = rf", expected (?P<expected>{_NUMBER}) \((?P<low>{_NUMBER}) to (?P<high>{_NUMBER})\)"
 _VALUE = rf"(?P<value>{_NUMBER}) (?P<unit>\S{{1,20}})"

@@ -49,7 +49,8 @@ def asked(recorded: Path, at: datetime) -> hindsight.Answer:
 
 def test_a_step_is_told_with_what_was_expected_and_who_stands_beside(recorded: Path) -> None:
     said = asked(recorded, START + timedelta(days=DAYS - 1, minutes=50))
-    first, verdict, known, beside = list(hindsight.lines(said))
+    first, verdict, known, young, beside = list(hindsight.lines(said))
+    assert young.startswith("still being learned, for about ")
     assert first.startswith(f"{SENSOR} (strain), 2026-05-25T08:50:00+08:00")
     assert "for this sensor" in verdict
     assert "um/m" in verdict

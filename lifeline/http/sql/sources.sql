@@ -49,6 +49,11 @@ LIMIT %(limit)s OFFSET %(offset)s
 SELECT time, low, high FROM city.bands WHERE sensor = %(sensor)s AND time >= %(since)s AND time < %(until)s
 ORDER BY time
 
+-- name: heard_since
+-- Since which day a sensor that early signs watch has been heard; no row for one that nobody watches.
+SELECT least(min(b.time), (SELECT min(bucket) FROM city.readings_1d WHERE sensor = %(sensor)s)) AS since
+FROM city.bands b WHERE b.sensor = %(sensor)s HAVING count(*) > 0
+
 -- name: readings_binned
 -- Lowest and highest of each slice of time, where there are more readings than a plot can show.
 WITH bins AS (
