@@ -144,8 +144,14 @@ def test_an_equal_repeat_and_a_conflict_are_told_in_columns_too(old: Connection)
 
 def test_old_columns_go_as_whole_pieces_and_roll_ups_stay(old: Connection) -> None:
     shown = old.execute(SHOWN.format("readings_1d")).fetchall()
-    gone = let_go(old, Retention(readings_s=4 * DAY_S), LATER)
+    red = """INSERT INTO lifeline.incidents
+             VALUES ('i', 'under', 'd1', 0, 4, 'closed', true, %s, %s, '{}', 'a', 'c', 'v', false)"""
+    old.execute(red, (DAYS[1], DAYS[1]))
+    gone = let_go(old, Retention(readings_s=4 * DAY_S, around_red_s=DAY_S), LATER)
     assert len(gone.pieces) == 3
     assert not gone.waits
-    assert old.execute("SELECT min(time) FROM city.readings").fetchone() == (DAYS[3],)
+    around = [DAYS[0] + timedelta(hours=hour) for hour in range(12, 36, 2)]
+    left = "SELECT DISTINCT time FROM city.readings WHERE time < %s ORDER BY 1"
+    assert old.execute(left, (DAYS[3],)).fetchall() == [(time,) for time in around], "a day around a red incident"
+    assert old.execute("SELECT min(time) FROM lifeline.readings").fetchone() == (DAYS[3],)
     assert old.execute(SHOWN.format("readings_1d")).fetchall() == shown

@@ -43,10 +43,12 @@ VALUES ('2026-07-01 08:00Z', 'wl-1', 'jump', 'value', 'abnormal', -0.1, '-1 is n
 
 
 @pytest.fixture(scope="module")
-def filled(postgres_dsn: str, small_city: City) -> Iterator[str]:
+def filled(request: pytest.FixtureRequest, postgres_dsn: str, small_city: City) -> Iterator[str]:
     """Two sensors' readings over three days, across midnights, and a little of everything else; nobody changes it."""
     chance = np.random.default_rng(7)
-    database = fresh_database(postgres_dsn)
+    apache = getattr(request, "param", "plain") == "apache"
+    server = request.getfixturevalue("timescale_dsn") if apache else postgres_dsn
+    database = fresh_database(server)
     with connect(database) as conn:
         register.sync(conn, small_city)
         conn.execute(SEED)
@@ -97,6 +99,7 @@ def _take(dsn: str, path: Path, kind: Kind, form: Format = "csv", **chosen: Any)
     return found
 
 
+@pytest.mark.parametrize("filled", ["plain", "apache"], indirect=True)
 @pytest.mark.parametrize("form", FORMATS)
 def test_readings_are_the_databases_to_the_last_digit(filled: str, tmp_path: Path, form: Format) -> None:
     found = _take(filled, tmp_path / "r", "readings", form)
@@ -125,6 +128,7 @@ def test_the_others_are_the_views(filled: str, tmp_path: Path, kind: Kind, form:
     assert sorted(ours, key=str) == sorted(held, key=str)
 
 
+@pytest.mark.parametrize("filled", ["plain", "apache"], indirect=True)
 def test_time_is_from_and_before(filled: str, tmp_path: Path) -> None:
     everything = [row[0] for row in _take(filled, tmp_path / "all", "readings")]
     first, past = everything[1000], everything[25_000]

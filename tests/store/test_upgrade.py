@@ -22,7 +22,19 @@ from store.register import ids
 from store.testing import drop_database, named
 
 NOW = datetime(2026, 7, 1, 8, tzinfo=UTC)
-VIEWS = ("readings", "readings_5m", "readings_1h", "readings_1d", "sensors", "rejections", "alarms", "incidents")
+VIEWS = (
+    "readings", "readings_5m", "readings_1h", "readings_1d", "domains_1h", "domains_1d", "sensors", "rejections",
+    "alarms", "incidents",
+)  # fmt: skip
+
+# As many rows, and one of them a little different.
+_WRONG = """
+CREATE OR REPLACE FUNCTION public.wrong() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.value := NEW.value + 1e-9;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER wrong BEFORE INSERT ON lifeline.readings FOR EACH ROW EXECUTE FUNCTION public.wrong()"""
 
 
 @pytest.fixture(params=["plain", "apache"])
@@ -116,6 +128,16 @@ def test_a_move_that_was_killed_starts_nothing_and_is_begun_again(filled: str, o
 
     with pytest.raises(Killed):
         upgrade.move(filled, other, progress=kill)
+    with pytest.raises(OutsideError, match="holds half of a"):
+        migrate(other)
+
+    def change_one_digit(done: int, _steps: int, _what: str) -> None:
+        if not done:
+            with connect(other, autocommit=True) as conn:
+                conn.execute(_WRONG)
+
+    with pytest.raises(OutsideError, match=r"readings of 2026-06-2\d did not arrive whole \(\d+ rows for \d+\)"):
+        upgrade.move(filled, other, progress=change_one_digit)
     with pytest.raises(OutsideError, match="holds half of a"):
         migrate(other)
     assert upgrade.move(filled, other).rows > 320
