@@ -20,6 +20,8 @@ _INK, _BAND, _SIGN, _BLIND = "#123a5c", "#c9d6e3", "#c00000", "#999999"
 _LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")  # Okabe and Ito's, told apart by all
 _DASHES = ("solid", (0, (6, 2)), (0, (2, 2)), (0, (6, 2, 2, 2)), (0, (1, 1)), (0, (9, 3)))
 _LEAST_YEARS = 1 / 365.25
+_TICKS = {_LEAST_YEARS: "a day", 7 * _LEAST_YEARS: "a week", 1 / 12: "a month", 1.0: "a year", 10.0: "10 years",
+          100.0: "100 years", 1000.0: "1000 years"}  # fmt: skip
 
 
 def draw(said: Answer, path: Path) -> None:
@@ -85,8 +87,11 @@ def _channels(axes: Axes, said: Answer) -> None:
                   markersize=3, label=name)  # fmt: skip
     axes.axhline(1 / said.budget, color=_SIGN, linewidth=1, linestyle=(0, (2, 2)), label="abnormal from here")
     axes.set_yscale("log")
-    axes.set_ylim(bottom=_LEAST_YEARS)
-    axes.set_ylabel("return period (years)")
+    axes.set_ylim(bottom=0.8 * _LEAST_YEARS, top=max(axes.get_ylim()[1], 10.0))
+    axes.set_yticks([], minor=True)
+    shown = {years: words for years, words in _TICKS.items() if years <= axes.get_ylim()[1]}
+    axes.set_yticks(list(shown), list(shown.values()))
+    axes.set_ylabel("once in")
     _legend(axes)
 
 
