@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import math
 import os
+import pkgutil
 import random
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import detectors
 from city.errors import InputError
 from city.levels import Flag
 from city.reading import Sample
 from detectors import registry
+from detectors.per_sensor import PerSensor
 from detectors.protocol import Detector, Finding, Verdict
 from detectors.river_adapter import PREFIX
 from detectors.subject import Neighbour, Subject, Surroundings
@@ -114,6 +119,19 @@ def test_neighbours_that_fall_silent_or_say_nonsense_do_not_blind_for_good(name:
     back = steady(noise(600, 2), (LONG_ENOUGH + 66) * MINUTE_US)
     after = [f for f in detector.update(sorted(back + again, key=lambda s: s.time_us), _City(again)) if f.sensor == "a"]
     assert after[-1].verdict is not Verdict.BLIND
+
+
+def test_no_detector_of_the_package_is_spared_the_laws() -> None:
+    for module in pkgutil.iter_modules(detectors.__path__, "detectors."):
+        importlib.import_module(module.name)
+    open_: list[type[PerSensor[Any]]] = [PerSensor]
+    found: set[str] = set()
+    while open_:
+        kinds = open_.pop().__subclasses__()
+        open_ += kinds
+        found |= {kind.name for kind in kinds if kind.__module__.startswith("detectors.")}
+    assert len(found) > 10
+    assert found - set(registry.names()) == set()
 
 
 def _story() -> str:

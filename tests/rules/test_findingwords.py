@@ -13,6 +13,7 @@ from detectors import registry
 from detectors.early.channels import BLIND_REASONS
 from detectors.river_adapter import RIVER_EXAMPLES
 from rules.language.findingwords import say_evidence
+from rules.language.saying import say_test
 
 NATIVE = [name for name in registry.names() if name not in RIVER_EXAMPLES]
 NOT_EVIDENCE = {"level", "demand", "slow_demand", "overload", "gas_pressure", "anomaly"}  # pairs of other things
@@ -75,3 +76,8 @@ def test_a_piece_of_evidence_is_a_phrase(
 ) -> None:
     assert say_evidence(detector, [piece], "en") == [english]
     assert say_evidence(detector, [piece], "zh") == [chinese]
+
+
+def test_a_rule_that_names_a_channel_is_said_with_the_channels_words() -> None:
+    assert say_test("gas_demand up, by night_flow, demand", "zh").endswith("（夜间最小流量、半小时用量）")
+    assert "night_flow" not in say_test("gas_demand up, by night_flow", "en")
