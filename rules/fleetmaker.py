@@ -38,11 +38,12 @@ class FleetMaker:
     def _compile(self) -> None:
         began_s = stopwatch_s()
         try:
-            Fleet([])
+            can = Fleet([]).compiled
         except Exception:
             LOG.exception("engine_not_compiled: early signs are judged slowly", extra={"action": "engine_not_compiled"})
             return
         self._compiled.set()
         for fleet in self._made:
             fleet.hurry()
-        LOG.info("engine_compiled in %.1f s", stopwatch_s() - began_s, extra={"action": "engine_compiled"})
+        if can:  # else there is no compiler, or it is forbidden
+            LOG.info("engine_compiled in %.1f s", stopwatch_s() - began_s, extra={"action": "engine_compiled"})
