@@ -25,6 +25,7 @@ from bench.soakreport import Counts, Report, trend
 from city.clock import SystemClock, from_us, stopwatch_s
 from city.errors import InputError, OutsideError
 from lifeline.files import tail
+from lifeline.ports import LOOPBACK, kept_port
 from lifeline.roles import CORE
 from lifeline.settings import Settings
 from lifeline.supervisor import Supervisor
@@ -111,7 +112,8 @@ def _system(folder: Path, fleet: Fleet, progress: Callable[[str], None]) -> Iter
         (city / name).parent.mkdir(parents=True, exist_ok=True)
         (city / name).write_text(text, encoding="utf-8")
     progress("starting")
-    with closing(Supervisor(Settings(data=folder / "data", city=city))) as supervisor:
+    http = f"{LOOPBACK}:{kept_port(folder / 'http.port')}"  # the usual one may be another system's
+    with closing(Supervisor(Settings(data=folder / "data", city=city, http=http))) as supervisor:
         supervisor.open()
         supervisor.start_roles()
         yield supervisor

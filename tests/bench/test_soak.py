@@ -21,6 +21,7 @@ from bench.soak import run
 from bench.soakreport import TELLS_FROM_S, trend
 from city.clock import SystemClock, stopwatch_s
 from city.errors import InputError
+from lifeline.ports import LOOPBACK, kept_port
 from lifeline.roles import CORE
 
 PATIENCE_S = 120.0
@@ -105,7 +106,8 @@ def test_a_stop_is_clean_at_any_moment(server_folder: Path) -> None:
     for name, text in Fleet(4, 5, probes=1).files().items():
         (place / "city" / name).parent.mkdir(parents=True, exist_ok=True)
         (place / "city" / name).write_text(text)
-    words = ["run", "--data", str(place / "data"), "--city", str(place / "city")]
+    http = f"{LOOPBACK}:{kept_port(place / 'http.port')}"  # the usual one may be another test's
+    words = ["run", "--data", str(place / "data"), "--city", str(place / "city"), "--http", http]
     said, chance = place / "said", random.Random(20260701)
     for moment, (reached, more_s) in MOMENTS.items():
         compiled = {"NUMBA_CACHE_DIR": str(place / "compiled")} if "compiling" in moment else {}  # as on a new machine

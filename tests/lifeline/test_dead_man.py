@@ -16,6 +16,7 @@ import pytest
 from bench.fleet import Fleet
 from city.clock import SystemClock, stopwatch_s
 from lifeline import endpoints
+from lifeline.ports import LOOPBACK, kept_port
 from tests.notify.wires import answering, web
 
 pytestmark = pytest.mark.faults
@@ -34,11 +35,15 @@ def until(look: Callable[[], object], why: str) -> None:
 
 
 def test_whoever_listens_outside_misses_the_next_sign_of_life_when_everything_is_killed(data: Path) -> None:
-    files = {**Fleet(4, 5, probes=1).files(), "escalation.yaml": f"heartbeat: {{url_env: BEAT_URL, every: {EVERY_S:g}s}}\n"}
+    files = {
+        **Fleet(4, 5, probes=1).files(),
+        "escalation.yaml": f"heartbeat: {{url_env: BEAT_URL, every: {EVERY_S:g}s}}\n",
+    }
     for name, text in files.items():
         (data / "city" / name).parent.mkdir(parents=True, exist_ok=True)
         (data / "city" / name).write_text(text)
-    words = ["run", "--data", str(data), "--city", str(data / "city")]
+    http = f"{LOOPBACK}:{kept_port(data / 'http.port')}"  # the usual one may be another test's
+    words = ["run", "--data", str(data), "--city", str(data / "city"), "--http", http]
     with web(answering(200)) as outside, (data / "screen.log").open("wb") as screen:
         process = subprocess.Popen(  # noqa: S603 - our own command line
             [sys.executable, "-m", "lifeline", *words], cwd=ROOT, stdout=screen, stderr=screen,
