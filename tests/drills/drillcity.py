@@ -43,7 +43,12 @@ def city(crew_url: str) -> dict[str, str]:
     """The small city, its people's phones at `crew_url`, with a drill."""
     escalation = FILES["escalation.yaml"].replace("http://127.0.0.1:9", crew_url).replace(", secret_env: X", "")
     depth = FILES["rules/depth.yaml"].replace("clear_after: 10m", "clear_after: 2m")
-    return {**FILES, "escalation.yaml": escalation, "rules/depth.yaml": depth, "drills/flood.yaml": FLOOD}
+    # a minute passes in a second: a machine that stops for five must not make a gateway silent
+    platform = FILES["rules/platform.yaml"].replace("silent: 5m", "silent: 12h").replace("silent: 10m", "silent: 12h")
+    return {
+        **FILES, "escalation.yaml": escalation, "rules/depth.yaml": depth, "rules/platform.yaml": platform,
+        "drills/flood.yaml": FLOOD,
+    }  # fmt: skip
 
 
 def wait_for(what: Callable[[], Any], limit_s: float = 90) -> Any:  # noqa: ANN401 - whatever was waited for
