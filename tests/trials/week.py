@@ -15,6 +15,7 @@ from ingest.intake import Delivery
 from ingest.message import ReadingsMessage, StatusMessage
 from ingest.writer import BatchWriter
 from rules.check import load_files
+from rules.fleetmaker import FleetMaker
 from rules.watcher import WatcherSettings, _Following
 from store import bundle, journal, roles
 from store.connection import Connection, connect
@@ -103,7 +104,7 @@ class Week:
         return self._follow(conn, news)
 
     def _follow(self, conn: Connection, news: Connection) -> _Following:
-        watcher = _Following(WatcherSettings(self.dsn, self.clock), conn, news, {})
+        watcher = _Following(WatcherSettings(self.dsn, self.clock), conn, news, {}, FleetMaker())
         watcher._restore()
         return watcher
 
