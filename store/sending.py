@@ -19,13 +19,16 @@ _PIECE_BYTES = 1 << 18
 def copy_in(conn: Connection, query: bytes, data: bytes) -> None:
     """Run a query of several statements, one of which is a COPY … FROM STDIN that takes `data`.
 
-    Two ways: to the COPY, and to the end; psycopg's own COPY must stand alone in its query.
+    Two ways: to the COPY, and to the end; psycopg's own COPY must stand alone in its query. As with psycopg's, a
+    transaction is begun where none is.
 
     Raises
     ------
     psycopg.Error
         What the server said of the first statement that failed; those after it were not run.
     """
+    if conn.info.transaction_status == pq.TransactionStatus.IDLE and not conn.autocommit:
+        query = b"BEGIN;" + query
     with conn.lock:
         conn.wait(_copying(conn.pgconn, query, data, conn.info.encoding))
 

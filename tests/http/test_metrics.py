@@ -80,7 +80,9 @@ def fill(world: World) -> None:
     world.notice("b2", state="queued", sent_at=None)
     for role in ("recorder", "watcher", "notifier", "api", "keeper"):
         roles.beat(world.conn, role, 1, detail=DETAIL.get(role, {}))
-    for name, value in (("store_size", 5e9), ("store_growth", 8.64e8), ("store_days_left", 12.0), ("rollup_lag", 3.0)):
+    for name, value in (("store_size", 5e9), ("store_growth", 8.64e8), ("store_days_left", 12.0), ("rollup_lag", 3.0),
+        ("certificates", 40.0),
+    ):  # fmt: skip
         world.run(
             "INSERT INTO lifeline.health (name, value, unit, state, since) VALUES (%s, %s, '', 'ok', now())",
             name,

@@ -38,6 +38,14 @@ def test_what_comes_before_and_after_a_copy_happens_with_it(conn: Connection) ->
     assert _count(conn) == 300_001
 
 
+def test_a_transaction_is_begun_where_none_is(conn: Connection) -> None:
+    conn.autocommit = False
+    copy_in(conn, _QUERY, _rows(range(3)))
+    assert _count(conn) == 4
+    conn.rollback()
+    assert _count(conn) == 0
+
+
 @pytest.mark.parametrize(
     ("query", "numbers", "error"),
     [
