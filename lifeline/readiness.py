@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import psycopg
 
 from city.errors import InputError, OutsideError
 from lifeline.settings import Settings, split_address
+
+if TYPE_CHECKING:
+    from store.roles import Beat
 
 log = logging.getLogger(__name__)
 
@@ -17,24 +21,29 @@ BEATING = ("recorder", "watcher", "notifier", "keeper")
 SILENT_S = 30.0  # without a sign of life for longer, a role does not work
 
 
-def not_ready(settings: Settings, pids: Mapping[str, int | None]) -> list[str]:
-    """The roles that do not work yet, of those in `pids` (role to process id, None when it is dead)."""
+def not_ready(settings: Settings, pids: Mapping[str, int | None], *, hearing: bool = False) -> list[str]:
+    """The roles that do not work yet, of those in `pids` (role to process id, None when it is dead).
+
+    With `hearing` the recorder works only once it is subscribed at the broker.
+    """
     missing = [name for name, pid in pids.items() if pid is None]
     wanted = [name for name in BEATING if pids.get(name) is not None]
-    beating = _beating(settings) if wanted else {}
-    missing += [name for name in wanted if beating.get(name) != pids[name]]
+    beats = _beats(settings) if wanted else {}
+    missing += [name for name in wanted if name not in beats or beats[name].pid != pids[name]]
+    if hearing and "recorder" in wanted and "recorder" not in missing and not beats["recorder"].detail.get("connected"):
+        missing.append("recorder")
     if pids.get("api") is not None and not _accepts(settings.http):
         missing.append("api")
     return missing
 
 
-def _beating(settings: Settings) -> dict[str, int]:
+def _beats(settings: Settings) -> dict[str, Beat]:
     from store import roles
     from store.connection import connect
 
     try:
         with connect(settings.database, application_name="lifeline supervisor") as conn:
-            return {role: beat.pid for role, beat in roles.beats(conn).items()}
+            return dict(roles.beats(conn))
     except (OutsideError, psycopg.Error) as error:
         log.info("wait for the database: %s", error, extra={"action": "supervisor.wait"})
         return {}

@@ -223,15 +223,20 @@ class Supervisor:
         self._environment.update(environment or {})
         self._shared.update(self.settings.environment(), **self._environment)
         try:
-            for name in self._roles:
-                watched = Watched(name, Role(name, self._shared, self.settings.data / "log" / f"{name}.log"))
-                self._children.append(watched)
-                watched.start()
-            self._wait_until_ready(stop)
+            self._start([name for name in self._roles if name != "simulator"], stop)
+            if "simulator" in self._roles:  # what is published before the recorder ever subscribed reaches nobody
+                self._start(["simulator"], stop)
             return self._announce()
         except BaseException:
             self.close()
             raise
+
+    def _start(self, names: Sequence[str], stop: threading.Event | None) -> None:
+        for name in names:
+            watched = Watched(name, Role(name, self._shared, self.settings.data / "log" / f"{name}.log"))
+            self._children.append(watched)
+            watched.start()
+        self._wait_until_ready(stop)
 
     def tick(self) -> None:
         """Restart what has died; call it a few times a second."""
@@ -326,7 +331,7 @@ class Supervisor:
         while stopwatch_s() < deadline_s:
             self._tick_servers()
             pids = {watched.name: watched.child.pid for watched in self._children}
-            waiting = readiness.not_ready(self.settings, pids)
+            waiting = readiness.not_ready(self.settings, pids, hearing="simulator" in self._roles)
             if not waiting:
                 return
             for watched in self._children:

@@ -84,7 +84,7 @@ def test_the_second_uses_the_firsts_server_and_may_outlast_it(data: Path, kept: 
         psycopg.connect(first.dsn)
     third = Command(data, kept)
     with psycopg.connect(third.dsn) as conn:
-        assert conn.execute("SELECT word FROM told").fetchall() == [("still here",)]
+        assert ("still here",) in conn.execute("SELECT word FROM told").fetchall()
 
 
 def test_a_lender_that_is_killed_leaves_a_folder_that_the_next_can_use(data: Path, kept: ExitStack) -> None:
