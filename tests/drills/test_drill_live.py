@@ -18,6 +18,7 @@ import msgspec
 
 from city.clock import FastClock, SystemClock
 from lifeline import endpoints
+from lifeline.ports import kept_port
 from store import health, journal
 from store.connection import connect
 from tests.drills.drillcity import SPEED, Gateways, Phones, city, phones, query, times, wait_for, write
@@ -30,6 +31,7 @@ DRILL = [sys.executable, "-m", "lifeline", "drill"]
 @contextmanager
 def running(data: Path, folder: Path, clock: FastClock) -> Iterator[endpoints.Endpoints]:
     """`lifeline run` on a fast clock."""
+    kept_port(data / "http.port")  # one of its own: another test's system may begin at this moment
     command = [sys.executable, "-m", "lifeline", "run", "--data", str(data), "--city", str(folder)]
     surroundings = {**os.environ, "LIFELINE_CLOCK": clock.spell()}
     with (data / "run.log").open("w") as log, subprocess.Popen(  # noqa: S603 - our own program

@@ -30,6 +30,7 @@ from city.clock import SystemClock, stopwatch_s
 from lifeline import endpoints
 from lifeline.cli import run_command
 from lifeline.endpoints import Endpoints
+from lifeline.ports import kept_port
 from store import grants
 from store.connection import connect
 from store.testing import drop_database, fresh_database
@@ -97,6 +98,7 @@ clocks:
 @contextmanager
 def running(data: Path, city: Path) -> Iterator[Endpoints]:
     """`lifeline run` as an administrator starts it, until its Ctrl-C."""
+    kept_port(data / "http.port")  # one of its own: another test's system may begin at this moment
     words = ["run", "--data", str(data), "--city", str(city)]
     with (data / "screen.log").open("wb") as screen:
         process = subprocess.Popen(  # noqa: S603 - our own command line

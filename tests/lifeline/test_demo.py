@@ -14,11 +14,14 @@ import pytest
 from city.clock import SystemClock, stopwatch_s
 from lifeline import endpoints
 from lifeline.cli import run_command
+from lifeline.ports import kept_port
 
 ROOT = Path(__file__).parents[2]
 
 
 def demo(data: Path, *more: str) -> subprocess.Popen[str]:
+    if not (data / "http.port").exists():
+        kept_port(data / "http.port")  # one of its own: another test's system may begin at this moment
     words = ["demo", "--data", str(data), "--plain", "--lang", "en", "--speed", "120", *more]
     pipe = subprocess.PIPE
     return subprocess.Popen(  # noqa: S603 - our own command line

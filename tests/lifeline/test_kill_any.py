@@ -26,6 +26,7 @@ from city.clock import SystemClock, from_us, stopwatch_s, to_us
 from gateway.outbox import Outbox
 from gateway.simulate import Simulation
 from lifeline import endpoints
+from lifeline.ports import kept_port
 from store.connection import Connection, connect
 from store.embedded import EmbeddedPostgres
 
@@ -47,6 +48,7 @@ class Demonstration:
 
     def __init__(self, data: Path) -> None:
         self.data = data
+        kept_port(data / "http.port")  # one of its own: another test's system may begin at this moment
         self.process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:

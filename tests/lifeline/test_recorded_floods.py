@@ -18,6 +18,7 @@ from city.clock import SystemClock, stopwatch_s, to_us
 from city.levels import Level
 from gateway.floodnet import write_floodnet_city
 from lifeline import endpoints
+from lifeline.ports import kept_port
 from store.connection import connect
 from tests.rules.reference import Ladder, Rung, occurrences
 
@@ -46,6 +47,7 @@ def command(*words: str) -> list[str]:
 def running(data: Path, folder: Path) -> Iterator[None]:
     """`lifeline run` on its own servers, stopped at the end."""
     with (data / "screen.log").open("ab") as output:
+        kept_port(data / "http.port")  # one of its own: another test's system may begin at this moment
         words = command("run", "--data", str(data), "--city", str(folder))
         process = subprocess.Popen(words, stdout=output, stderr=output, cwd=_ROOT)  # noqa: S603 - our own command line
     try:
