@@ -97,7 +97,7 @@ def run_command(arguments: Sequence[str]) -> int:
             return 1
         context = getattr(error, "ctx", None)
         where = context.command_path if context is not None else "lifeline"
-        typer.echo(f"{where}: {error}, try {where} --help", err=True)
+        typer.echo(f"{where}: {error.format_message().rstrip('.')}, try {where} --help", err=True)
         return 1
     except Exception:
         logging.getLogger(__name__).exception("failed unexpectedly", extra={"action": "cli.failed"})

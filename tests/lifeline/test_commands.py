@@ -45,6 +45,24 @@ def test_wrong_input_exits_1(line: list[str]) -> None:
     assert run_command(line) == 1
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (["demo", "--seed", "abc"], "lifeline demo: Invalid value for '--seed': "),
+        (["deploy", "init", "x"], "lifeline deploy init: Missing option '--city', try lifeline deploy init --help"),
+        (["demo", "--sede", "3"], "--seed"),
+        (["check"], "lifeline check: Missing argument 'DIR'"),
+    ],
+)
+def test_a_wrong_line_is_told_which_option_and_what_to_try(
+    line: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(line) == 1
+    told = capsys.readouterr().err
+    assert said in told
+    assert told.endswith("--help\n")
+
+
 def test_a_database_that_is_not_there_exits_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
