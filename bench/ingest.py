@@ -18,7 +18,7 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -210,11 +210,9 @@ class _Bench:
                 database(self.running.dsn, self.gateways) as dsn,
                 connect(dsn, autocommit=True, application_name="lifeline bench") as conn,
                 connect(plain, autocommit=True, application_name="lifeline bench") as other,
-                ExitStack() as beside,
+                closing(Newest(dsn)) as newest,
             ):
                 _prepare(other, batches)
-                newest = Newest(dsn)
-                beside.callback(newest.close)
                 for name in spent:
                     other.execute("TRUNCATE lifeline.readings")
                     writer = ReadingWriter(conn, math.inf)
@@ -236,7 +234,7 @@ class _Bench:
 
     def large(self) -> _Bench:
         """The same with a large city."""
-        return replace(self, gateways=LARGE_GATEWAYS, _sessions=self._sessions + 1000)
+        return replace(self, gateways=LARGE_GATEWAYS)
 
     def stages(self, shape: Shape) -> Stages:
         """CPU of each stage for a tenth of a shape's messages."""

@@ -31,7 +31,7 @@ from ingest.writer import BatchWriter
 from store import bundle
 from store.connection import Connection, connect
 
-BATCH = 16_000  # readings in a transaction, about
+BATCH = 24_000  # readings in a transaction, as in the recorder
 _SOCKET_BYTES = 1 << 16  # that are read at once
 
 

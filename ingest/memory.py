@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from city.clock import to_us
 from city.reading import Readings
@@ -19,6 +18,7 @@ from ingest.admit import Admission
 from ingest.clocks import Skew
 from ingest.corrections import Corrections, Step
 from ingest.qartod import Flags, Places, Qartod, Remembered, Tests, Times
+from store.columns import literal
 from store.connection import Connection
 from store.statements import statements
 
@@ -117,10 +117,10 @@ class Memory:
         kind = limits.kind[strangers]
         place = dict(zip(sensor_id.tolist(), strangers.tolist(), strict=True))
         values = {
-            "sensors": _array(sensor_id),
-            "flat_us": _array(np.minimum(limits.flat_us[kind], _LONGEST_RUN_US)),
-            "within": _array(limits.flat[kind]),
-            "rest": _array(np.where(limits.flat_us[kind] > _LONGEST_RUN_US, np.inf, limits.rest[kind])),
+            "sensors": literal(sensor_id.tolist()),
+            "flat_us": literal(np.minimum(limits.flat_us[kind], _LONGEST_RUN_US).tolist()),
+            "within": literal(limits.flat[kind].tolist()),
+            "rest": literal(np.where(limits.flat_us[kind] > _LONGEST_RUN_US, np.inf, limits.rest[kind]).tolist()),
             "since_us": since_us - _LOOKED_BACK_US,
         }
         found = conn.execute(_SQL["last_said"], values).fetchall()
@@ -131,11 +131,6 @@ class Memory:
                 for row in found
             ],
         )
-
-
-def _array(column: NDArray[Any]) -> str:
-    """A column as PostgreSQL reads it; psycopg takes five times as long."""
-    return "{" + ",".join(map(repr, column.tolist())) + "}"
 
 
 def _nothing() -> None:

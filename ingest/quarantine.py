@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from city.clock import to_us
 from city.errors import InputError, OutsideError
-from city.load import load_city
 from city.mapping import load_mappings
+from ingest import register
 from ingest.admit import FUTURE_US, Admission
 from ingest.decoders import Decoders
 from ingest.decoders.common import spell
@@ -28,9 +28,8 @@ from ingest.memory import Memory
 from ingest.message import Arrival, ReadingsMessage, StatusMessage
 from ingest.numbering import Came
 from ingest.reasons import ADVICE, MENDABLE, Reason
-from ingest.sensortable import SensorTable
 from ingest.settle import Outcome, judge, rejection, settle
-from store import bundle, journal, register, rejections
+from store import bundle, journal, rejections
 from store.connection import Connection
 from store.readings import ReadingWriter
 from store.statements import statements
@@ -263,13 +262,13 @@ class _Replay:
         return done
 
     def _city(self) -> Admission:
-        current = bundle.current(self._conn)
+        current = bundle.current_hash(self._conn)
         if current is None:
             raise OutsideError("database: no city folder is in force, try `lifeline run` with one first")
-        if self._admission is None or current[0] != self._bundle:
-            self._bundle, files = current
-            self._admission = Admission(SensorTable(load_city(files), register.ids(self._conn)))
-            self._decoders = Decoders(load_mappings(files)[0])
+        if self._admission is None or current != self._bundle:
+            self._admission = Admission(register.read(self._conn, current))
+            self._decoders = Decoders(load_mappings(bundle.part(self._conn, current, "mappings/"))[0])
+            self._bundle = current
         return self._admission
 
 

@@ -94,9 +94,9 @@ def run_recorder(settings: RecorderSettings, stop: threading.Event) -> None:
 
 def _give_back() -> None:
     """Let glibc keep one heap for all threads and give back what it no longer needs: batches come and go."""
-    libc = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
-    for option in _MALLOC if hasattr(libc, "mallopt") else ():  # other libraries have no such thing
-        libc.mallopt(*option)  # type: ignore[union-attr] # there is one
+    if sys.platform.startswith("linux") and hasattr(libc := ctypes.CDLL(None), "mallopt"):  # glibc's alone
+        for option in _MALLOC:
+            libc.mallopt(*option)
 
 
 class _Recorder:

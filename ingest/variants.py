@@ -46,6 +46,7 @@ class Variants:
         if len(self._conversions) > _CONVERSIONS:
             self._conversions.clear()
             self._factors.clear()
+            self._frozen = np.empty((3, 0))
             self._messages.clear()
             self._room = _KNOWN_BYTES
 

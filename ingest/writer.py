@@ -235,9 +235,7 @@ class BatchWriter:
             if message is None:
                 continue
             batch.totals.messages += 1
-            if type(message) is ReadingsMessage and not (message.drill or message.beside):
-                arrivals.append(Arrival(message, received_us, delivery.payload))
-            elif drill_of(message.topic):
+            if drill_of(message.topic):
                 batch.exercises.add(message, received_us, delivery.payload)
             elif isinstance(message, ReadingsMessage):
                 if message.beside is not None:
@@ -308,8 +306,7 @@ class BatchWriter:
     def _heard(self, arrival: Arrival, batch: _Batch, *, fresh: bool) -> Account:
         """Note the message's number and what it says of its gateway's clock; its gateway's account."""
         message, received_us = arrival.message, arrival.received_us
-        times_us = message.time_us
-        newest_us = times_us[0] if len(times_us) == 1 else max(times_us, default=None)
+        newest_us = max(message.time_us, default=None)
         came = None
         if message.seq is not None:
             came = Came(message.seq, received_us if newest_us is None else newest_us, fresh)

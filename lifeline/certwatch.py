@@ -28,8 +28,11 @@ _log = logging.getLogger(__name__)
 Ends = tuple[str, datetime]
 
 
-def look(settings: Settings) -> Iterator[Ends]:
-    """Each certificate in use with its end; who speaks without TLS, or does not answer, is left out."""
+def look(settings: Settings, own: str = "recorder") -> Iterator[Ends]:
+    """Each certificate in use with its end, that of `settings` by the name `own`.
+
+    Who speaks without TLS, or does not answer, is left out.
+    """
     from city.broker_address import BrokerAddress
 
     broker = BrokerAddress.of(settings.mqtt)
@@ -38,7 +41,7 @@ def look(settings: Settings) -> Iterator[Ends]:
     if (place := _database_place(settings.database)) and (end := _shown(*place, first=_ASKS_FOR_TLS)):
         yield "database", end
     if settings.mqtt_certificate is not None and (end := _of_file(settings.mqtt_certificate)):
-        yield "recorder", end
+        yield own, end
 
 
 def judge(found: Sequence[Ends], now: datetime) -> Row:
@@ -78,11 +81,11 @@ def _report(settings: Settings, row: Row) -> None:
 
     from city.errors import OutsideError
     from store.connection import connect
-    from store.health import report
+    from store.health import report_row
 
     try:
         with connect(settings.database, autocommit=True, application_name="lifeline recorder") as conn:
-            report(conn, row.name, row.state, row.value, row.unit, row.advice, row.text)
+            report_row(conn, row)
     except (OutsideError, psycopg.Error) as error:  # in an hour again
         _log.warning("certificates_untold %s", error, extra={"action": "certificates_untold"})
 

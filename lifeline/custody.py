@@ -61,7 +61,7 @@ def _shared(settings: Settings) -> Iterator[str]:
                 return
         lock.take()
     try:
-        with lent.lending(settings.data, os.getpid(), partial(typer.echo, err=True)) as say:
+        with lent.lending(settings.data, partial(typer.echo, err=True)) as say:
             dsn = server.start()
             say(dsn)
             yield dsn

@@ -17,11 +17,6 @@ def harmless(text: str) -> str:
     return _UNSAFE.sub(lambda found: _written(found[0]), text)
 
 
-def harmless_lines(text: str) -> str:
-    """The text with its own lines, each of them harmless: for a place that only this text fills."""
-    return "\n".join(map(harmless, text.splitlines()))
-
-
 def _written(sign: str) -> str:
     return sign.encode("unicode_escape").decode()
 

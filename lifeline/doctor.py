@@ -113,7 +113,7 @@ def _database(conn: Connection, settings: Settings, clock: Clock) -> Iterator[Re
     now = judge(vitals.measure(conn))
     yield from (Report(row.name.replace("_", " "), row.state, row.text, row.advice, health=row.name) for row in now)
     for name, state, advice in conn.execute("SELECT name, state, advice FROM city.health WHERE state <> 'ok'"):
-        if not name.startswith("role_") and name not in {"roster_gaps", "certificates", *(row.name for row in now)}:
+        if not name.startswith("role_") and name not in {"roster_gaps", *(row.name for row in now)}:
             yield Report(f"health: {name}", state, advice)
 
 
@@ -152,8 +152,8 @@ def _broker(settings: Settings) -> Report:
 
 
 def _certificates(settings: Settings, clock: Clock) -> Iterator[Report]:
-    """How long those that are in use last; nothing where none are."""
-    if found := list(certwatch.look(settings)):
+    """How long those that are in use here last; nothing where none are. The recorder tells of its own."""
+    if found := list(certwatch.look(settings, "its own")):
         row = certwatch.judge(found, clock.now())
         yield Report(row.name, row.state, row.text, row.advice, health=row.name)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from city import duration
@@ -12,7 +11,6 @@ from lifeline.past import Where, past
 from rules.check import Checked
 from rules.trials.explain import Explanation, begin_us, explain, find, looked_at
 from rules.trials.explaintext import lines
-from rules.trials.recorded import recorded_events
 from rules.trials.tale import Clock
 
 
@@ -43,9 +41,8 @@ def answer(question: Question) -> tuple[Explanation, Clock]:
         if question.since is not None:
             begin = at_us - round(duration.parse_s(question.since) * 1e6)
         samples = found.samples(looked_at(checked, asked), begin, at_us)
-        explanation = explain(checked, asked, at_us, samples, begin)
-        if not isinstance(found.source, Path):
-            explanation = replace(explanation, recorded=recorded_events(found.source, rule, scope, begin, at_us))
+        recorded = found.recorded(rule, scope, begin, at_us)
+        explanation = replace(explain(checked, asked, at_us, samples, begin), recorded=tuple(recorded))
     return explanation, _clock(checked)
 
 

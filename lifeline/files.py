@@ -55,9 +55,8 @@ class DataLock:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            file.seek(0)
-            holder = file.read().strip() or "unknown"
             file.close()
+            holder = self.holder(self._path.parent) or "unknown"
             raise InputError(
                 f"{self._path.parent}: Lifeline already runs on this data folder (process {holder}), "
                 "try stopping it, or --data DIR for another folder"

@@ -25,19 +25,19 @@ _WALL = SystemClock()
 
 
 @contextmanager
-def lending(data: Path, pid: int, tell: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
+def lending(data: Path, tell: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
     """Lend a server while the block runs, and on until its last guest has gone; call what it gives with the address.
 
     Parameters
     ----------
     data
-        The data folder, whose lock this process `pid` holds.
+        The data folder, whose lock this process holds.
     tell
         Takes a line for the person, when guests keep this command from ending.
     """
-    _say(data, pid, "")
+    _say(data, "")
     try:
-        yield lambda dsn: _say(data, pid, dsn)
+        yield lambda dsn: _say(data, dsn)
     finally:
         (data / "lent").unlink(missing_ok=True)
         with _guests(data) as file:
@@ -76,8 +76,8 @@ def _guests(data: Path) -> IO[str]:
     return (data / "guests").open("a+", encoding="utf-8")
 
 
-def _say(data: Path, pid: int, dsn: str) -> None:
-    write_atomic(data / "lent", json.dumps({"pid": pid, "database": dsn}))
+def _say(data: Path, dsn: str) -> None:
+    write_atomic(data / "lent", json.dumps({"pid": os.getpid(), "database": dsn}))
 
 
 def _lent(data: Path) -> str | None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from city.errors import InputError
 from city.reading import Sample
 from lifeline import endpoints, settings
 from lifeline.cityfolder import read_checked
 from rules.check import Checked, load_files
-from rules.trials.recorded import from_csv, from_database
+from rules.trials.recorded import from_csv, from_database, recorded_events
 from store import bundle
 from store.connection import Connection, connect
 
@@ -29,7 +30,7 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A city and its recorded readings, in the database `conn` or in the file `readings`."""
+    """A city and its recorded readings: `source` is a database or a file."""
 
     checked: Checked
     source: Connection | Path
@@ -40,10 +41,14 @@ class Past:
             return from_csv(self.source, self.checked.city, sensors)
         return from_database(self.source, sensors, begin_us, at_us)
 
+    def recorded(self, rule: str, scope: str, begin_us: int, at_us: int) -> Sequence[Mapping[str, Any]]:
+        """What the running system recorded of a rule's alarms; of a file, nothing."""
+        return () if isinstance(self.source, Path) else recorded_events(self.source, rule, scope, begin_us, at_us)
+
 
 @contextmanager
 def past(where: Where) -> Iterator[Past]:
-    """Open it.
+    """The city and its readings, while the block runs.
 
     Raises
     ------

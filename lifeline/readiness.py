@@ -29,9 +29,11 @@ def not_ready(settings: Settings, pids: Mapping[str, int | None], *, hearing: bo
     missing = [name for name, pid in pids.items() if pid is None]
     wanted = [name for name in BEATING if pids.get(name) is not None]
     beats = _beats(settings) if wanted else {}
-    missing += [name for name in wanted if name not in beats or beats[name].pid != pids[name]]
-    if hearing and "recorder" in wanted and "recorder" not in missing and not beats["recorder"].detail.get("connected"):
-        missing.append("recorder")
+    for name in wanted:
+        beat = beats.get(name)
+        deaf = hearing and name == "recorder" and beat is not None and not beat.detail.get("connected")
+        if beat is None or beat.pid != pids[name] or deaf:
+            missing.append(name)
     if pids.get("api") is not None and not _accepts(settings.http):
         missing.append("api")
     return missing
@@ -43,7 +45,7 @@ def _beats(settings: Settings) -> dict[str, Beat]:
 
     try:
         with connect(settings.database, application_name="lifeline supervisor") as conn:
-            return dict(roles.beats(conn))
+            return roles.beats(conn)
     except (OutsideError, psycopg.Error) as error:
         log.info("wait for the database: %s", error, extra={"action": "supervisor.wait"})
         return {}

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from city.words import say
-from lifeline.display import harmless, harmless_lines
+from lifeline.display import harmless
 from lifeline.screen import STYLE as LEVEL_STYLE
 from lifeline.status import RoleLine, Status, Trouble
 from store.health import State, human
@@ -68,9 +68,9 @@ def _troubles(troubles: tuple[Trouble, ...], language: str) -> Table:
 
 def _lines(text: str, language: str) -> str:
     """The first lines of it, such as the faults of a city folder, and how many there are more."""
-    lines = [line[:_LONGEST] for line in text.splitlines()]
+    lines = [harmless(line[:_LONGEST]) for line in text.splitlines()]
     more = [say("status.more_lines", language, n=len(lines) - _MOST_LINES)] if len(lines) > _MOST_LINES else []
-    return harmless_lines("\n".join(lines[:_MOST_LINES] + more))
+    return "\n".join(lines[:_MOST_LINES] + more)
 
 
 def _roles(roles: tuple[RoleLine, ...], language: str) -> Table:

@@ -39,7 +39,7 @@ CHANGING = (
     "accounts", "tokens", "sessions", "drills", "gateway_hours", "bands",
     "recorders",
 )  # fmt: skip
-# Of these the row stays what it is, and one column says when it was last in use, or was taken in after all.
+# History of which one column is written later: when it was last in use, or that it was taken in after all.
 MARKED = ("bundles.applied_at", "rejections.replayed_at")
 # Tables without a policy by district that the API reads: about no district, or shown only beside a row that has one.
 OPEN = (

@@ -198,6 +198,11 @@ def report(
     conn.execute(_SQL["report"], (name, value, unit, state, advice, text))
 
 
+def report_row(conn: Connection, row: Row) -> None:
+    """Set a row that was judged."""
+    report(conn, row.name, row.state, row.value, row.unit, row.advice, row.text)
+
+
 def keep_clock(conn: Connection, clock: FastClock | None) -> None:
     """Tell the views which clock the city runs on (None: the wall's), so that `city.now()` agrees with the roles."""
     if clock is None:

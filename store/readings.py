@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from city.clock import stopwatch_s
 from city.reading import Readings
-from store.columns import Marks, array_of, copy_bytes, integers, moments, understand
+from store.columns import Marks, array_of, copy_bytes, integers, literal, moments, understand
 from store.connection import Connection
 from store.sending import copy_in
 from store.statements import statements
@@ -226,7 +226,7 @@ class ReadingWriter:
         said = [_SQL["savepoint"], _SQL["copy_marked" if marked else "copy"].format(piece or "readings")]
         if piece:  # of what does not go through the whole table its triggers know nothing
             buckets = (np.unique(time_us // _BUCKET_US) * _BUCKET_US).tolist()
-            said.append(_SQL["mark_touched"].format("{" + ",".join(map(str, buckets)) + "}"))
+            said.append(_SQL["mark_touched"].format(literal(buckets)))
         return ";".join([*said, _SQL["release"]]).encode()
 
     def _piece(self, time_us: NDArray[np.int64]) -> str:

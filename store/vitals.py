@@ -55,7 +55,7 @@ def refresh(conn: Connection) -> list[Row]:
     conn.execute(_SQL["forget_sizes"])
     rows = [*health.judge(found), *intakehealth.measure(conn)]
     for row in rows:
-        health.report(conn, row.name, row.state, row.value, row.unit, row.advice, row.text)
+        health.report_row(conn, row)
     head = audit.head(conn)  # where the log ended: an anchor for `lifeline audit verify`
     health.report(conn, "audit_log", "ok", float(head.seq), "rows", "", f"ends at {head}")
     return rows

@@ -121,7 +121,8 @@ def certificates(
         struck = credentials.revoke(folder, plan, create.authority_of(folder, authority), now, revoke)
         typer.echo("\n".join(f"revoked: {name}" for name in struck))
         typer.echo(_RELOAD.format("broker", folder))
-        typer.echo(f"lifeline deploy acl {folder} --renew {struck[0]} # lets it in again, with a new one")
+        again = " ".join(f"--renew {name}" for name in struck)
+        typer.echo(f"lifeline deploy acl {folder} {again} # lets in again, with another certificate")
         return
     renewed = create.certificates(folder, now, authority, everything=everything)
     typer.echo("\n".join(f"renewed: {name}" for name in renewed) or "none ends soon")
@@ -131,14 +132,15 @@ def certificates(
 
 def _taken_over(folder: Path, renewed: list[str]) -> Iterator[str]:
     """What brings renewed certificates into use."""
+    from lifeline.deployment.brokerfiles import OWN
     from lifeline.deployment.create import SERVERS
-    from lifeline.deployment.layout import HEALTH, RECORDER, TOOLS
+    from lifeline.deployment.layout import RECORDER
 
     if servers := [name for name in renewed if name in SERVERS]:
         yield _RELOAD.format(" ".join(servers), folder)
     if RECORDER in renewed:
         yield "docker compose restart recorder # it has another certificate"
-    if gateways := [name for name in renewed if name not in (*SERVERS, HEALTH, RECORDER, TOOLS)]:
+    if gateways := [name for name in renewed if name not in (*SERVERS, *OWN)]:
         yield f"hand over again from {folder / 'gateways'}, before the old ones end: {', '.join(gateways)}"
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
@@ -81,6 +81,12 @@ def users(city: City, files: Mapping[str, str], sparkplug: Sequence[str] = ()) -
 def acl(known: Sequence[User]) -> str:
     """The access list."""
     return _HEAD + "".join(f"\n{part}" for part in map(_part, known))
+
+
+def without(text: str, names: Collection[str]) -> str:
+    """An access list without these users."""
+    kept = [part for part in text.split("\n\n") if part.partition("\n")[0].removeprefix("user ") not in names]
+    return "\n\n".join(kept).rstrip("\n") + "\n"
 
 
 def passwords(hashed: Mapping[str, str]) -> str:

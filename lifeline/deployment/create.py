@@ -27,12 +27,12 @@ _TRUSTING: Final = ("tls/broker", "tls/database", "tls/recorder", "tls/tools")  
 _STATIC: Final = ("compose.yaml", "database/pg_hba.conf", "database/10-lifeline.sh")
 _LOOPBACK: Final = ("localhost", "127.0.0.1")
 _DATABASE: Final = "database:5432/lifeline?sslmode=verify-full&sslrootcert=/etc/lifeline/tls/ca.crt"
-_CERTIFICATES: Final = """
+_CERTIFICATES: Final = f"""
 # Gateways are who their certificates say.
 require_certificate true
 use_identity_as_username true
 # Those that no longer count; `lifeline deploy certificates --revoke` writes it, and a reload takes it over.
-crlfile /mosquitto/tls/revoked.crl
+{credentials.CRL_LINE}
 """
 
 
@@ -84,9 +84,7 @@ def certificates(folder: Path, now: datetime, key: Path | None = None, *, everyt
     authority = authority_of(folder, key)
     for name in due:
         _serve(folder, plan, authority, name, now)
-    if clients:
-        credentials.reissue(folder, plan, authority, now, clients)
-    return [*due, *clients]
+    return [*due, *(credentials.reissue(folder, plan, authority, now, clients) if clients else [])]
 
 
 def left_days(folder: Path, now: datetime) -> Iterator[tuple[str, int]]:

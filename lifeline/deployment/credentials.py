@@ -21,6 +21,7 @@ PASSWORDS: Final = "mosquitto/passwords"
 LIST: Final = "mosquitto/acl"
 _CLIENTS: Final = {RECORDER: "tls/recorder/client", TOOLS: "tls/tools/client", HEALTH: "tls/broker/health"}
 _INSIDE: Final = "/mosquitto/tls"  # where the broker's container sees tls/broker
+CRL_LINE: Final = f"crlfile {_INSIDE}/revoked.crl"
 
 
 def users_of(plan: Plan) -> list[User]:
@@ -54,14 +55,13 @@ def renew(
     fresh = [user for user in known if user.name not in kept or user.name in again]
     gone = sorted(set(before) - {user.name for user in known})
     struck = ledger.revoke({*again, *gone}, now)
-    if (fresh or struck) and plan.client_certificates:
-        needed = {user.name for user in fresh} | set(struck)
-        _signer(authority, needed)
+    needed = {user.name for user in fresh} | set(struck)
+    signer = _signer(authority, needed) if plan.client_certificates and needed else None
     hashes = {user.name: hashed[user.name] for user in known if user.name in hashed}
     for user in fresh:
-        hashes.update(_hand_over(folder, plan, user, authority, now, ledger))
-    if plan.client_certificates and (fresh or struck):
-        ledger.write(folder, authority, now)  # first: who is gone from the list below is found by it no more
+        hashes.update(_hand_over(folder, user, plan, signer, now, ledger))
+    if signer is not None:
+        ledger.write(folder, signer, now)  # first: who is gone from the list below is found by it no more
     for name in gone:
         _take_away(folder, name)
     put(folder, PASSWORDS, brokerfiles.passwords(hashes))
@@ -76,7 +76,8 @@ def revoke(folder: Path, plan: Plan, authority: Authority, now: datetime, names:
     Raises
     ------
     InputError
-        The deployment has passwords, or somebody has no certificate that counts, or is Lifeline itself.
+        The deployment has passwords, the broker's settings name no list of the revoked, or somebody has no certificate
+        that counts, or is Lifeline itself.
     """
     if not plan.client_certificates:
         hint = "try lifeline deploy acl DIR --renew GATEWAY, which gives it another"
@@ -85,8 +86,8 @@ def revoke(folder: Path, plan: Plan, authority: Authority, now: datetime, names:
         raise InputError(f"--revoke: Lifeline's own, got {', '.join(own)}, try lifeline deploy acl DIR --renew")
     conf = folder / "mosquitto/mosquitto.conf"
     if "crlfile" not in _text(conf):
-        line = "crlfile /mosquitto/tls/revoked.crl"
-        raise InputError(f"{conf}: names no list of the revoked, try adding {line!r}; afterwards restart the broker")
+        hint = f"try adding {CRL_LINE!r}; afterwards restart the broker"
+        raise InputError(f"{conf}: names no list of the revoked, {hint}")
     ledger = Ledger.read(folder)
     struck = ledger.revoke(names, now)
     if unknown := sorted(set(names) - set(struck)):
@@ -95,22 +96,28 @@ def revoke(folder: Path, plan: Plan, authority: Authority, now: datetime, names:
     ledger.write(folder, authority, now)
     for name in struck:
         _take_away(folder, name)
-    put(folder, LIST, brokerfiles.acl([user for user in users_of(plan) if user.name not in ledger.barred()]))
+    put(folder, LIST, brokerfiles.without(_text(folder / LIST), struck))  # who else is in it is `acl`'s business
     return struck
 
 
 def due(folder: Path, now: datetime) -> dict[str, int]:
-    """Whole days until the certificate of each user of the broker ends."""
-    return {name: (until - now).days for name, until in sorted(Ledger.read(folder).ends().items())}
+    """Whole days until the certificate of each user whom the broker knows ends."""
+    known = brokerfiles.parts(_text(folder / LIST))
+    ends = sorted(Ledger.read(folder).ends().items())
+    return {name: (until - now).days for name, until in ends if name in known}
 
 
-def reissue(folder: Path, plan: Plan, authority: Authority, now: datetime, names: Collection[str]) -> None:
-    """New certificates for users whose old ones count until they end, so that there is time to hand them over."""
+def reissue(folder: Path, plan: Plan, authority: Authority, now: datetime, names: Collection[str]) -> list[str]:
+    """New certificates for users whose old ones count until they end, so that there is time to hand them over.
+
+    Gives whose these are: not of those in `names` whom the city folder knows no more.
+    """
     ledger = Ledger.read(folder)
-    for user in users_of(plan):
-        if user.name in names:
-            _hand_over(folder, plan, user, authority, now, ledger)
+    fresh = [user for user in users_of(plan) if user.name in names]
+    for user in fresh:
+        _hand_over(folder, user, plan, authority, now, ledger)
     ledger.write(folder, authority, now)
+    return [user.name for user in fresh]
 
 
 def _signer(authority: Authority | None, names: Collection[str]) -> Authority:
@@ -133,11 +140,14 @@ def _changes(before: dict[str, str], after: dict[str, str], fresh: Sequence[str]
 
 
 def _hand_over(
-    folder: Path, plan: Plan, user: User, authority: Authority | None, now: datetime, ledger: Ledger
+    folder: Path, user: User, plan: Plan, signer: Authority | None, now: datetime, ledger: Ledger
 ) -> dict[str, str]:
-    """Make a user's credentials and write them where they are used; their line of the password file, if any."""
-    if plan.client_certificates:
-        pair = _signer(authority, [user.name]).client(user.name, now)
+    """Make a user's credentials and write them where they are used; their line of the password file, if any.
+
+    Without a signer they have a password.
+    """
+    if signer is not None:
+        pair = signer.client(user.name, now)
         ledger.add(user.name, pair.certificate)
         base = _CLIENTS.get(user.name, f"gateways/{user.name}")
         put(folder, f"{base}.crt", pair.certificate)

@@ -73,8 +73,8 @@ class Ledger:
         """Until when the newest certificate of each user counts."""
         return {one.user: one.until for one in self.issued if one.revoked is None}
 
-    def write(self, folder: Path, authority: Authority | None, now: datetime) -> None:
-        """Keep it; with the authority also the list that the broker goes by."""
+    def write(self, folder: Path, authority: Authority, now: datetime) -> None:
+        """Keep it, and the list that the broker goes by."""
         out = io.StringIO()
         table = csv.writer(out, lineterminator="\n")
         table.writerow(_COLUMNS)
@@ -82,11 +82,10 @@ class Ledger:
             since = one.revoked.isoformat() if one.revoked else ""
             table.writerow((one.user, f"{one.serial:x}", one.until.isoformat(), since))
         put(folder, FILE, out.getvalue())
-        if authority is not None:
-            place = folder / REVOKED
-            before = place.read_text(encoding="utf-8") if place.exists() else ""
-            struck = [(one.serial, one.revoked) for one in self.issued if one.revoked is not None and one.until > now]
-            put(folder, REVOKED, authority.revocations(struck, now, before))
+        place = folder / REVOKED
+        before = place.read_text(encoding="utf-8") if place.exists() else ""
+        struck = [(one.serial, one.revoked) for one in self.issued if one.revoked is not None and one.until > now]
+        put(folder, REVOKED, authority.revocations(struck, now, before))
 
 
 def _issued(row: dict[str, str]) -> Issued:

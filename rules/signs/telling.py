@@ -14,13 +14,14 @@ from math import isfinite
 from city.words import catalogue, say
 from detectors.columns import ABNORMAL, BLIND, Found
 from detectors.early.channels import BLIND_REASONS, CHANNELS
+from detectors.early.tails import YOUNG_D
 from detectors.protocol import Finding, Verdict
 from rules.alarm.track import EARLY_SIGN
 
 _DIRECTIONS = {1: "up", -1: "down"}
 _VERDICTS = (Verdict.NORMAL, Verdict.ABNORMAL, Verdict.BLIND)
 _YEAR_DAYS, _RAREST = 365.25, 1000
-YOUNG = timedelta(days=28)  # so long the engine goes by a sensor's kind, and calls only what is gross rare
+YOUNG = timedelta(days=YOUNG_D)  # so long the engine goes by a sensor's kind, and calls only what is gross rare
 _NUMBER = r"[-+]?(?:\d[\d.]*(?:e[-+]?\d+)?|inf|nan)"
 _EXPECTED = rf", expected (?P<expected>{_NUMBER}) \((?P<low>{_NUMBER}) to (?P<high>{_NUMBER})\)"
 _VALUE = rf"(?P<value>{_NUMBER}) (?P<unit>\S{{1,20}})"

@@ -48,7 +48,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS lifeline_stage (
 DELETE FROM lifeline_stage
 
 -- name: copy_stage
--- The way for batches with repeats.
+-- For newest values, and for rows that another session puts in meanwhile.
 COPY lifeline_stage (sensor_id, flag, time, value, received_at, raw, row) FROM STDIN (FORMAT BINARY)
 
 -- name: copy_stage_marked
@@ -71,8 +71,7 @@ SELECT s.row FROM lifeline_stage s WHERE NOT EXISTS (
 -- committed while a merge waited for it. The bounds on time let whole partitions be left out; row by row through the key,
 -- since the planner, which knows nothing of the arrays, would read a whole partition. In columns there and back: row by row it
 -- takes Python longer than the server.
-SELECT coalesce(array_agg(s.row::integer - 1), '{}'), coalesce(array_agg(r.value), '{}'),
-       coalesce(array_agg(coalesce(r.raw, r.value)), '{}')
+SELECT array_agg(s.row::integer - 1), array_agg(r.value), array_agg(coalesce(r.raw, r.value))
 FROM unnest(%(sensors)s, %(times)s) WITH ORDINALITY AS s (sensor_id, time, row) CROSS JOIN LATERAL (
     SELECT r.value, r.raw FROM lifeline.readings r
     WHERE r.sensor_id = s.sensor_id AND r.time = s.time

@@ -254,6 +254,26 @@ def test_certificates_of_gateways_are_renewed_in_time_and_overlap(own_city: Path
     assert "damaged" in capsys.readouterr().err
 
 
+def test_revoking_leaves_to_the_next_list_whoever_is_new_or_gone(own_city: Path, tmp_path: Path, capsys: Out) -> None:
+    register, folder = own_city / "gateways.csv", tmp_path / "mutual"
+    everybody = register.read_text()
+    register.write_text(everybody + "gw-old,hillside,60,Old,,\n")
+    assert run_command(["deploy", "init", str(folder), "--city", str(own_city), "--client-certificates"]) == 0
+    register.write_text(everybody + "gw-new,hillside,60,New,,\n")
+    out = ["--revoke", "gw-hill", "--revoke", "gw-river-gas"]
+    assert run_command(["deploy", "certificates", str(folder), *out]) == 0
+    assert "--renew gw-hill --renew gw-river-gas #" in capsys.readouterr().out
+    assert {"gw-old", "gw-new"} & set(parts((folder / "mosquitto/acl").read_text())) == {"gw-old"}
+    renewed = create.certificates(folder, SystemClock().now() + timedelta(days=CLIENT_DAYS - RENEW_DAYS + 1))
+    assert "source-vendor" in renewed
+    assert not {"gw-old", "gw-new", "gw-hill", "gw-river-gas"} & set(renewed), "nothing is made for these"
+    assert run_command(["deploy", "acl", str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert "new: gw-new" in said
+    assert "revoked: the old certificate of gw-old" in said
+    assert (folder / "gateways/gw-new.crt").exists()
+
+
 def test_a_deployment_with_passwords_says_how_to_shut_a_gateway_out(made: Path, capsys: Out) -> None:
     assert run_command(["deploy", "certificates", str(made), "--revoke", "gw-hill"]) == 1
     assert "try lifeline deploy acl DIR --renew GATEWAY" in capsys.readouterr().err

@@ -245,6 +245,7 @@ def test_units_that_a_gateway_invents_are_forgotten_and_its_readings_still_known
     admission: Admission, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ingest.variants._CONVERSIONS", 50)
+    assert admission.admit(decoded(*[reading(value=1.5, unit="m")] * 4), NOW).readings.value.tolist() == [150.0] * 4
     for number in range(200):
         message = decoded(*[reading(unit=f"u{number}")] * 4)
         assert admission.admit(message, NOW).refused[0][0].reason is Reason.BAD_UNIT

@@ -30,6 +30,7 @@ from store.testing import drop_database, named
 ROOT = Path(__file__).parents[2]
 WALL = SystemClock()
 CITY = Fleet(4, 5, probes=1)
+LISTENS = b"SELECT 1 FROM lifeline.roles WHERE role = 'recorder' AND (detail ->> 'connected')::boolean"
 NEXT = "0005_alarm_states.sql"  # the first migration that the oldest version does not have: the longest way
 APPLY = """
 import sys
@@ -206,9 +207,7 @@ def test_nothing_is_lost_forward_and_back(before: Path, dsn: str, own_broker: st
     recorders.change_to(before)
     try:
         with connect(dsn, autocommit=True) as conn:
-            _until(
-                lambda: bool(conn.execute("SELECT 1 FROM lifeline.roles WHERE role = 'recorder'").fetchone()), recorders
-            )
+            _until(lambda: bool(conn.execute(LISTENS).fetchone()), recorders)
         with flow.running():
             some_more_are_stored()
             assert migrate(dsn, phase=Phase.PRE), "readings flow meanwhile"

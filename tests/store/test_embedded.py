@@ -133,7 +133,7 @@ def test_killing_the_owner_ends_the_server_and_nothing_committed_is_lost(folder:
         assert _ask(again.dsn, "SELECT answer FROM kept") == (1,)
     process, _, postmaster = _owner(folder / "pg")
     _kill(process)
-    _until("the server is gone", lambda: not processes_of(folder / "pg" / "data"), within_s=60)
+    _until("the server is gone", lambda: not processes_of(folder / "pg" / "data"))
     assert not _alive(postmaster)
 
 
@@ -248,7 +248,7 @@ def test_an_ordinary_user_needs_no_help(folder: Path) -> None:
         assert psutil.Process(postmaster).username() == "nobody"
     finally:
         _kill(process)
-    _until("the server is gone", lambda: not processes_of(folder / "pg" / "data"), within_s=60)
+    _until("the server is gone", lambda: not processes_of(folder / "pg" / "data"))
 
 
 def test_a_setting_names_the_programs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
