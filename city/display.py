@@ -32,6 +32,11 @@ def names(text: str, place: str) -> bool:
     return bool(place) and re.search(pattern, text, re.IGNORECASE) is not None
 
 
+def placed(text: str, place: str) -> str:
+    """A text and its place, said once."""
+    return text if names(text, place) else " · ".join(filter(None, (text, place)))
+
+
 def level_word(level: Level, language: str) -> str:
     """`Red`, `红色`."""
     word = say(f"levels.{level.word}", language)

@@ -70,7 +70,7 @@ class DrainFouling(PerSensor[FoulingState]):
     Direction
         `up` for `dry_depth`, none for the others.
     Evidence
-        `dry_h`, `depth_cm`, `wet_neighbours`, `rain_day_mm`; `flat_h`; `change_cm`, `usual_change_cm`; `was_cm`.
+        `dry_h`, `depth_cm`, `dry_neighbours`, `rain_day_mm`; `flat_h`; `change_cm`, `usual_change_cm`; `was_cm`.
     Blind spots
         Dirt during rain; a spring or a burst main fills a road in dry weather too (a neighbour or `flood_onset` tells);
         sensors that never change cannot grow quiet.

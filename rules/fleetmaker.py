@@ -22,16 +22,15 @@ class FleetMaker:
     """Builds fleets, as `rules.engine.Engine` wants it; the thread begins at once."""
 
     def __init__(self) -> None:
-        self._made: list[Fleet] = []
+        self._last: Fleet | None = None
         self._compiled = threading.Event()
-        self._thread = threading.Thread(target=self._compile, name="compile", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._compile, name="compile", daemon=True).start()
 
     def __call__(self, subjects: Sequence[Subject], settings: Settings) -> Fleet:
         """A new fleet."""
         fleet = Fleet(subjects, settings, plain=True)
-        self._made = [fleet]  # the one before is let go at a reload
-        if self._compiled.is_set():  # asked after the fleet is in the list: the thread sets it before it looks there
+        self._last = fleet  # the one before is let go at a reload
+        if self._compiled.is_set():  # asked after the fleet is kept: the thread sets it before it looks there
             fleet.hurry()
         return fleet
 
@@ -43,7 +42,7 @@ class FleetMaker:
             LOG.exception("engine_not_compiled: early signs are judged slowly", extra={"action": "engine_not_compiled"})
             return
         self._compiled.set()
-        for fleet in self._made:
-            fleet.hurry()
+        if (last := self._last) is not None:
+            last.hurry()
         if can:  # else there is no compiler, or it is forbidden
             LOG.info("engine_compiled in %.1f s", stopwatch_s() - began_s, extra={"action": "engine_compiled"})

@@ -35,7 +35,7 @@ _SLOW: Final = ("drift", "level", "context", "rarity")
 
 def seen(cases: Iterable[Case]) -> list[Case]:
     """Cases that information allows to be found while they last, delivery faults left out."""
-    return [c for c in cases if KINDS[c.fault.kind].family != "delivery" and isfinite(c.found[1.0].anchor_h)]
+    return [c for c in cases if _of_value(c) and isfinite(c.found[1.0].anchor_h)]
 
 
 def recall(cases: Sequence[Case], budget: float) -> Interval:
@@ -173,7 +173,7 @@ def _recall_cell(played: Played, budget: float) -> str:
 def _faultwise(domain: Domain) -> Table:
     cases = domain.played[MAIN].cases
     rows = []
-    for kind in dict.fromkeys(case.fault.kind for case in cases if KINDS[case.fault.kind].family != "delivery"):
+    for kind in dict.fromkeys(case.fault.kind for case in cases if _of_value(case)):
         for severity in SEVERITIES:
             cell = [c for c in cases if (c.fault.kind, c.fault.severity) == (kind, severity)]
             rows.append((f"{kind}, {severity}", *_cell(cell, domain.channels[MAIN])))

@@ -84,7 +84,7 @@ class _Gateway:
 
 
 def _opened(path: Path) -> Outbox:
-    """An outbox; an agent that finds the disk full says so and ends, and is started again until there is room."""
+    """An outbox; whatever keeps it shut (a full disk) is said, and it is tried again, as a supervisor would."""
     while True:
         try:
             return Outbox(path, durable=False)

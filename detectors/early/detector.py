@@ -24,9 +24,9 @@ _OLD_INTERVALS, _OLD_S = 5.0, 900.0  # of its own: a neighbour's reading counts 
 class EarlySign:
     """Any early sign on any sensor, said as a return period: "comes by chance once in 8 years on this sensor".
 
-    Expectation (level, habits of the hour on working days and weekends, AR(1)) and what the neighbours explain; sixteen
-    statistics of what is left (`detectors.early.channels`); for each the tail of its own six-hourly maxima. What is
-    suspicious is not learned, for at most three days; what lasts longer is the new normal.
+    Expectation (level, habits of the hour on working days and weekends, where the last readings stand) and what the
+    neighbours explain; eighteen statistics of what is left (`detectors.early.channels`); for each the tail of its own
+    six-hourly maxima. What is suspicious is not learned, for at most three days; what lasts longer is the new normal.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class EarlySign:
         less. A value that is stuck or rare has the side of the value.
     Blind spots
         An anomaly already there when the sensor starts; growth slower than the level follows (two days, with neighbours
-        twenty); whatever all its neighbours do too; rain's effect on depth, where there is a rain gauge beside it.
+        ten); whatever all its neighbours do too; rain's effect on depth, where there is a rain gauge beside it.
     Source
         Siffer et al. (2017), Anomaly detection in streams with extreme value theory; Hosking and Wallis (1987) for the
         tail's moments; Lavin and Ahmad (2015) for how streams are to be judged.

@@ -29,7 +29,8 @@ class Heard(NamedTuple):
     weight
         Its part of the false-alarm budget; 0: off.
     return_period_years
-        Of the sample by this channel's part of the budget; NaN below the threshold.
+        Of the sample by this channel's part of the budget, before all channels together are held against what they said
+        before; NaN below the threshold.
     """
 
     channel: str

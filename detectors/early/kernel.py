@@ -54,7 +54,7 @@ DONE, UNEVEN = -1, -2  # how a run ends
 AHEAD = 5  # samples ahead of which their columns are fetched
 DAY_S = 86_400.0
 SLOT_US = 300_000_000  # of the samples of five minutes the histograms count one
-SUSPICIOUS = 0.1  # of the budget's return period: from here on nothing is learned
+SUSPICIOUS = 0.1  # of the budget's return period, by the loudest channel alone: from here on nothing is learned
 LEVEL_MEMORY_D, SLOW_MEMORY_D = 2.0, 20.0
 
 
@@ -233,7 +233,7 @@ def step(f: Row, d: Row, t: Row, h: Row, p: Row, kinds: Row, time_us: int, local
     may = 0.0 if wet else 1.0 if warm else learning(f, years, p, known_dt_s)
     if f[FROZEN_S] < 0.0 and may == 0.0:
         relearn(f, d)
-    if slot and may > 0.0 and p[layout.HOURLY] > 0.0 and f[COUNT] > 256:
+    if slot and may > 0.0 and p[layout.HOURLY] > 0.0 and f[COUNT] > 256 and f[STEP] > 0.0:
         usual = loud * max(np.float64(f[NOISE]), 0.1 * np.float64(f[STEP]))
         learn_hour(h, stretch, time_us // SLOT_US, known_dt_s, np.float64(f[SEEN_D]), abs(deviation - carried) / usual)
     learn_scales(f, d, h, x, known_dt_s, deviation, deviation - carried, habit, loud, may, p, slot)
@@ -288,7 +288,7 @@ def hasten(order: Row, n: int, last: int, row: Row, time_us: Row, local_us: Row,
     soon(numbers, ahead, 0)
     soon(words, ahead, 0)
     r = row[order[min(n + 2, last)]]
-    width = layout.COVARIANCE if marks[r, 1] == 0 else layout.WIDTH  # the rest is about neighbours
+    width = layout.COVARIANCE if marks[r, 1] == 0 else layout.WIDTH  # what stands behind is fetched when it is needed
     for offset in range(0, 4 * width, LINE_BYTES):
         soon(rows, r, offset)
 

@@ -83,7 +83,7 @@ SMOOTH, CENTRE, WOBBLE = range(COVARIANCE + 42, COVARIANCE + 45)
 REST_AVERAGE = 46  # 5: over 4, 16, 64, 256 intervals and two days
 REST_SCALE = 51  # 5
 LAST_CHANGE, REST_LAST = 56, 57
-OWN_MEAN = 5  # float64: the sensor's own mean of weeks, as its neighbours' are taken
+OWN_MEAN = 5  # float64: the sensor's own mean of ten days, as its neighbours' are taken
 
 # Places in a nature's row of parameters.
 TRANSFORM, OFFSET, CLIP, BUDGET, GAP_S, GATE, NEIGHBOURS, HOURLY, BACK, JUMPY = range(10)
@@ -94,7 +94,8 @@ START_EXCESS = START_THRESHOLD + CHANNEL_COUNT
 START_SHAPE = START_EXCESS + CHANNEL_COUNT
 NATURE_WIDTH = START_SHAPE + CHANNEL_COUNT
 
-_OTHERS = (0, COUNT), (HISTOGRAM // 2, SHOWN), (LOUD // 2, TAIL), (PRESENT, PRESENT + 4)  # places that are not float32
+# Places that are not float32.
+_OTHERS = (0, SAME_S), (TOGETHER_TOP + 1, COUNT), (HISTOGRAM // 2, SHOWN), (LOUD // 2, TAIL), (PRESENT, PRESENT + 4)
 
 
 def sound(rows: NDArray[np.float32]) -> bool:

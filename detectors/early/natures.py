@@ -60,7 +60,8 @@ class Nature:
     clip
         How many spreads of one sample may enter an average: small where short plumes are part of life.
     slow
-        What part of their budget the own slow channels keep beside neighbours: little where weather moves the level.
+        What part of their budget the own channels of level, drift, restlessness and day keep beside neighbours:
+        little where weather moves the level.
     gap_s
         A pause longer than this (and than five usual intervals) makes it warm up again.
     gate
@@ -127,7 +128,7 @@ class Configuration:
 
     @property
     def rows(self) -> str:
-        """Twelve that change when a sensor's row would mean something else: not when it is only judged otherwise.
+        """Twelve that change when a sensor's row would mean something else, or a nature has one number more.
 
         So what a city learned in weeks outlives an upgrade that turns a number.
         """

@@ -1,8 +1,8 @@
 """What neighbours explain of a sensor, and what is left: a regression on them that follows slowly.
 
-Each neighbour counts as its deviation from its own mean of weeks; a thermometer also as what a mass that lags hours
+Each neighbour counts as its deviation from its own mean of ten days; a thermometer also as what a mass that lags hours
 behind would feel; the sensor's own habits of the day are one regressor more. The moments of all are kept, fading over
-weeks, and solved for the slopes every hour, so that one wild sample moves nothing.
+two months, and solved for the slopes every hour, so that one wild sample moves nothing.
 """
 
 from __future__ import annotations

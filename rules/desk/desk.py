@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-from city.display import names
+from city.display import placed
 from city.levels import Level
 from city.model import City
 from rules.alarm.alarm import UP, Alarm, Hold, Move, Moved
@@ -132,10 +132,7 @@ class Desk:
         """What and where, by language."""
         site = self.city.sites.get(alarm.site)
         where = {language: site.name.in_(language) if site else alarm.site for language in alarm.title}
-        return {
-            language: text if names(text, where[language]) else f"{text} · {where[language]}".rstrip(" ·")
-            for language, text in alarm.title.items()
-        }
+        return {language: placed(text, where[language]) for language, text in alarm.title.items()}
 
     # -- levels ----------------------------------------------------------------------------------------------------
 

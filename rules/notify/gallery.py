@@ -23,7 +23,7 @@ from psycopg_pool import ConnectionPool
 from city.clock import stopwatch_s
 from city.levels import Level
 from rules.notify import picture
-from rules.notify.display import language_of, moment, names, plain
+from rules.notify.display import language_of, moment, placed, plain
 from rules.notify.outbox import Notice
 from rules.notify.picture import Point, Scene
 from store.connection import Connection
@@ -128,7 +128,7 @@ class Gallery:
         if not points:
             return b""
         what, where = (plain(facts.get(key), language) for key in ("what", "where"))
-        title = what if names(what, where) else " · ".join(filter(None, (what, where)))
+        title = placed(what, where)
         gap = timedelta(seconds=3.5 * max(interval_s, 0 if fine else 300))
         bounds = limits | thresholds(facts, sensor, [(str(test), Level(level)) for test, level in seen])
         return picture.draw(Scene(title, sensor, unit, points, until, gap, bounds, raised, zone, language))

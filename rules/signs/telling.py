@@ -21,7 +21,7 @@ from rules.alarm.track import EARLY_SIGN
 _DIRECTIONS = {1: "up", -1: "down"}
 _VERDICTS = (Verdict.NORMAL, Verdict.ABNORMAL, Verdict.BLIND)
 _YEAR_DAYS, _RAREST = 365.25, 1000
-YOUNG = timedelta(days=YOUNG_D)  # so long the engine goes by a sensor's kind, and calls only what is gross rare
+YOUNG = timedelta(days=YOUNG_D)  # from then on a sensor's tails have their whole part of the budget
 _NUMBER = r"[-+]?(?:\d[\d.]*(?:e[-+]?\d+)?|inf|nan)"
 _EXPECTED = rf", expected (?P<expected>{_NUMBER}) \((?P<low>{_NUMBER}) to (?P<high>{_NUMBER})\)"
 _VALUE = rf"(?P<value>{_NUMBER}) (?P<unit>\S{{1,20}})"
@@ -108,7 +108,7 @@ def _say_expected(parts: Parts, language: str) -> str:
 
 
 def say_channel(channel: str, language: str) -> str:
-    """A channel of the fleet engine in words; its id when it has none."""
+    """A detector's channel in words; its id when it has none."""
     key = f"signs.channel_{channel}"
     return say(key, language) if key in catalogue() else channel
 

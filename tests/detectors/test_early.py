@@ -7,7 +7,7 @@ import pytest
 
 from city.errors import InputError
 from detectors.columns import ABNORMAL, BLIND, Columns, Floats, Found, Longs
-from detectors.early import layout
+from detectors.early import layout, natures
 from detectors.early.channels import BLIND_REASONS, CHANNELS, RARITY, RATE, SPIKE
 from detectors.early.fleet import Fleet
 from detectors.early.settings import Settings, Wish
@@ -274,3 +274,15 @@ def test_a_sensor_nobody_knows_is_not_judged_by_its_jumps_before_it_has_shown_ho
     assert not jumps & set(unknown.channel[unknown.return_period_years > 0.1].tolist())
     assert known.channel[-1] in jumps
     assert known.verdict[-1] == ABNORMAL
+
+
+@pytest.mark.parametrize("quantity", natures.NATURES)
+def test_what_never_changed_is_normal_and_its_first_change_is_seen(quantity: str) -> None:
+    values = np.zeros(900)
+    values[-3:] = 40.0
+    fast, plain = (Fleet([Subject("a", quantity)], plain=slow) for slow in (False, True))
+    found = plain.update(_columns(values))
+    _same(found, fast.update(_columns(values)))
+    assert fast.snapshot() == plain.snapshot()
+    assert not (found.verdict[:-3] == ABNORMAL).any()
+    assert np.nanmax(found.score[-3:]) > np.nanmax(found.score[:-3])

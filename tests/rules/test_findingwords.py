@@ -11,18 +11,18 @@ import pytest
 from city.words import catalogue, languages, places
 from detectors import registry
 from detectors.early.channels import BLIND_REASONS
+from detectors.methane_origin import _TRACE_GASES
 from detectors.river_adapter import RIVER_EXAMPLES
 from rules.language.findingwords import say_evidence
 from rules.language.saying import say_test
 
 NATIVE = [name for name in registry.names() if name not in RIVER_EXAMPLES]
 NOT_EVIDENCE = {"level", "demand", "slow_demand", "overload", "gas_pressure", "anomaly"}  # pairs of other things
-PRESENT = ("ethane", "hydrogen_sulfide", "h2s")  # quantities whose presence is evidence: `<quantity>_present`
 
 
 def _written() -> set[str]:
     """The names of all pieces of evidence: pairs that begin with one, anywhere in the detectors' source."""
-    found = {f"{gas}_present" for gas in PRESENT}
+    found = {f"{gas}_present" for gas in _TRACE_GASES}
     for module in files("detectors").iterdir():
         if module.name.endswith(".py"):
             for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):

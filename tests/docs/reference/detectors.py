@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Iterator
 
-from detectors.early.channels import BLIND_REASONS, CHANNELS
+from detectors.early.channels import BLIND_REASONS
 from detectors.protocol import Verdict
 from detectors.registry import channels, create, names
 from detectors.river_adapter import PREFIX
@@ -64,7 +64,6 @@ def detectors_page() -> str:
             ((code(key), prose(text)) for key, text in settings(rivers[0]).items() if key != "name"),
         )
     )
-    parts += ["## Channels of early_sign", ", ".join(map(code, CHANNELS)) + "."]
     parts += ["## Why a detector is blind", "\n".join(f"- {reason}" for reason in BLIND_REASONS if reason)]
     return page("Detectors", *parts)
 
