@@ -32,6 +32,7 @@ GUESTS: Final[Mapping[str, str]] = {
     "deploy/README.md": "deploy/README.md",
     "deploy/RUNBOOK.md": "deploy/RUNBOOK.md",
     "deploy/SECURITY.md": "deploy/SECURITY.md",
+    "deploy/systemd/README.md": "deploy/systemd/README.md",
     "deploy/backup.md": "deploy/backup.md",
     "deploy/upgrade.md": "deploy/upgrade.md",
 }

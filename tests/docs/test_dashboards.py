@@ -71,27 +71,6 @@ def test_the_data_source_is_as_told() -> None:
     assert "LIFELINE_GRAFANA_PASSWORD" in told["password"]
 
 
-def commands() -> list[str]:
-    """Every command line of the page."""
-    return [
-        line
-        for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
-        for line in block.splitlines()
-        if line.startswith("lifeline ")
-    ]
-
-
-@pytest.mark.parametrize("line", commands())
-def test_every_command_is_one_with_these_flags(line: str) -> None:
-    command: Any = typer.main.get_command(app)
-    words = line.split()[1:]
-    while (inner := getattr(command, "commands", None)) and words and words[0] in inner:
-        command = inner[words.pop(0)]
-    with Context(command) as context:
-        known = {flag for one in command.get_params(context) for flag in (*one.opts, *one.secondary_opts)}
-    assert {word for word in words if word.startswith("--")} <= known
-
-
 def test_every_flag_named_exists() -> None:
     group = typer.main.get_command(app).commands["dashboards"]  # type: ignore[attr-defined]  # a group
     known = {flag for one in group.commands.values() for p in one.params for flag in (*p.opts, *p.secondary_opts)}
