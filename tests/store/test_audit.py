@@ -20,9 +20,9 @@ texts = st.text(max_size=12)
 
 
 @pytest.fixture
-def conn(database: str) -> Iterator[Connection]:
+def conn(store_database: str) -> Iterator[Connection]:
     """The owner's connection to a log of five rows."""
-    with connect(database, autocommit=True) as opened:
+    with connect(store_database, autocommit=True) as opened:
         for n in range(5):
             with opened.transaction():
                 audit.append(opened, Deed("li", f"command.{n}", incident="I-7", detail={"note": f"n{n}"}), AT)
@@ -89,9 +89,10 @@ def test_a_row_made_anew_with_its_own_hash_breaks_the_next_one(conn: Connection)
     assert verdict(conn, head).fault.startswith("row 4: the end is cut off; there was a row 5")
 
 
-def test_rows_written_at_once_are_one_chain(database: str) -> None:
+@pytest.mark.sessions
+def test_rows_written_at_once_are_one_chain(store_database: str) -> None:
     def write() -> None:
-        with connect(database, autocommit=True) as conn:
+        with connect(store_database, autocommit=True) as conn:
             for _ in range(20):
                 with conn.transaction():
                     audit.append(conn, Deed("li", "login"))
@@ -101,7 +102,7 @@ def test_rows_written_at_once_are_one_chain(database: str) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    with connect(database, autocommit=True) as conn:
+    with connect(store_database, autocommit=True) as conn:
         assert verdict(conn).rows == 60
         with pytest.raises(ValueError, match="open transaction"):
             audit.append(conn, Deed("li", "login"))

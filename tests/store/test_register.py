@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +16,13 @@ from store import bundle, health, journal, register, rejections, roles
 from store.connection import Connection, connect
 
 NOW = datetime(2026, 7, 1, 8, tzinfo=UTC)
+
+
+@pytest.fixture
+def conn(store_database: str) -> Iterator[Connection]:
+    """One connection to a fresh database of each tier, in transactions."""
+    with connect(store_database) as opened:
+        yield opened
 
 
 def _without(city: City, sensor: str) -> City:
@@ -55,8 +63,8 @@ def test_the_views_show_the_register(conn: Connection, small_city: City) -> None
     ]
 
 
-def test_a_bundle_is_applied_once_and_found_again(database: str, small_city: City) -> None:
-    with connect(database, autocommit=True) as conn:
+def test_a_bundle_is_applied_once_and_found_again(store_database: str, small_city: City) -> None:
+    with connect(store_database, autocommit=True) as conn:
         assert bundle.current(conn) is None
         assert bundle.current_hash(conn) is None
         assert bundle.apply(conn, {"city.yaml": "one"}, small_city, NOW)
@@ -71,9 +79,9 @@ def test_a_bundle_is_applied_once_and_found_again(database: str, small_city: Cit
         assert bundle.get(conn, "unheard of") is None
 
 
-def test_a_bundle_that_fails_leaves_nothing(database: str, small_city: City) -> None:
+def test_a_bundle_that_fails_leaves_nothing(store_database: str, small_city: City) -> None:
     sensor = replace(small_city.sensors["wl-1"], interval_s=float("nan"))
-    with connect(database, autocommit=True) as conn:
+    with connect(store_database, autocommit=True) as conn:
         with pytest.raises(Exception, match=r"(?i)token|json"):
             bundle.apply(conn, {"city.yaml": "bad"}, replace(small_city, sensors={"wl-1": sensor}), NOW)
         assert bundle.current(conn) is None
