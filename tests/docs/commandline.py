@@ -72,7 +72,10 @@ def ours(words: list[str]) -> list[str] | None:
 
 
 def fault(words: list[str], *, whole: bool) -> str:
-    """What is wrong with what is said to `lifeline`; empty: nothing. `whole`: all that it needs must be there."""
+    """What is wrong with what is said to `lifeline`; empty: nothing. `whole`: all that it needs must be there.
+
+    Prose names commands and options in part; what stands in a block must do as it is.
+    """
     command: Any = typer.main.get_command(app)
     words = [word for word in words if word != "…"]
     while (inner := getattr(command, "commands", None)) is not None and words and not words[0].startswith("-"):
@@ -88,7 +91,8 @@ def fault(words: list[str], *, whole: bool) -> str:
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
-        return str(error.format_message())
+        told = str(error.format_message())
+        return "" if not whole and told.endswith("requires an argument.") else told
     if whole and (gone := [one.name for one in command.params if one.required and not given.get(one.name)]):
         return f"{', '.join(gone)}: missing"
     return f"{' '.join(left)}: too much" if left and not getattr(command, "commands", None) else ""

@@ -1,4 +1,4 @@
-"""The fenced blocks of the documents. A test that calls `fenced` takes the blocks it gets: see test_fences.py."""
+"""The fenced blocks of the documents. Which test takes which blocks stands in test_blocks.py."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def fences(page: str) -> list[Fence]:
 
 
 def fenced(page: str, info: str) -> list[Fence]:
-    """The blocks of a page with this info string, at least one. Both are literals: test_fences.py reads them."""
+    """The blocks of a page with this info string, at least one."""
     found = [fence for fence in fences(page) if fence.info == info]
     assert found, f"{page}: no block ```{info}"
     return found

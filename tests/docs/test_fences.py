@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.docs.fenced import ROOT, fenced
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 WHEEL = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
 ROOMS = [name for name in WHEEL["only-include"] if name not in WHEEL["sources"]]  # the rest is no package
@@ -45,6 +46,15 @@ def test_arrows_between_rooms_point_down() -> None:
     program = "from importlinter.cli import lint_imports_command; lint_imports_command()"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own tool
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+
+def test_the_drawing_in_the_readme_has_each_room_above_those_it_may_import() -> None:
+    [drawing] = fenced("README.md", "text")
+    row = {name: at for at, line in enumerate(drawing.text.splitlines()) for name in re.findall("[a-z]+", line)}
+    assert set(row) == set(ROOMS) - {"bench"}
+    for layers in [one["layers"] for one in PROJECT["tool"]["importlinter"]["contracts"] if one["type"] == "layers"]:
+        rows = [row[room] for room in layers if room in row]
+        assert rows == sorted(set(rows)), layers
 
 
 def test_nothing_in_the_tree_names_an_index_or_one_machine() -> None:

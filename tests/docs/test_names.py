@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,23 +16,14 @@ from lifeline.settings import KEYS
 from lifeline.variablelist import DEPLOYMENT, VARIABLES
 from rules.language import grammar
 from store.viewlist import VIEWS
+from tests.docs.commandline import fault, ours, simple_commands
+from tests.docs.fenced import ROOT, fences
 from tests.docs.reference.commands import commands, parameters
 
-ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
-WRITTEN = sorted(
-    path.relative_to(ROOT).as_posix()
-    for path in (*(ROOT / "docs").glob("*.md"), *(ROOT / name for name in GUESTS.values()), *ROOT.glob("README*.md"))
-)
-# Inline code, and lines of blocks of shell: what a reader may type.
-_CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
-_SHELL = re.compile(r"^ *```sh[^\n]*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
-# The command where one stands: at the beginning, behind a path, a variable or a separator.
-_COMMAND = re.compile(r"(?:^|\bbin/|[;&|(]\s*|\b[A-Z_]+=\S*\s+|\bsudo\s+)lifeline((?: [^;&|#\n]*)?)")
-_USUAL: dict[tuple[str, ...], tuple[str, ...]] = {
-    ("drill",): ("drill", "play")
-}  # a group that takes what is no sub-command as one's argument
-_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
+WRITTEN = sorted({*GUESTS.values(), *(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))})
+_CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")  # in a line of prose
+_NO_COMMANDS = {"lifeline audit 1"}  # the words that begin what an audit's proof is made of
 
 
 @cache
@@ -52,39 +41,25 @@ def text_of(page: str) -> str:
     return (ROOT / page).read_text(encoding="utf-8")
 
 
-def typed(page: str) -> Iterator[str]:
-    """What a page shows as typed, one command line each."""
-    text = text_of(page)
-    for block in _SHELL.findall(text):
-        yield from block.replace("\\\n", " ").splitlines()
-    yield from _CODE.findall(re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL))
-
-
-def wrong(line: str) -> Iterator[str]:
-    """What is wrong with the commands of a line."""
-    for found in _COMMAND.finditer(line):
-        words = found[1].split()
-        path: tuple[str, ...] = ()
-        while words and (*path, words[0]) in tree():
-            path = (*path, words.pop(0))
-        path = _USUAL.get(path, path) if words else path
-        inside = any(known[: len(path)] == path and len(known) > len(path) for known in tree())
-        if words and inside and re.fullmatch("[a-z][a-z-]*", words[0]):
-            yield f"lifeline {' '.join((*path, words[0]))}"
-        flags = set(_OPTION.findall(" ".join(words[:1] if inside else words)))
-        yield from (" ".join(("lifeline", *path, flag)) for flag in sorted(flags - options(tree()[path])))
+def wrong(text: str) -> list[str]:
+    """What is wrong with commands as prose names them: in parts, with what may be left out in brackets."""
+    said = (ours(words) for words in simple_commands(re.sub(r"[\[\]]", " ", text)))
+    return [told for words in said if words is not None and (told := fault(words, whole=False))]
 
 
 @pytest.mark.parametrize("page", WRITTEN)
-def test_commands_and_their_options_exist(page: str) -> None:
-    assert [fault for line in typed(page) for fault in wrong(line)] == []
+def test_commands_in_prose_exist_with_their_options(page: str) -> None:
+    prose = re.sub(r"^ *```.*?^ *```", "", text_of(page), flags=re.MULTILINE | re.DOTALL)  # blocks: test_blocks.py
+    named = {code for code in _CODE.findall(prose) if "lifeline" in code} - _NO_COMMANDS
+    assert {code: faults for code in named if (faults := wrong(code))} == {}
 
 
-def test_a_stale_command_is_found() -> None:
-    line = "LIFELINE_CITY=x bin/lifeline rules chekc d; lifeline status --twice | lifeline gone; lifeline --version"
-    told = ["lifeline rules chekc", "lifeline status --twice", "lifeline gone", "lifeline --version"]
-    assert list(wrong(line)) == told
-    assert list(wrong("the user lifeline owns it; lifeline rules check CITY --help")) == []
+def test_a_stale_command_in_prose_is_found() -> None:
+    gone, twice, nowhere = wrong("X=x bin/lifeline rules chekc d; lifeline status --twice | lifeline gone")
+    assert "chekc" in gone
+    assert "--twice" in twice
+    assert "gone" in nowhere
+    assert wrong("the user lifeline owns it; lifeline drill NAME [--dry-run]; lifeline simulate --faults") == []
 
 
 def own_variables() -> set[str]:
@@ -110,8 +85,8 @@ def test_options_named_alone_exist() -> None:
     known = {flag for command in tree().values() for flag in options(command)}
     for page in WRITTEN:
         text = text_of(page)
-        others = {flag for line in re.findall(r"^.*\w.*$", "".join(_SHELL.findall(text)), re.MULTILINE)
-                  if not _COMMAND.search(line) for flag in _OPTION.findall(line)}  # fmt: skip
+        typed = "".join(block.text for block in fences(page) if block.info.startswith("sh")).splitlines()
+        others = {flag for line in typed if "lifeline " not in line for flag in re.findall("--[a-z][a-z0-9-]*", line)}
         assert set(re.findall(r"`(--[a-z][a-z0-9-]*)[^`]*`", text)) - known - others == set(), page
 
 

@@ -80,7 +80,7 @@ def test_every_command_of_the_year_runs(house: Path, capsys: pytest.CaptureFixtu
     assert (house / "backup/rehearsal.zip").stat().st_size > 10_000
 
 
-def test_every_command_in_the_tables_is_in_a_block_or_another_page() -> None:
+def test_every_routine_has_its_heading_and_leads_to_entries_of_the_runbook() -> None:
     entries = set(re.findall(r"^### (\S+)", (ROOT / "deploy/RUNBOOK.md").read_text(encoding="utf-8"), re.MULTILINE))
     named = set(re.findall(r"RUNBOOK\.md#(\w+)", TEXT))
     assert named <= entries

@@ -53,6 +53,6 @@ def test_commands_variables_topics_and_figures_are_the_same() -> None:
     assert rows[0] == rows[1]
 
 
-def test_every_row_and_paragraph_is_chinese() -> None:
+def test_every_row_of_the_tables_has_chinese_in_it() -> None:
     told = [line for line in prose(CHINESE).splitlines() if line.startswith("| ")]
     assert [line for line in told if not re.search(r"[\u4e00-\u9fff]", line)] == []
