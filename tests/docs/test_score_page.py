@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +12,17 @@ from click import Context
 from lifeline.cli import app
 from lifeline.scoring import HEAD
 from lifeline.seriesfile import TIMES
+from tests.docs.fenced import ROOT, fenced
+from tests.docs.shell import run_shell
 
-ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "detectors-score.md").read_text(encoding="utf-8")
 
 
 def test_the_commands_run_and_the_leap_is_found(tmp_path: Path) -> None:
-    [example] = re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
-    bin_ = tmp_path / "bin"
-    bin_.mkdir()
-    (bin_ / "lifeline").write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m lifeline "$@"\n')
-    (bin_ / "lifeline").chmod(0o755)
-    shell = shutil.which("sh")
-    assert shell is not None
-    done = subprocess.run(  # noqa: S603 - the page's own lines
-        [shell, "-ec", example], env={"PATH": f"{bin_}:/usr/bin:/bin"}, cwd=tmp_path, capture_output=True, text=True,
-        check=True, timeout=60,
-    )  # fmt: skip
+    [example] = fenced("docs/detectors-score.md", "sh")
+    said = run_shell(example.text, tmp_path).split(",")
     [shown] = re.findall(r"```text\n(\d+),…,(\w+),…\n```", TEXT)
-    assert done.stdout.split(",")[0] == shown[0]
-    assert done.stdout.split(",")[2] == shown[1]
+    assert (said[0], said[2]) == shown
     assert len((tmp_path / "scored.csv").read_text().splitlines()) == 4321
 
 

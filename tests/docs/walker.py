@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from city.clock import SystemClock, stopwatch_s
 from tests.docs.fenced import ROOT, Fence, fences
+from tests.docs.shell import shim
 
 PATIENCE_S = 180.0  # a bound for machines that are busy with other tests, not a time that is ever waited
 _DONE = "walker: done"
@@ -53,11 +54,7 @@ class Terminal:
     """A shell that keeps its variables and functions from block to block; and programs left running beside it."""
 
     def __init__(self, folder: Path, programs: Path, **environment: str) -> None:
-        shim = folder / ".bin"
-        shim.mkdir()
-        (shim / "lifeline").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lifeline "$@"\n', encoding="utf-8")
-        (shim / "lifeline").chmod(0o755)
-        path = f"{shim}:{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+        path = f"{shim(folder)}:{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}"
         self._environment = {"PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "160", "HOME": str(folder)}
         self._environment |= {"LC_ALL": "C.UTF-8", **environment}
         self._running: dict[str, tuple[subprocess.Popen[bytes], Path]] = {}
