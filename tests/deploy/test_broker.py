@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from city.broker_address import BrokerAddress
-from city.clock import SystemClock, stopwatch_s
+from city.clock import SystemClock
 from ingest.decoders import EXERCISES, TOPICS
 from ingest.decoders.sparkplug import TOPICS as SPARKPLUG
 from ingest.recorder import RecorderSettings
@@ -30,7 +30,8 @@ from lifeline.deployment.brokerfiles import SPARKPLUG_HOST, hashed, passwords
 from lifeline.deployment.plan import read_env
 from lifeline.mqttprobe import probe
 from tests.deploy.speaking import Speaker
-from tests.servers.stage import PATIENCE_S, Service, Stage, start_broker, write_deployment
+from tests.running import PATIENCE_S, eventually
+from tests.servers.stage import Service, Stage, start_broker, write_deployment
 
 DRAIN, GAS, HILL = "gw-river-drain", "gw-river-gas", "gw-hill"
 OWN = f"lifeline/v1/riverside/{DRAIN}"
@@ -51,13 +52,6 @@ OTHERS = [
 ]
 
 Coming = Callable[..., Speaker]
-
-
-def eventually(condition: Callable[[], object]) -> None:
-    deadline_s = stopwatch_s() + PATIENCE_S
-    while not condition():
-        assert stopwatch_s() < deadline_s, "not in time"
-        SystemClock().pause_s(0.02)
 
 
 def password_of(deployment: Path, user: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import httpx
 import psycopg
 import pytest
 
-from city.clock import SystemClock, stopwatch_s
+from city.clock import SystemClock
 from lifeline.deployment.authority import Authority
 from lifeline.deployment.layout import LOGINS
 from lifeline.deployment.plan import read_env
@@ -22,8 +22,8 @@ from lifeline.roles import CORE
 from tests.deploy.speaking import Speaker
 from tests.deploy.test_broker import DRAIN, GAS, OWN, password_of
 from tests.notify.wires import WebEnd, web
+from tests.running import eventually
 from tests.servers.stage import (
-    PATIENCE_S,
     Service,
     Stage,
     start_broker,
@@ -101,13 +101,6 @@ def administrator(service: Service, stage: Stage) -> psycopg.Connection[tuple[An
     return psycopg.connect(
         dbname="lifeline", user="postgres", password=password, host=place, port=stage.ports["database"]
     )
-
-
-def eventually(condition: Callable[[], object], *services: Service) -> None:
-    deadline_s = stopwatch_s() + PATIENCE_S
-    while not condition():
-        assert stopwatch_s() < deadline_s, "\n".join(service.log[-3000:] for service in services)
-        SystemClock().pause_s(0.05)
 
 
 def test_the_server_takes_every_setting(prepared: Service, stage: Stage) -> None:
@@ -191,7 +184,7 @@ def test_a_reading_goes_from_a_gateway_to_the_page(running: Stage, deployment: P
     ):
         assert gateway.say(f"{OWN}/readings", json.dumps(reading).encode())
         found = "SELECT value FROM city.readings WHERE sensor = 'wl-river-1'"
-        eventually(lambda: wall.execute(found).fetchone() == (3.5,), running.service("recorder"))
+        eventually(lambda: wall.execute(found).fetchone() == (3.5,), lambda: running.service("recorder").log[-3000:])
         # The probe came back, too: the recorder knows how far it is.
         eventually(
             lambda: wall.execute("SELECT 1 FROM city.health WHERE name = 'recorder_lag' AND state = 'ok'").fetchone()
@@ -205,7 +198,7 @@ def test_a_reading_goes_from_a_gateway_to_the_page(running: Stage, deployment: P
         assert entered.status_code in (200, 302, 303), entered.text
     living = "SELECT 1 FROM city.health WHERE name = 'heartbeat' AND state = 'ok'"
     with psycopg.connect(address(running, "wall"), autocommit=True) as wall:
-        eventually(lambda: wall.execute(living).fetchone(), running.service("notifier"))
+        eventually(lambda: wall.execute(living).fetchone(), lambda: running.service("notifier").log[-3000:])
     tools = running.service("tools")
     told = tools.call()
     assert told.stdout.endswith("0 faults\n"), told.stdout
@@ -230,7 +223,10 @@ def test_one_trace_leads_from_a_message_to_its_notice(running: Stage, deployment
         assert gateway.say(topic, json.dumps(gas).encode(), traceparent=f"00-{GIVEN}-00f067aa0ba902b7-01")
     with psycopg.connect(address(running, "wall"), autocommit=True) as wall:
         sent = "SELECT decided FROM city.notices WHERE state IN ('sent', 'delivered') AND attempts > 1"
-        eventually(lambda: wall.execute(sent).fetchone(), running.service("watcher"), running.service("notifier"))
+        eventually(
+            lambda: wall.execute(sent).fetchone(),
+            lambda: running.service("notifier").log[-3000:],
+        )
         (trace,) = wall.execute(sent).fetchone() or ("",)
         given = wall.execute("SELECT given FROM city.given_traces WHERE trace = %s", (trace,)).fetchone()
         assert given == (GIVEN,), "the notice's trace is that of the row which the gateway's message came into"
@@ -261,7 +257,10 @@ def test_nothing_that_is_secret_is_said_anywhere(running: Stage, deployment: Pat
         person.post("/login", data={"name": "admin", "password": password})
         session = person.cookies["lifeline_session"]
         said = {page: person.get(page, headers={"Authorization": f"Bearer {key}"}).text for page in pages}
-    eventually(lambda: any(path.startswith("/alive/") for *_, path in outside.seen), running.service("notifier"))
+    eventually(
+        lambda: any(path.startswith("/alive/") for *_, path in outside.seen),
+        lambda: running.service("notifier").log[-3000:],
+    )
     for words in (["status", "--once"], ["status", "--json"], ["doctor"], ["trace", GIVEN], ["trace", "none"]):
         told = tools.call(["lifeline", *words], LIFELINE_LOG_LEVEL="DEBUG")
         said[" ".join(words)] = told.stdout + told.stderr

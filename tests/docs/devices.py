@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import pty
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,19 +12,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
-
-
-def free_port() -> str:
-    """A port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
-def is_open(port: str) -> bool:
-    """Whether somebody listens there."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", int(port))) == 0
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,13 +11,14 @@ import httpx
 import pytest
 
 from city.clock import SystemClock
-from lifeline.http.app import AppSettings, run_api
+from lifeline.http.app import AppSettings
 from lifeline.http.gate import new_token
 from lifeline.http.problem import KINDS
 from store import accounts
 from store.accounts import Rights
 from store.audit import Deed
 from store.connection import connect
+from tests.running import serving
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 TEXT = (DOCS / "api.md").read_text(encoding="utf-8")
@@ -36,21 +36,8 @@ def served(database: str) -> Iterator[dict[str, str]]:
         conn.execute(INCIDENT)
         by, now = Deed("root", "", how="cli"), SystemClock().now()
         accounts.add_token(conn, public, "docs", secret, Rights("admin"), None, by, now)
-    stop, ready, ports = threading.Event(), threading.Event(), list[int]()
-
-    def open_(port: int) -> None:
-        ports.append(port)
-        ready.set()
-
-    settings = AppSettings(database, b"0123456789abcdef", SystemClock(), "http://localhost")
-    thread = threading.Thread(target=run_api, args=(settings, "127.0.0.1", 0, stop, open_))
-    thread.start()
-    try:
-        assert ready.wait(20)
-        yield {"LIFELINE": f"http://127.0.0.1:{ports[0]}", "KEY": shown, "INCIDENT": "I-7"}
-    finally:
-        stop.set()
-        thread.join(20)
+    with serving(AppSettings(database, b"0123456789abcdef", SystemClock(), "http://localhost")) as address:
+        yield {"LIFELINE": address, "KEY": shown, "INCIDENT": "I-7"}
 
 
 def test_the_routes_are_those_there_are(served: dict[str, str]) -> None:

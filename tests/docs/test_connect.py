@@ -6,9 +6,8 @@ import json
 import re
 import shutil
 import tempfile
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -27,9 +26,10 @@ from ingest.recorder import RecorderSettings, run_recorder
 from lifeline.endpoints import Endpoints
 from store import bundle
 from store.connection import connect
-from tests.docs.devices import free_port, is_open, modbus, probe, weather
+from tests.docs.devices import modbus, probe, weather
 from tests.docs.fenced import ROOT, Fence
-from tests.docs.walker import Terminal, missing, steps, until
+from tests.docs.walker import Terminal, missing, steps
+from tests.running import eventually, free_port, listens, running
 from tests.servers.stage import Stage, start_broker, write_deployment
 from tests.servers.timescale import mosquitto_binary
 
@@ -61,8 +61,8 @@ class Ground:
         with connect(database, autocommit=True) as conn:
             bundle.apply(conn, files, load_city(files), datetime(2026, 1, 1, tzinfo=UTC))
         self.url, tls = self._demonstrate(kept) if kind == "demonstration" else self._deploy(home, kept)
-        kept.enter_context(recording(RecorderSettings(database, self.url, SystemClock(), tls=tls)))
-        until(lambda: self.ask("SELECT 1 FROM lifeline.roles WHERE (detail->>'connected')::bool"))
+        kept.enter_context(running(run_recorder, RecorderSettings(database, self.url, SystemClock(), tls=tls)))
+        eventually(lambda: self.ask("SELECT 1 FROM lifeline.roles WHERE (detail->>'connected')::bool"))
         given = {"LIFELINE_DATABASE_URL": database, "LIFELINE_DATA": str(self.data)}
         programs = mosquitto_binary().parents[1] / "bin"
         self.terminal = Terminal(home, programs, **given)
@@ -101,7 +101,9 @@ class Ground:
     def until_stored(self, told: str) -> None:
         """Wait for every reading that a piece of the page says is stored."""
         for sensor, value, unit in STORED.findall(told):
-            until(partial(self._is_stored, sensor, UNITS.get(unit, unit), float(value)), partial(self._all, sensor))
+            eventually(
+                partial(self._is_stored, sensor, UNITS.get(unit, unit), float(value)), partial(self._all, sensor)
+            )
 
     def _is_stored(self, sensor: str, unit: str, value: float) -> bool:
         asks = "SELECT 1 FROM city.readings JOIN city.sensors USING (sensor)"
@@ -132,19 +134,6 @@ class Ground:
             assert missing(step.text, self.said) == "", self.said
         elif kind == "sql":
             assert self.ask(step.text)
-
-
-@contextmanager
-def recording(settings: RecorderSettings) -> Iterator[None]:
-    stop = threading.Event()
-    thread = threading.Thread(target=run_recorder, args=(settings, stop))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(60)
-        assert not thread.is_alive()
 
 
 @pytest.fixture
@@ -184,7 +173,7 @@ def test_every_example_is_taken_on_a_demonstration(database: str, home: Path, ke
         sent = f"mosquitto_pub -q 1 -L '{ground.url}/{topic}' -m '{message.replace('NOW', now)}'"
         assert ground.terminal.run(sent) == (0, "")
         if reason:
-            until(partial(ground.is_refused, reason), partial(ground._all, reason))
+            eventually(partial(ground.is_refused, reason), partial(ground._all, reason))
     told = [reason for reason, *_ in refusals()]
     assert sorted(reason for (reason,) in ground.ask("SELECT reason FROM city.rejections")) == sorted(told)
     assert set(told) <= set(Reason)
@@ -204,7 +193,7 @@ def test_every_example_is_taken_by_a_deployment_s_broker(
     database: str, home: Path, kept: ExitStack, mosquitto: Path
 ) -> None:
     ground = Ground("deployment", database, home, kept)
-    (others, agent), port = page(), free_port()
+    (others, agent), port = page(), str(free_port())
     for step in others:
         ground.follow(step)
     for step in agent:
@@ -215,7 +204,7 @@ def test_every_example_is_taken_by_a_deployment_s_broker(
             ground.terminal.leave_running("agent", step.text.strip(), ground.city, LIFELINE_BROKER=address)
         elif isinstance(step, Fence) and "8090" in step.text:
             posts = step.text.replace("8090", port)
-            until(partial(is_open, port))
+            eventually(partial(listens, int(port)))
             ground.follow(Fence(step.page, step.line, step.info, posts))
         else:
             ground.follow(step)
@@ -238,7 +227,7 @@ def what_goes_wrong(ground: Ground) -> None:
         ("Not authorized", f"{ours} -V mqttv5", wrong + topic),
         ("A TLS error occurred|Protocol error", f"--cafile {certifi.where()}", right + topic),
         ("The connection was lost", "", right.replace("mqtts:", "mqtt:") + topic),
-        ("Connection refused", ours, right.rpartition(":")[0] + ":" + free_port() + topic),
+        ("Connection refused", ours, right.rpartition(":")[0] + f":{free_port()}" + topic),
         ("", ours, right + foreign),
         ("Publish 1 failed: Not authorized", f"{ours} -V mqttv5", right + foreign),
     ):

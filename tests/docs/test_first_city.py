@@ -15,9 +15,9 @@ from city.folder import bundle_hash, read_folder
 from lifeline import endpoints
 from store import bundle
 from store.connection import connect
-from tests.docs.devices import free_port
 from tests.docs.fenced import ROOT, Fence, fences
-from tests.docs.walker import Terminal, missing, steps, until
+from tests.docs.walker import Terminal, missing, steps
+from tests.running import eventually, free_port
 from tests.servers import timescale
 
 PAGE = "docs/first-city.md"
@@ -37,7 +37,7 @@ class Reader:
     """Who follows the page: a terminal, files, a browser. The page's two ports become free ones."""
 
     def __init__(self, home: Path, programs: Path) -> None:
-        self._ports = {"8080": free_port(), "8099": free_port()}
+        self._ports = {"8080": str(free_port()), "8099": str(free_port())}
         self.web = f"http://127.0.0.1:{self._ports['8080']}"
         self.terminal = Terminal(home, programs, LIFELINE_HTTP=self.web.removeprefix("http://"))
         self.here = home / "first-city"
@@ -65,14 +65,14 @@ class Reader:
         elif name.endswith("terminal"):
             given = {"LIFELINE_CITY": str(self.here / "city"), "LIFELINE_DATA": str(self.here / "data")}
             self.terminal.leave_running(name, text.strip(), self.here, **given)
-            until(lambda: name != "second terminal" or "Lifeline runs: " in self.terminal.screen(name))
+            eventually(lambda: name != "second terminal" or "Lifeline runs: " in self.terminal.screen(name))
         elif name != "before":
             self._type(text)
 
     def _type(self, text: str) -> None:
         self._block = text
         if re.search(r"^say ", text, re.MULTILINE):
-            until(self._folder_is_in_force)
+            eventually(self._folder_is_in_force)
         code, self._said = self.terminal.run(text)
         assert "Traceback" not in self._said
         assert code == ("unknown quantity" in self._said), self._said
@@ -92,7 +92,7 @@ class Reader:
                 self._said = self.terminal.run(self._block)[1]
             return line
 
-        until(lambda: not lacks(), lambda: f"no line {lacks()!r} in\n{self._said}")
+        eventually(lambda: not lacks(), lambda: f"no line {lacks()!r} in\n{self._said}")
 
     def _read(self, prose: str) -> None:
         """Open the addresses that prose names, press its bold buttons; other bold words are to be seen on the page."""
@@ -103,7 +103,7 @@ class Reader:
             elif not found[2]:
                 [self._shown] = re.findall(r"http://\S+/n/\S+", self.terminal.screen("third terminal"))
             elif not self._press(found[2]):
-                until(lambda word=found[2]: word in self._plain(self._shown), lambda: self._plain(self._shown))  # type: ignore[misc]  # a lambda's default
+                eventually(lambda word=found[2]: word in self._plain(self._shown), lambda: self._plain(self._shown))  # type: ignore[misc]  # a lambda's default
 
     def _press(self, word: str) -> bool:
         if "/n/" not in self._shown:
@@ -111,7 +111,7 @@ class Reader:
         page = self._browser.get(self._shown).text
         if word not in {label.strip() for _, label in _BUTTON.findall(page)}:
             self._shown = self.web + re.findall(r'href="(/incidents/[^"?]+)"', self._browser.get(self.web).text)[0]
-            until(lambda: "Close" in self._browser.get(self._shown).text)
+            eventually(lambda: "Close" in self._browser.get(self._shown).text)
             page = self._browser.get(self._shown).text
         kinds = {label.strip(): kind for kind, label in _BUTTON.findall(page)}
         hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page))

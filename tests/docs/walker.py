@@ -7,26 +7,14 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
-from city.clock import SystemClock, stopwatch_s
 from tests.docs.fenced import ROOT, Fence, fences
 from tests.docs.shell import shim
+from tests.running import PATIENCE_S
 
-PATIENCE_S = 180.0  # a bound for machines that are busy with other tests, not a time that is ever waited
 _DONE = "walker: done"
-_T = TypeVar("_T")
-
-
-def until(look: Callable[[], _T], told: Callable[[], object] = lambda: "") -> _T:
-    """Wait until something is there (true); what it is. `told` says at the end what there was instead."""
-    began_s = stopwatch_s()
-    while not (found := look()):
-        assert stopwatch_s() - began_s < PATIENCE_S, told()
-        SystemClock().pause_s(0.2)
-    return found
 
 
 def steps(page: str) -> Iterator[str | Fence]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,12 +13,11 @@ from typing import Any
 from urllib.parse import urljoin
 
 import httpx
-import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from city.broker_address import BrokerAddress
-from city.clock import Clock, SystemClock, from_us, stopwatch_s
+from city.clock import Clock, from_us
 from lifeline.crew import _Forms
 from store.connection import connect
 from tests.rules.small_city import FILES
@@ -49,15 +48,6 @@ def city(crew_url: str) -> dict[str, str]:
         **FILES, "escalation.yaml": escalation, "rules/depth.yaml": depth, "rules/platform.yaml": platform,
         "drills/flood.yaml": FLOOD,
     }  # fmt: skip
-
-
-def wait_for(what: Callable[[], Any], limit_s: float = 90) -> Any:  # noqa: ANN401 - whatever was waited for
-    until_s = stopwatch_s() + limit_s
-    while stopwatch_s() < until_s:
-        if found := what():
-            return found
-        SystemClock().pause_s(0.03)
-    pytest.fail(f"did not happen within {limit_s} s: {what}")
 
 
 def query(dsn: str, sql: str, *values: object) -> list[tuple[Any, ...]]:

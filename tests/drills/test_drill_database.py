@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,15 +17,16 @@ from city.reading import Readings
 from ingest.decoders import Decoders
 from ingest.intake import Delivery
 from ingest.writer import BatchWriter
-from lifeline.http.app import AppSettings, run_api
+from lifeline.http.app import AppSettings
 from rules.drillplan import DrillPlan, DrillSaid, drill_row
 from rules.watcher import apply_folder
 from store import audit, drills, journal, register
 from store.connection import Connection, connect
 from store.testing import drop_database, fresh_database
-from tests.drills.drillcity import query, wait_for, write
+from tests.drills.drillcity import query, write
 from tests.rules.small_city import FILES, T0_US
 from tests.rules.test_watcher import handled, watching
+from tests.running import eventually, serving
 
 MINUTE_US = 60_000_000
 DRILL = "D-20260701-00000001"
@@ -85,16 +85,16 @@ def told(dsn: str) -> dict[str, list[tuple[Any, ...]]]:
 def story(dsn: str, folder: Path, clock: ManualClock, *, lost: bool) -> dict[str, list[tuple[Any, ...]]]:
     """A drill with a stop of the watcher in its middle; `lost`: nothing of its state is left then."""
     with watching(dsn, folder, clock):
-        wait_for(lambda: query(dsn, "SELECT 1 FROM lifeline.current_bundle"))
+        eventually(lambda: query(dsn, "SELECT 1 FROM lifeline.current_bundle"))
         with connect(dsn) as conn:
             say(conn, DrillSaid(DRILL, "chief", "", plan()), 0)
         play(dsn, {0: 0.0, 1: 50.0, 2: 50.0, 3: 50.0})
-        ((incident,),) = wait_for(lambda: query(dsn, "SELECT incident FROM city.incidents"))
+        ((incident,),) = eventually(lambda: query(dsn, "SELECT incident FROM city.incidents"))
         said = {"id": "c", "incident": incident, "kind": "acknowledge", "actor": "bo", "note": "", "via": "link"}
         with connect(dsn) as conn:
             journal.append(conn, "command", msgspec.json.encode(said), from_us(T0_US + 4 * MINUTE_US))
             conn.commit()
-        wait_for(lambda: handled(dsn))
+        eventually(lambda: handled(dsn))
     if lost:
         with connect(dsn) as conn:
             conn.execute("DELETE FROM lifeline.journal WHERE seq <= (SELECT seq FROM lifeline.followers)")
@@ -106,7 +106,7 @@ def story(dsn: str, folder: Path, clock: ManualClock, *, lost: bool) -> dict[str
         play(dsn, {minute: 0.0 for minute in range(7, 20)})
         with connect(dsn) as conn:
             say(conn, DrillSaid(DRILL, "chief", "seen enough"), 21)
-        wait_for(lambda: handled(dsn))
+        eventually(lambda: handled(dsn))
     return told(dsn)
 
 
@@ -181,33 +181,22 @@ def test_the_recorder_journals_a_drills_readings_and_stores_none(
 
 @contextmanager
 def api(dsn: str, clock: ManualClock) -> Iterator[httpx.Client]:
-    stop, ready, opened = threading.Event(), threading.Event(), list[int]()
-
-    def note(port: int) -> None:
-        opened.append(port)
-        ready.set()
-
-    settings = AppSettings(dsn, b"s" * 32, clock, "http://localhost")
-    thread = threading.Thread(target=run_api, args=(settings, "127.0.0.1", 0, stop, note))
-    thread.start()
-    try:
-        assert ready.wait(20)
-        with httpx.Client(base_url=f"http://localhost:{opened[0]}/api/v1", timeout=60) as web:
-            yield web
-    finally:
-        stop.set()
-        thread.join(20)
+    with (
+        serving(AppSettings(dsn, b"s" * 32, clock, "http://localhost")) as address,
+        httpx.Client(base_url=f"{address}/api/v1", timeout=60) as web,
+    ):
+        yield web
 
 
 def test_the_api_lists_and_reports_drills_and_ends_one_that_runs(
     database: str, folder: Path, clock: ManualClock
 ) -> None:
     with watching(database, folder, clock), api(database, clock) as web:
-        wait_for(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
+        eventually(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
         with connect(database) as conn:
             say(conn, DrillSaid(DRILL, "chief", "", plan()), 0)
         play(database, {0: 0.0, 1: 50.0, 2: 50.0})
-        wait_for(lambda: query(database, "SELECT incident FROM city.incidents"))
+        eventually(lambda: query(database, "SELECT incident FROM city.incidents"))
         (row,) = web.get("/drills").json()["items"]
         assert (row["drill"], row["state"], row["title_zh"]) == (DRILL, "running", "积水")
         report = web.get(f"/drills/{DRILL}").json()

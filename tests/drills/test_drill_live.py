@@ -21,7 +21,8 @@ from lifeline import endpoints
 from lifeline.ports import kept_port
 from store import health, journal
 from store.connection import connect
-from tests.drills.drillcity import SPEED, Gateways, Phones, city, phones, query, times, wait_for, write
+from tests.drills.drillcity import SPEED, Gateways, Phones, city, phones, query, times, write
+from tests.running import eventually
 
 ROOT = Path(__file__).parents[2]
 REAL = {"wl-1": ("g1", 1.0), "wl-2": ("g2", 2.0), "rain-1": ("g2", 0.0)}
@@ -38,7 +39,7 @@ def running(data: Path, folder: Path, clock: FastClock) -> Iterator[endpoints.En
         command, cwd=ROOT, env=surroundings, stdout=log, stderr=log
     ) as process:  # fmt: skip
         try:
-            found = wait_for(lambda: endpoints.read(data))
+            found = eventually(lambda: endpoints.read(data))
             with connect(found.database, autocommit=True) as conn:
                 health.keep_clock(conn, clock)
             yield found
@@ -64,9 +65,9 @@ def close(dsn: str, incident: str) -> None:
 
 def answer(crew: Phones, dsn: str) -> str:
     """Whoever is told first acknowledges, goes, is there and reports; the incident."""
-    (first, *_) = wait_for(lambda: [notice for notice in crew.notices if notice["exercise"]])
+    (first, *_) = eventually(lambda: [notice for notice in crew.notices if notice["exercise"]])
     for kind, note in (("acknowledge", ""), ("dispatch", ""), ("on_site", ""), ("report", "the gate is shut")):
-        page = wait_for(partial(crew.tap, first["link"], kind, note))
+        page = eventually(partial(crew.tap, first["link"], kind, note))
         assert "EXERCISE" in page
     return str(first["incident"])
 
@@ -91,11 +92,11 @@ def _played(data: Path, dsn: str, crew: Phones) -> dict[str, Any]:
         [*DRILL, "flood", *flags], cwd=ROOT, stdout=log, stderr=log
     ) as playing:  # fmt: skip
         try:
-            wait_for(lambda: query(dsn, "SELECT FROM city.drills WHERE state = 'running'"))
+            eventually(lambda: query(dsn, "SELECT FROM city.drills WHERE state = 'running'"))
             kill(data, "recorder")
             kill(data, "watcher")
             incident = answer(crew, dsn)
-            wait_for(lambda: query(dsn, "SELECT FROM city.incidents WHERE drill AND level = 'none'"))
+            eventually(lambda: query(dsn, "SELECT FROM city.incidents WHERE drill AND level = 'none'"))
             close(dsn, incident)
             assert playing.wait(120) == 1  # one of the expectations cannot be met
         finally:
@@ -132,7 +133,7 @@ def _told(crew: Phones, report: dict[str, Any]) -> None:
 def _untouched(dsn: str, real: Gateways) -> None:
     """What gateways sent is there, each once, and nothing else; nothing of the real city tells of a drill."""
     sent = times(real.sent)
-    wait_for(lambda: query(dsn, "SELECT count(*) FROM city.readings") == [(len(sent),)])
+    eventually(lambda: query(dsn, "SELECT count(*) FROM city.readings") == [(len(sent),)])
     assert set(query(dsn, "SELECT sensor, time, value FROM city.readings")) == sent
     assert set(query(dsn, "SELECT sensor, value, level FROM city.latest")) == {
         (sensor, value, "none") for sensor, (_, value) in REAL.items()

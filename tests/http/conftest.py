@@ -14,10 +14,11 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from city.clock import SystemClock, to_us
-from lifeline.http.app import AppSettings, run_api
+from lifeline.http.app import AppSettings
 from rules.notify.links import sign
 from store import journal
 from store.connection import Connection, connect
+from tests.running import serving
 
 SECRET = b"0123456789abcdef"
 
@@ -180,26 +181,14 @@ def serve(database: str) -> Serve:
     """`with serve() as client:` runs the real server and gives a client of it."""
 
     @contextmanager
-    def serving(base_url: str = "http://localhost", **options: Any) -> Iterator[httpx.Client]:  # noqa: ANN401 - httpx's own
-        stop, ready, opened = threading.Event(), threading.Event(), list[int]()
+    def opened(base_url: str = "http://localhost", **options: Any) -> Iterator[httpx.Client]:  # noqa: ANN401 - httpx's own
+        with (
+            serving(AppSettings(database, SECRET, SystemClock(), base_url)) as address,
+            httpx.Client(base_url=address, timeout=60, **options) as client,
+        ):
+            yield client
 
-        def note(port: int) -> None:
-            opened.append(port)
-            ready.set()
-
-        settings = AppSettings(database, SECRET, SystemClock(), base_url)
-        thread = threading.Thread(target=run_api, args=(settings, "127.0.0.1", 0, stop, note))
-        thread.start()
-        try:
-            assert ready.wait(20)
-            with httpx.Client(base_url=f"http://127.0.0.1:{opened[0]}", timeout=60, **options) as client:
-                yield client
-        finally:
-            stop.set()
-            thread.join(20)
-            assert not thread.is_alive()
-
-    return serving
+    return opened
 
 
 @pytest.fixture

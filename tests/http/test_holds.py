@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -13,11 +12,12 @@ import httpx
 import pytest
 
 from city.clock import ManualClock, from_us
-from lifeline.http.app import AppSettings, run_api
+from lifeline.http.app import AppSettings
 from store import roles
 from store.connection import connect
 from tests.rules.small_city import FILES, T0_US, city_files
-from tests.rules.test_watcher import handled, put, query, wait_for, watching, write
+from tests.rules.test_watcher import handled, put, query, watching, write
+from tests.running import eventually, serving
 
 LATCHING = FILES["rules/depth.yaml"].replace("    clear_after: 10m", "    latch: true\n    clear_after: 10m")
 
@@ -29,22 +29,11 @@ def clock() -> ManualClock:
 
 @contextmanager
 def served(dsn: str, clock: ManualClock) -> Iterator[httpx.Client]:
-    stop, ports, opened = threading.Event(), list[int](), threading.Event()
-
-    def ready(port: int) -> None:
-        ports.append(port)
-        opened.set()
-
-    settings = AppSettings(dsn, b"0123456789abcdef", clock, "http://localhost")
-    thread = threading.Thread(target=run_api, args=(settings, "127.0.0.1", 0, stop, ready))
-    thread.start()
-    try:
-        assert opened.wait(20)
-        with httpx.Client(base_url=f"http://127.0.0.1:{ports[0]}/api/v1", timeout=60) as client:
-            yield client
-    finally:
-        stop.set()
-        thread.join(20)
+    with (
+        serving(AppSettings(dsn, b"0123456789abcdef", clock, "http://localhost")) as address,
+        httpx.Client(base_url=f"{address}/api/v1", timeout=60) as client,
+    ):
+        yield client
 
 
 def say(client: httpx.Client, path: str, **said: Any) -> tuple[str, str]:  # noqa: ANN401 - JSON values
@@ -58,9 +47,9 @@ def test_shelve_reset_and_service_from_the_api_to_the_tables(database: str, tmp_
     folder = write(tmp_path / "city", city_files(rules__depth=LATCHING))
     until = (clock.now() + timedelta(hours=1)).isoformat()
     with watching(database, folder, clock), served(database, clock) as client:
-        wait_for(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
+        eventually(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
         put(database, "wl-1", [20.0] * 4)
-        ((alarm, incident),) = wait_for(lambda: query(database, "SELECT alarm, incident FROM city.alarms"))
+        ((alarm, incident),) = eventually(lambda: query(database, "SELECT alarm, incident FROM city.alarms"))
         path = f"/alarms/{alarm}/commands"
         assert say(client, path, kind="shelve")[0] == "refused"
         assert say(client, path, kind="shelve", until=until)[0] == "done"
@@ -73,7 +62,7 @@ def test_shelve_reset_and_service_from_the_api_to_the_tables(database: str, tmp_
         assert "by Li: pump test" in row["hold_reason"]
 
         put(database, "wl-1", [50.0] * 2, start_s=240)
-        wait_for(lambda: query(database, "SELECT 1 FROM city.alarms WHERE level = 'red' AND hold = ''"))
+        eventually(lambda: query(database, "SELECT 1 FROM city.alarms WHERE level = 'red' AND hold = ''"))
         assert client.get("/shelves").json()["items"] == []
         assert query(database, "SELECT ended_why FROM lifeline.shelves") == [("broke through: red is above yellow",)]
         red = (clock.now() + timedelta(minutes=10)).isoformat()
@@ -82,7 +71,7 @@ def test_shelve_reset_and_service_from_the_api_to_the_tables(database: str, tmp_
         assert say(client, path, kind="unshelve", note="")[0] == "done"
 
         put(database, "wl-1", [0.0] * 12, start_s=360)
-        wait_for(lambda: query(database, "SELECT 1 FROM city.alarms WHERE state = 'latched'"))
+        eventually(lambda: query(database, "SELECT 1 FROM city.alarms WHERE state = 'latched'"))
         assert client.get("/alarms", params={"open": True}).json()["items"][0]["state"] == "latched"
         close = client.post(
             f"/incidents/{incident}/commands",
@@ -100,29 +89,31 @@ def test_shelve_reset_and_service_from_the_api_to_the_tables(database: str, tmp_
         assert client.post("/sensors/none/commands", json={"kind": "in_service", "actor": "x"}).status_code == 404
         assert client.post(path, json={"kind": "close", "actor": "x"}).status_code == 422
         put(database, "wl-2", [50.0] * 2, start_s=1200)
-        wait_for(lambda: query(database, "SELECT 1 FROM city.alarms WHERE state = 'out_of_service'"))
+        eventually(lambda: query(database, "SELECT 1 FROM city.alarms WHERE state = 'out_of_service'"))
     kinds = "SELECT kind FROM city.hold_events WHERE key = 'depth/wl-1' ORDER BY split_part(event, '.', 1)::int, event"
     assert [kind for (kind,) in query(database, kinds)] == [
         "refused_shelve", "shelve", "shelf_ended", "asked_shelve", "shelve", "unshelve",
     ]  # fmt: skip
     with watching(database, folder, clock):  # holds outlive the process, and end by time
-        wait_for(lambda: handled(database))
+        eventually(lambda: handled(database))
         clock.advance(3601)
-        wait_for(lambda: query(database, "SELECT 1 FROM city.alarms WHERE scope = 'wl-2' AND state = 'unacknowledged'"))
+        eventually(
+            lambda: query(database, "SELECT 1 FROM city.alarms WHERE scope = 'wl-2' AND state = 'unacknowledged'")
+        )
     assert query(database, "SELECT count(*) FROM city.shelves") == [(0,)]
 
 
 def test_a_silent_gateway_shows_what_it_blinds(database: str, tmp_path: Path, clock: ManualClock) -> None:
     folder = write(tmp_path / "city", dict(FILES))
     with watching(database, folder, clock), served(database, clock) as client:
-        wait_for(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
+        eventually(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
         put(database, "wl-2", [50.0, 50.0])
         put(database, "wl-1", [0.0], start_s=360)
-        wait_for(lambda: handled(database))
+        eventually(lambda: handled(database))
         clock.advance(400)
         with connect(database) as conn:
             roles.beat(conn, "recorder", 1, clock.now(), {})
-        wait_for(lambda: query(database, "SELECT 1 FROM city.blind"))
+        eventually(lambda: query(database, "SELECT 1 FROM city.blind"))
         rows = client.get("/blind").json()["items"]
         assert [(row["sensor"], row["gateway"], row["district"]) for row in rows] == [
             ("rain-1", "g2", "north"), ("wl-2", "g2", "north"),

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-from city.clock import SystemClock, stopwatch_s
+from city.clock import SystemClock
 from ingest.intake import Delivery, Intake
 from ingest.link import Link, LinkSettings
 from ingest.mqtt.words import Version
-
-
-def eventually(condition: Callable[[], object], within_s: float = 60.0) -> None:
-    """Wait for a condition; fail with what it last gave."""
-    deadline_s = stopwatch_s() + within_s
-    while not (last := condition()):
-        assert stopwatch_s() < deadline_s, f"not within {within_s} s, last {last!r}"
-        SystemClock().pause_s(0.01)
 
 
 class Listening:

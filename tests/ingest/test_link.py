@@ -16,7 +16,8 @@ from ingest.link import Link, LinkSettings
 from ingest.mqtt import encode
 from ingest.mqtt.words import Version
 from ingest.wire import TlsFiles
-from tests.ingest.listening import Listening, eventually
+from tests.ingest.listening import Listening
+from tests.running import eventually
 
 TOPIC = "lifeline/v1/north/gw-1/readings"
 

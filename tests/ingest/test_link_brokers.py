@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -25,7 +24,8 @@ from ingest.broker import EmbeddedBroker
 from ingest.link import LinkSettings
 from ingest.mqtt.words import Version
 from ingest.wire import TlsFiles
-from tests.ingest.listening import Listening, eventually
+from tests.ingest.listening import Listening
+from tests.running import eventually, free_port, listens
 
 TOPIC = "lifeline/v1/north/gw-1/readings"
 
@@ -107,12 +107,6 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return Certificates(tmp_path_factory.mktemp("certificates"))
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def mosquitto_at(binary: Path, folder: Path, *more: str) -> Iterator[BrokerAddress]:
     """A mosquitto with a plain listener and whatever `more` says."""
@@ -122,16 +116,11 @@ def mosquitto_at(binary: Path, folder: Path, *more: str) -> Iterator[BrokerAddre
     config.write_text("\n".join([*lines, "max_queued_messages 0", *more, ""]))
     process = subprocess.Popen([binary, "-c", config], stderr=subprocess.DEVNULL)  # noqa: S603 - our own server
     try:
-        eventually(lambda: process.poll() is None and reachable(port))
+        eventually(lambda: process.poll() is None and listens(port))
         yield BrokerAddress.of(f"mqtt://127.0.0.1:{port}")
     finally:
         process.terminate()
         process.wait()
-
-
-def reachable(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture(params=["mosquitto 5", "mosquitto 3.1.1", "mosquitto TLS", "mosquitto mutual TLS", "nats-server"])

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import aiomqtt
 import pytest
 
-from city.clock import SystemClock, stopwatch_s, to_us
+from city.clock import SystemClock, to_us
 from ingest.recorder import RecorderSettings, run_recorder
 from store import roles
 from store.connection import Connection
+from tests.running import eventually, free_port, running
 
 START = to_us(datetime(2026, 7, 1, tzinfo=UTC))
 
@@ -24,22 +23,13 @@ START = to_us(datetime(2026, 7, 1, tzinfo=UTC))
 @pytest.fixture
 def mqtt_5(mosquitto: Path, tmp_path: Path) -> Iterator[int]:
     """The port of a mosquitto of this test's own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     config = tmp_path / "mosquitto.conf"
     config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nuser root\n")
     process = subprocess.Popen([mosquitto, "-c", config], stderr=subprocess.DEVNULL)  # noqa: S603 - our own server
     yield port
     process.terminate()
     process.wait()
-
-
-def eventually(condition: Callable[[], object], within_s: float = 60.0) -> None:
-    deadline_s = stopwatch_s() + within_s
-    while not (last := condition()):
-        assert stopwatch_s() < deadline_s, f"not within {within_s} s, last {last!r}"
-        SystemClock().pause_s(0.02)
 
 
 def connected(conn: Connection) -> bool:
@@ -63,16 +53,10 @@ async def test_nothing_is_lost_across_a_restart(mqtt_5: int, city_database: str,
         return int(row[0]) if row else 0
 
     for first in (0, 1000):
-        stop = threading.Event()
-        thread = threading.Thread(target=run_recorder, args=(settings, stop))
-        thread.start()
-        try:
+        with running(run_recorder, settings):
             eventually(lambda: connected(conn))
             await publish(first, first + 500)
             eventually(lambda want=first + 500: stored() == want)  # type: ignore[misc] # bound on purpose
-        finally:
-            stop.set()
-            thread.join(30)
         conn.execute("DELETE FROM lifeline.roles")
         await publish(first + 500, first + 1000)  # kept by the broker while nobody records
     assert stored() == 1500

@@ -11,7 +11,7 @@ from ingest.newest import Newest
 from store import register
 from store.connection import Connection, connect
 from tests.ingest.fed import START_US
-from tests.ingest.listening import eventually
+from tests.running import eventually
 
 
 def said(sensor_id: int, at_s: int, value: float) -> Readings:

@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,13 +21,14 @@ import psycopg
 import pytest
 
 from city.broker_address import BrokerAddress
-from city.clock import SystemClock, from_us, stopwatch_s, to_us
+from city.clock import SystemClock, from_us, to_us
 from city.errors import InputError, OutsideError
 from city.load import load_city
 from ingest.broker import EmbeddedBroker
 from ingest.recorder import RecorderSettings, run_recorder
 from store import bundle, journal, roles
 from store.connection import Connection, connect
+from tests.running import eventually, running
 
 TOPIC = "lifeline/v1/north/gw-1/readings"
 STATUS = "lifeline/v1/north/gw-1/status"
@@ -53,14 +54,6 @@ def message(time_us: int, value: float, *, sensors: Sequence[str] = (), **fields
     return json.dumps({"readings": readings, **fields}).encode()
 
 
-def eventually(condition: Callable[[], object], within_s: float = 60.0) -> None:
-    """Wait for a condition; fail with what it last gave."""
-    deadline_s = stopwatch_s() + within_s
-    while not (last := condition()):
-        assert stopwatch_s() < deadline_s, f"not within {within_s} s, last {last!r}"
-        SystemClock().pause_s(0.02)
-
-
 @dataclass
 class Rig:
     """A recorder to be started, a gateway that publishes, and eyes on the database."""
@@ -68,25 +61,8 @@ class Rig:
     settings: RecorderSettings
     conn: Connection
 
-    @contextmanager
-    def recording(self) -> Iterator[None]:
-        stop, failed = threading.Event(), list[BaseException]()
-
-        def run() -> None:
-            try:
-                run_recorder(self.settings, stop)
-            except BaseException as error:  # noqa: BLE001 - shown by the test's own thread
-                failed.append(error)
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join(30)
-        assert not thread.is_alive()
-        assert not failed, failed
+    def recording(self) -> AbstractContextManager[None]:
+        return running(run_recorder, self.settings)
 
     async def publish(self, *payloads: bytes, topic: str = TOPIC) -> None:
         address = BrokerAddress.of(self.settings.mqtt_url)
@@ -264,6 +240,7 @@ PROGRAM = """
 import sys, threading
 from city.clock import SystemClock
 from ingest.recorder import RecorderSettings, run_recorder
+from tests.running import eventually, running
 run_recorder(RecorderSettings(sys.argv[1], sys.argv[2], SystemClock()), threading.Event())
 """
 
@@ -285,7 +262,7 @@ async def test_kill_nine_in_the_middle_loses_nothing_and_counts_nothing_twice(ri
             process.wait()
             await rig.publish(*payloads[part * 500 + 400 : part * 500 + 500])
             process = start_process(rig.settings)
-        eventually(lambda: rig.one("SELECT count(*) >= 30000 FROM city.readings"), 60)
+        eventually(lambda: rig.one("SELECT count(*) >= 30000 FROM city.readings"))
     finally:
         process.kill()
         process.wait()
@@ -334,7 +311,7 @@ async def test_a_database_that_goes_away_and_comes_back_costs_nothing(
                 # More than the 40,000 rows that may pend: reading must pause, and go on.
                 await rig.publish(*(message(START + n * STEP, n % 50, seq=n) for n in range(1, 2501)))
                 server.start()
-                eventually(lambda: stored_in(server.dsn) == 2501 * 20, 60)
+                eventually(lambda: stored_in(server.dsn) == 2501 * 20)
         with connect(server.dsn, autocommit=True) as conn:
             rig = Rig(rig.settings, conn)
             assert rig.journaled() == 2501 * 20

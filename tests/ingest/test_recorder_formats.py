@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from ingest.recorder import RecorderSettings, run_recorder
 from store import bundle
 from store.connection import connect
 from tests.ingest.edge_node import birth, death, metric, payload
+from tests.running import running
 
 T_MS = 1_782_864_000_000
 STATE = "spBv1.0/STATE/lifeline"
@@ -39,19 +39,6 @@ MAPPING = (
 def url(tmp_path: Path) -> Iterator[str]:
     with EmbeddedBroker(tmp_path / "broker") as server:
         yield server.url
-
-
-@contextmanager
-def recording(database: str, url: str) -> Iterator[None]:
-    stop = threading.Event()
-    thread = threading.Thread(target=run_recorder, args=(RecorderSettings(database, url, SystemClock()), stop))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(30)
-        assert not thread.is_alive()
 
 
 def query(database: str, sql: str) -> list[tuple[Any, ...]]:
@@ -92,7 +79,7 @@ def latest(database: str) -> dict[str, float]:
 async def test_every_format_is_heard_also_by_a_mapping_of_later(
     city_database: str, url: str, files: dict[str, str]
 ) -> None:
-    with recording(city_database, url):
+    with running(run_recorder, RecorderSettings(city_database, url, SystemClock())):
         async with client(url) as node:
             await eventually(
                 lambda: query(city_database, "SELECT 1 FROM lifeline.roles WHERE (detail->>'connected')::bool")
@@ -129,7 +116,7 @@ async def test_a_sparkplug_node_lives_and_dies(city_database: str, url: str, fil
     async with client(url) as node:
         await node.subscribe(STATE, qos=1)
         await node.subscribe("spBv1.0/north/NCMD/gw-1")
-        with recording(city_database, url):
+        with running(run_recorder, RecorderSettings(city_database, url, SystemClock())):
             said = json.loads(await next_on(node, STATE))
             assert said["online"] is True
             # Data of a session that began before the recorder did: it asks for the births.

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import timedelta
 
 import aiomqtt
@@ -20,7 +17,8 @@ from ingest.recorder import RecorderSettings, run_recorder
 from store.connection import Connection
 from tests.ingest.edge_node import birth, metric, payload
 from tests.ingest.fed import START, START_US
-from tests.ingest.test_mosquitto import eventually, mqtt_5
+from tests.ingest.test_mosquitto import mqtt_5
+from tests.running import eventually, listens, running
 
 __all__ = ["mqtt_5"]  # a fixture
 STATE = "spBv1.0/STATE/lifeline"
@@ -33,23 +31,10 @@ def port(mqtt_5: int) -> int:
     return mqtt_5
 
 
-def listens(port: int) -> bool:
-    with socket.socket() as line:
-        return line.connect_ex(("127.0.0.1", port)) == 0
-
-
-@contextmanager
-def recording(database: str, port: int, name: str, share: str = "all") -> Iterator[None]:
-    settings = RecorderSettings(database, f"mqtt://127.0.0.1:{port}", SystemClock(), client_id=name, share=share)
-    stop = threading.Event()
-    thread = threading.Thread(target=run_recorder, args=(settings, stop))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(30)
-    assert not thread.is_alive()
+def recorder(database: str, port: int, name: str, share: str = "all") -> AbstractContextManager[None]:
+    return running(
+        run_recorder, RecorderSettings(database, f"mqtt://127.0.0.1:{port}", SystemClock(), client_id=name, share=share)
+    )
 
 
 def count(conn: Connection, what: str) -> int:
@@ -79,9 +64,9 @@ async def test_one_of_them_hears_sparkplug_and_the_next_takes_over(
             born = birth(START_US // 1000, 0, [metric(4.0, "wl-003", 1)])
             await node.publish("spBv1.0/north/NBIRTH/gw-1", born, qos=1)
 
-        with recording(city_database, port, "one"):
+        with recorder(city_database, port, "one"):
             await state(node, online=True)
-            with recording(city_database, port, "two"):
+            with recorder(city_database, port, "two"):
                 await be_born()
                 for seq in range(1, 20):
                     await speak(seq, float(seq), seq)
@@ -92,7 +77,7 @@ async def test_one_of_them_hears_sparkplug_and_the_next_takes_over(
                 eventually(lambda: count(conn, "city.readings WHERE sensor = 'wl-004'") == 30)
                 assert conn.execute("SELECT reason, sensor, detail FROM city.rejections").fetchall() == []
         await state(node, online=False)
-        with recording(city_database, port, "two"):
+        with recorder(city_database, port, "two"):
             await state(node, online=True)
             await be_born()
             await speak(1, 50.0, 51)
@@ -103,7 +88,7 @@ async def test_one_of_them_hears_sparkplug_and_the_next_takes_over(
 
 async def test_a_session_that_the_broker_did_not_keep_is_told(conn: Connection, city_database: str, port: int) -> None:
     for _ in range(2):
-        with recording(city_database, port, "one", share=""):
+        with recorder(city_database, port, "one", share=""):
             eventually(lambda: count(conn, "city.broker_sessions"))
     assert count(conn, "city.broker_sessions WHERE NOT lost") == 1
     thief = Client(CallbackAPIVersion.VERSION2, "one", protocol=MQTTProtocolVersion.MQTTv5)
@@ -112,7 +97,7 @@ async def test_a_session_that_the_broker_did_not_keep_is_told(conn: Connection, 
     eventually(thief.is_connected)
     thief.disconnect()
     thief.loop_stop()
-    with recording(city_database, port, "one", share=""):
+    with recorder(city_database, port, "one", share=""):
         eventually(lambda: count(conn, "city.broker_sessions WHERE lost AND client LIKE 'one at mqtt://%'") == 1)
 
 

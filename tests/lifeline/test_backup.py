@@ -17,7 +17,8 @@ from store import backup, restore
 from store.connection import connect
 from store.testing import drop_database, fresh_database
 from tests.rules.small_city import FILES, T0_US
-from tests.rules.test_watcher import handled, put, query, wait_for, watching, write
+from tests.rules.test_watcher import handled, put, query, watching, write
+from tests.running import eventually
 
 AT = datetime(2026, 7, 1, tzinfo=UTC)
 STORY = (
@@ -39,7 +40,7 @@ def _go_on(dsn: str, clock: ManualClock) -> list[list[tuple[object, ...]]]:
     """What a watcher makes of the rest of the story: the water goes."""
     with watching(dsn, None, clock):
         put(dsn, "wl-1", [50.0, 0.0, *[0.0] * 12], start_s=240)
-        wait_for(lambda: handled(dsn))
+        eventually(lambda: handled(dsn))
     return [query(dsn, sql) for sql in STORY]
 
 
@@ -47,9 +48,9 @@ def test_the_watcher_goes_on_as_if_nothing_had_been(database: str, empty: str, t
     clock = ManualClock(from_us(T0_US))
     folder = write(tmp_path / "city", dict(FILES))
     with watching(database, folder, clock):
-        wait_for(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
+        eventually(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
         put(database, "wl-1", [0, 50, 50, 50])
-        wait_for(lambda: query(database, "SELECT 1 FROM city.notices"))
+        eventually(lambda: query(database, "SELECT 1 FROM city.notices"))
     put(database, "wl-1", [50.0], start_s=200)  # a row that nobody has taken in when the picture is made
     backup.write(database, tmp_path / "b.zip", {}, version="1", at=AT)
     before = [query(database, sql) for sql in STORY]

@@ -14,7 +14,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from city.broker_address import BrokerAddress
-from city.clock import SystemClock, stopwatch_s
+from city.clock import SystemClock
 from lifeline import endpoints
 from lifeline.cli import run_command
 from lifeline.endpoints import Endpoints
@@ -35,10 +35,10 @@ from store import grants
 from store.connection import connect
 from store.testing import drop_database, fresh_database
 from tests.notify.wires import WebEnd, answering, web
+from tests.running import PATIENCE_S, eventually
 
 ROOT = Path(__file__).parents[2]
 WALL = SystemClock()
-PATIENCE_S = 60.0
 PASSWORD, SECRET = "correct horse battery", b"a secret of the phone"
 CITY = {
     "city.yaml": """
@@ -105,22 +105,13 @@ def running(data: Path, city: Path) -> Iterator[Endpoints]:
             [sys.executable, "-m", "lifeline", *words], cwd=ROOT, stdout=screen, stderr=screen
         )
     try:
-        yield until(lambda: endpoints.read(data))
+        yield eventually(lambda: endpoints.read(data))
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130, (data / "screen.log").read_text()
     finally:
         if process.poll() is None:
             process.terminate()
             process.wait(60)
-
-
-def until(look: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever is waited for
-    """Wait until something is there; what it is."""
-    began_s = stopwatch_s()
-    while not (found := look()):
-        assert stopwatch_s() - began_s < PATIENCE_S, "waited in vain"
-        WALL.pause_s(0.05)
-    return found
 
 
 class Web:
@@ -229,13 +220,13 @@ def test_from_readings_to_a_closed_incident(
 ) -> None:
     publish(loop, "north", "gw-n", mill=0.0, weir=0.0)
     publish(loop, "north", "gw-n", mill=20.0)
-    first = until(lambda: calls(phone, "yellow"))[0]
+    first = eventually(lambda: calls(phone, "yellow"))[0]
     incident, path = first["incident"], f"/api/v1/incidents/{first['incident']}"
     desk = Web(loop, "desk-n", kept)
     seen = desk.get(path).headers["ETag"]
     assert desk.say(incident, "acknowledge", "on the camera", seen).json()["state"] == "done"
     publish(loop, "north", "gw-n", weir=50.0)
-    red = until(lambda: calls(phone, "red"))[0]  # acknowledged, and called all the same
+    red = eventually(lambda: calls(phone, "red"))[0]  # acknowledged, and called all the same
     assert (red["incident"], "50 cm" in red["text"], "封闭道路" in red["text"]) == (incident, True, True)
     assert desk.say(incident, "confirm", "", seen).status_code == 412
     now = desk.get(path).json()
@@ -263,7 +254,7 @@ def test_from_readings_to_a_closed_incident(
     for _ in range(3):  # the first after such a step is doubted, and what is doubted clears nothing
         publish(loop, "north", "gw-n", mill=0.0, weir=0.0)
         WALL.pause_s(1.1)  # what `clear_after` asks of the readings' own time
-    until(lambda: desk.get(path).json()["level"] == "none")
+    eventually(lambda: desk.get(path).json()["level"] == "none")
     seen = desk.get(path).headers["ETag"]
     refused = Web(loop, "crew-n", kept).say(incident, "close", "all done", seen).json()
     assert refused["state"] == "refused", refused

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -18,20 +17,13 @@ from city.clock import SystemClock, stopwatch_s
 from lifeline import endpoints
 from lifeline.ports import LOOPBACK, kept_port
 from tests.notify.wires import answering, web
+from tests.running import eventually
 
 pytestmark = pytest.mark.faults
 
 WALL = SystemClock()
 ROOT = Path(__file__).parents[2]
 EVERY_S = 10.0  # the quickest that may be asked for
-PATIENCE_S = 90.0
-
-
-def until(look: Callable[[], object], why: str) -> None:
-    end_s = stopwatch_s() + PATIENCE_S
-    while not look():
-        assert stopwatch_s() < end_s, why
-        WALL.pause_s(0.02)
 
 
 def test_whoever_listens_outside_misses_the_next_sign_of_life_when_everything_is_killed(data: Path) -> None:
@@ -50,7 +42,7 @@ def test_whoever_listens_outside_misses_the_next_sign_of_life_when_everything_is
             env={**os.environ, "BEAT_URL": outside.url},
         )  # fmt: skip
         try:
-            until(lambda: outside.seen or process.poll() is not None, "no sign of life")
+            eventually(lambda: outside.seen or process.poll() is not None, lambda: "no sign of life")
             assert process.poll() is None, (data / "screen.log").read_text()
             heard_s = stopwatch_s()
             found = endpoints.read(data)
@@ -59,9 +51,9 @@ def test_whoever_listens_outside_misses_the_next_sign_of_life_when_everything_is
         finally:
             process.send_signal(signal.SIGKILL)  # the kernel ends all that it started
             process.wait()
-        until(lambda: not any(map(_lives, found.pid.values())), "something lives on")
+        eventually(lambda: not any(map(_lives, found.pid.values())), lambda: "something lives on")
         said = len(outside.seen)
-        until(lambda: stopwatch_s() > heard_s + EVERY_S + 2, "the next one's time")
+        eventually(lambda: stopwatch_s() > heard_s + EVERY_S + 2, lambda: "the next one's time")
         assert len(outside.seen) == said == 1, "a dead house gave a sign of life"
     assert json.loads(outside.seen[0][1])["incidents_open"] == 0
 

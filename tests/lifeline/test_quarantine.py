@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from city.clock import SystemClock, from_us, stopwatch_s
+from city.clock import SystemClock, from_us
 from ingest.decoders import decode
 from ingest.intake import Delivery
 from ingest.writer import BatchWriter
@@ -19,29 +17,9 @@ from lifeline.cli import run_command
 from rules.watcher import WatcherSettings, run_watcher
 from store.connection import connect
 from tests.rules.small_city import FILES
+from tests.running import eventually, running
 
 TOPIC = "lifeline/v1/north/g1/readings"
-
-
-@contextmanager
-def watching(dsn: str, folder: Path) -> Iterator[None]:
-    stop = threading.Event()
-    thread = threading.Thread(target=run_watcher, args=(WatcherSettings(dsn, SystemClock(), folder), stop))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(20)
-        assert not thread.is_alive()
-
-
-def wait_for(what: Callable[[], Any], limit_s: float = 30) -> Any:  # noqa: ANN401 - whatever was waited for
-    until_s = stopwatch_s() + limit_s
-    while not (found := what()):
-        assert stopwatch_s() < until_s, f"did not happen within {limit_s} s"
-        SystemClock().pause_s(0.02)
-    return found
 
 
 @pytest.fixture
@@ -72,8 +50,8 @@ def test_a_flood_from_an_unknown_sensor_is_adopted_replayed_and_raises_late(
             return conn.execute(sql.encode()).fetchall()
 
     start_us = SystemClock().now_us() // 60_000_000 * 60_000_000 - 40 * 60_000_000
-    with watching(database, folder):
-        wait_for(lambda: query("SELECT 1 FROM lifeline.current_bundle"))
+    with running(run_watcher, WatcherSettings(database, SystemClock(), folder)):
+        eventually(lambda: query("SELECT 1 FROM lifeline.current_bundle"))
         with connect(database, autocommit=True) as conn:
             writer = BatchWriter(conn, SystemClock())
             for minute in range(20):  # the underpass fills, and nobody knows the gauge
@@ -93,14 +71,14 @@ def test_a_flood_from_an_unknown_sensor_is_adopted_replayed_and_raises_late(
 
         code, said = typed("adopt", "wl-9", "--as", "water_depth", "--site", "up-1", "--city", str(folder))
         assert (code, "wl-9,g1,up-1,water_depth,cm,60" in said) == (0, True), said
-        wait_for(lambda: query("SELECT 1 FROM lifeline.sensors WHERE sensor = 'wl-9'"))
+        eventually(lambda: query("SELECT 1 FROM lifeline.sensors WHERE sensor = 'wl-9'"))
 
         code, said = typed("replay", "--sensor", "wl-9")
         assert (code, "20 rows looked at, 20 taken in: 20 readings stored, 0 known already; 0 rows" in said) == (
             0,
             True,
         ), said
-        wait_for(lambda: query("SELECT 1 FROM city.alarms WHERE sensor = 'wl-9'"))
+        eventually(lambda: query("SELECT 1 FROM city.alarms WHERE sensor = 'wl-9'"))
         code, said = typed("replay", "--sensor", "wl-9")
         assert "0 rows looked at" in said
     assert query("SELECT count(*), count(DISTINCT time) FROM city.readings WHERE sensor = 'wl-9'") == [(20, 20)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 from pathlib import Path
 
 import msgspec
@@ -26,7 +25,8 @@ from rules.watcher import WatcherSettings, apply_folder, run_watcher
 from store import traces
 from store.connection import Connection, connect
 from tests.rules.small_city import FILES, T0_US
-from tests.rules.test_watcher import wait_for, write
+from tests.rules.test_watcher import write
+from tests.running import eventually, running
 
 GIVEN = "4bf92f3577b34da6a3ce929d0e0e4736"
 TOPIC = "lifeline/v1/{district}/{gateway}/readings"
@@ -49,7 +49,6 @@ def followed(database: str, tmp_path: Path) -> str:
     """A calm message, then one that alarms, whose sender gave it a trace; the watcher has decided on both."""
     clock = ManualClock(from_us(T0_US + 400_000_000))
     folder = write(tmp_path / "city", dict(FILES))
-    stop = threading.Event()
     with connect(database) as conn:
         apply_folder(conn, folder, clock)
         conn.commit()
@@ -63,14 +62,8 @@ def followed(database: str, tmp_path: Path) -> str:
         deliver(writer, gateway, [0.0, 0.0], 0)
         deliver(writer, gateway, [50.0, 50.0, 50.0], 120, trace=GIVEN)
         writer.catch_up()
-    thread = threading.Thread(target=run_watcher, args=(WatcherSettings(database, clock, None), stop))
-    thread.start()
-    try:
-        with connect(database, autocommit=True) as conn:
-            wait_for(lambda: conn.execute("SELECT 1 FROM city.notices").fetchall())
-    finally:
-        stop.set()
-        thread.join(20)
+    with running(run_watcher, WatcherSettings(database, clock, None)), connect(database, autocommit=True) as conn:
+        eventually(lambda: conn.execute("SELECT 1 FROM city.notices").fetchall())
     return database
 
 

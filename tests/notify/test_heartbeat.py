@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -19,7 +18,7 @@ from rules.notify.zone import Home
 from store.connection import Connection, pool
 from store.roles import Beat, beat
 from tests.notify.conftest import T0, Endpoint, Outbox
-from tests.notify.test_notifier import until
+from tests.running import eventually, running
 
 HOME = Home({"en": "Bench", "zh": "台"}, heartbeat_env="BEAT_URL")
 
@@ -128,19 +127,12 @@ def test_the_running_notifier_beats_as_the_bundle_says_and_stops_with_the_watche
     )
     outbox.conn.execute("INSERT INTO lifeline.current_bundle (bundle) VALUES ('b')")
     alive(outbox.conn)
-    stop = threading.Event()
     settings = NotifierSettings(database, "http://x", b"0" * 16, SystemClock(), environ={"BEAT_URL": endpoint.url})
-    thread = threading.Thread(target=run_notifier, args=(settings, stop))
-    thread.start()
-    try:
+    with running(run_notifier, settings):
         endpoint.wait(2)
         outbox.conn.execute("UPDATE lifeline.roles SET beat_at = beat_at - interval '40 s' WHERE role = 'watcher'")
-        until(lambda: "the watcher has not beaten" in health(outbox)[1])
+        eventually(lambda: "the watcher has not beaten" in health(outbox)[1])
         heard = len(endpoint.seen)
         outbox.conn.execute("UPDATE lifeline.roles SET beat_at = beat_at - interval '9 s' WHERE role = 'watcher'")
-        until(lambda: "for 5" in health(outbox)[1])  # it looked again
+        eventually(lambda: "for 5" in health(outbox)[1])  # it looked again
         assert len(endpoint.seen) == heard
-    finally:
-        stop.set()
-        thread.join(20)
-    assert not thread.is_alive()

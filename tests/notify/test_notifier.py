@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from store.roles import beats
 from tests.notify.conftest import FACTS
 from tests.notify.test_mail import Box, server
 from tests.notify.wires import answering, web
+from tests.running import eventually, running
 
 if TYPE_CHECKING:
     from tests.notify.conftest import Endpoint, Outbox
@@ -28,28 +28,10 @@ if TYPE_CHECKING:
 SECRET = b"0123456789abcdef"
 
 
-@contextmanager
-def notifier(database: str, t0: datetime, speed: float = 1.0) -> Iterator[None]:
+def notifier(database: str, t0: datetime, speed: float = 1.0) -> AbstractContextManager[None]:
     origin_us = int(t0.timestamp() * 1e6)
     clock = FastClock(origin_us, SystemClock().now_us(), speed)
-    stop = threading.Event()
-    settings = NotifierSettings(database, "https://city.example/", SECRET, clock, timeout_s=1.0)
-    thread = threading.Thread(target=run_notifier, args=(settings, stop))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(20)
-        assert not thread.is_alive()
-
-
-def until(true: Callable[[], bool], timeout_s: float = 60.0) -> None:
-    for _ in range(round(timeout_s / 0.02)):
-        if true():
-            return
-        SystemClock().pause_s(0.02)
-    pytest.fail("it did not come true in time")
+    return running(run_notifier, NotifierSettings(database, "https://city.example/", SECRET, clock, timeout_s=1.0))
 
 
 def test_a_notice_arrives_with_a_link_that_works(
@@ -57,8 +39,8 @@ def test_a_notice_arrives_with_a_link_that_works(
 ) -> None:
     outbox.notice("n", content={"to": {"webhook": endpoint.url}})
     with notifier(database, t0):
-        until(lambda: outbox.state("n")[0] == "sent")
-        until(lambda: beats(outbox.conn).get("notifier") is not None)
+        eventually(lambda: outbox.state("n")[0] == "sent")
+        eventually(lambda: beats(outbox.conn).get("notifier") is not None)
     [(key, body)] = endpoint.seen
     said = msgspec.json.decode(body)
     assert key == said["notice"] == "n"
@@ -74,7 +56,7 @@ def test_trouble_is_tried_again_with_the_same_key_and_body(
     endpoint.plan = [500, 503, 200]
     outbox.notice("n", content={"to": {"webhook": endpoint.url}})
     with notifier(database, t0, speed=10):
-        until(lambda: outbox.state("n")[0] == "sent")
+        eventually(lambda: outbox.state("n")[0] == "sent")
     assert len(endpoint.seen) == 3
     assert len(set(endpoint.seen)) == 1
     assert outbox.state("n")[1] == 3
@@ -86,8 +68,8 @@ def test_a_refusal_goes_to_the_next_channel_at_once(
     endpoint.plan = [404, 200]
     outbox.notice("n", content={"to": {"webhook": endpoint.url}, "fallback": ["spare"]})
     with notifier(database, t0):
-        until(lambda: outbox.state("n")[0] == "failed")
-        until(lambda: outbox.state(fallback_key("n", "spare"))[0] == "sent")
+        eventually(lambda: outbox.state("n")[0] == "failed")
+        eventually(lambda: outbox.state(fallback_key("n", "spare"))[0] == "sent")
     codes = {msgspec.json.decode(body)["code"] for _, body in endpoint.seen}
     assert len(codes) == 1
 
@@ -98,8 +80,10 @@ def test_a_red_that_is_not_delivered_for_a_minute_goes_out_beside_itself(
     endpoint.plan = [500]
     outbox.notice("n", content={"to": {"webhook": endpoint.url}, "fallback": ["spare"]})
     with notifier(database, t0, speed=60):
-        until(lambda: ("spare", "raise", "queued") in outbox.rows() or ("spare", "raise", "sending") in outbox.rows())
-        until(lambda: outbox.state("n")[1] > 2)
+        eventually(
+            lambda: ("spare", "raise", "queued") in outbox.rows() or ("spare", "raise", "sending") in outbox.rows()
+        )
+        eventually(lambda: outbox.state("n")[1] > 2)
     assert outbox.state("n")[0] == "queued"
 
 
@@ -110,8 +94,8 @@ def test_nothing_is_asked_about_an_incident_that_people_have_closed(
     outbox.notice("n", content={"to": {"webhook": endpoint.url}})
     outbox.notice("over", kind="clear", target="wang", content={"to": {"webhook": endpoint.url}})
     with notifier(database, t0):
-        until(lambda: outbox.state("n")[0] == "superseded")
-        until(lambda: outbox.state("over")[0] == "sent")
+        eventually(lambda: outbox.state("n")[0] == "superseded")
+        eventually(lambda: outbox.state("over")[0] == "sent")
     assert [key for key, _ in endpoint.seen] == ["over"]
 
 
@@ -126,7 +110,7 @@ def test_an_endpoint_that_hangs_holds_up_no_other_channel(
             outbox.notice(f"stuck-{n}", target=f"p{n}", content={"to": {"webhook": url}})
         outbox.notice("n", channel="other", level=1, content={"to": {"webhook": endpoint.url}})
         with notifier(database, t0):
-            until(lambda: outbox.state("n")[0] == "sent", 5)
+            eventually(lambda: outbox.state("n")[0] == "sent", within_s=5)
 
 
 def test_nobody_reached_is_a_fault_people_can_see(outbox: Outbox, database: str, t0: datetime) -> None:
@@ -143,7 +127,7 @@ def test_nobody_reached_is_a_fault_people_can_see(outbox: Outbox, database: str,
         return str(row[0]) if row else ""
 
     with notifier(database, t0):
-        until(lambda: "wang" in advice())
+        eventually(lambda: "wang" in advice())
     assert outbox.state("n")[0] == "failed"
     assert "NOT_SET" in outbox.state("n")[2]
 
@@ -166,12 +150,12 @@ def test_a_flood_on_a_slow_endpoint_does_not_hold_the_reds(outbox: Outbox, datab
         for n in range(200):
             outbox.notice(f"yellow-{n}", target=f"p{n}", level=2, created_at=now, content={"to": {"webhook": end.url}})
         with notifier(database, now):
-            until(lambda: len(end.seen) > 4)
+            eventually(lambda: len(end.seen) > 4)
             at = SystemClock().now()
             for n in range(12):
                 outbox.notice(f"red-{n}", target=f"r{n}", level=4, created_at=at, content={"to": {"webhook": end.url}})
             query = "SELECT count(*) FROM lifeline.notices WHERE level = 4 AND state = 'sent'"
-            until(lambda: outbox.conn.execute(query).fetchone() == (12,), 10)
+            eventually(lambda: outbox.conn.execute(query).fetchone() == (12,))
             took_s = (SystemClock().now() - at).total_seconds()
             outbox.conn.execute("DELETE FROM lifeline.notices WHERE state = 'queued'")
     reds = [headers["idempotency-key"] for headers, _, _ in end.seen if headers["idempotency-key"].startswith("red")]
@@ -197,12 +181,12 @@ def test_a_channel_that_fails_is_told_to_the_engine_and_when_it_is_well_again(
     endpoint.plan = [503]
     outbox.notice("n", content={"to": {"webhook": endpoint.url}})
     with notifier(database, t0, speed=60):
-        until(lambda: [said[:2] for said in journaled(outbox)] == [("webhook", "fault")])
+        eventually(lambda: [said[:2] for said in journaled(outbox)] == [("webhook", "fault")])
         assert row()[0] == "fault"
         assert "to be tried again" in row()[1]
     endpoint.plan = [200]
     with notifier(database, t0, speed=600):  # another process: it remembers
-        until(lambda: len(journaled(outbox)) == 2)
+        eventually(lambda: len(journaled(outbox)) == 2)
     assert journaled(outbox)[1] == ("webhook", "ok", "HTTP 200")
     assert row()[0] == "ok"
 
@@ -211,7 +195,7 @@ def test_a_channel_without_its_secret_is_told_at_once(outbox: Outbox, database: 
     settings = {"sms": {"type": "apprise", "url_env": "NOT_SET"}}
     outbox.notice("n", channel="sms", content={"settings": settings})
     with notifier(database, t0):
-        until(lambda: bool(journaled(outbox)))
+        eventually(lambda: bool(journaled(outbox)))
     [(scope, state, detail)] = journaled(outbox)
     assert (scope, state) == ("sms", "fault")
     assert "NOT_SET" in detail
@@ -231,7 +215,7 @@ def test_an_e_mail_shows_the_last_day_and_goes_without_where_nothing_is_known(
         outbox.notice("other", channel="email", target="b", content={"settings": mail, "to": to, "facts": facts})
         outbox.notice("drill", channel="email", target="c", drill=True, content={"settings": mail, "to": to})
         with notifier(database, t0):
-            until(lambda: len(box.messages) == 3)
+            eventually(lambda: len(box.messages) == 3)
     pictures = {
         str(message["Message-ID"])[1:].partition("@")[0]: [
             part.get_content() for part in message.walk() if part.get_content_type() == "image/png"

@@ -21,7 +21,8 @@ from rules.fleetmaker import FleetMaker
 from store import roles
 from store.connection import connect
 from tests.rules.small_city import FILES, T0_US
-from tests.rules.test_watcher import put, query, wait_for, watching, write
+from tests.rules.test_watcher import put, query, watching, write
+from tests.running import eventually
 
 SUBJECTS = [Subject("a", "gas_pressure"), Subject("b", "methane")]
 
@@ -55,7 +56,7 @@ def test_a_fleet_that_is_compiled_in_the_midst_says_what_one_that_always_was_say
     before = early.update(_columns(0, 200))
     compiler.set()
     always = Fleet(SUBJECTS)
-    wait_for(lambda: early.compiled, 120)
+    eventually(lambda: early.compiled)
     after = early.update(_columns(200, 200))
     for mine, other in ((before, always.update(_columns(0, 200))), (after, always.update(_columns(200, 200)))):
         for one, two in zip(mine, other, strict=True):
@@ -68,12 +69,12 @@ def test_alarms_are_raised_and_the_watcher_lives_while_the_engine_is_compiled(
     database: str, tmp_path: Path, compiler: threading.Event
 ) -> None:
     with watching(database, write(tmp_path / "city", dict(FILES)), ManualClock(from_us(T0_US))):
-        wait_for(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"), 60)
+        eventually(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
         put(database, "wl-1", [0, 50, 50, 50])
-        wait_for(lambda: query(database, "SELECT 1 FROM city.alarms"), 60)
+        eventually(lambda: query(database, "SELECT 1 FROM city.alarms"))
         with connect(database, autocommit=True) as conn:
-            first = wait_for(lambda: roles.beats(conn).get("watcher"), 60)
-            wait_for(lambda: roles.beats(conn)["watcher"].beat_at > first.beat_at, 60)
+            first = eventually(lambda: roles.beats(conn).get("watcher"))
+            eventually(lambda: roles.beats(conn)["watcher"].beat_at > first.beat_at)
         assert not compiler.is_set()
 
 
@@ -86,7 +87,7 @@ def test_an_engine_that_cannot_be_compiled_goes_on_plain_and_says_so(
     monkeypatch.setattr(engine, "compiled", broken)
     monkeypatch.setattr(engine, "available", lambda: True)
     maker = FleetMaker()
-    wait_for(lambda: "engine_not_compiled" in caplog.text, 60)
+    eventually(lambda: "engine_not_compiled" in caplog.text)
     fleet = maker(SUBJECTS, Settings())
     assert not fleet.compiled
     assert len(fleet.update(_columns(0, 5)).verdict) == 10

@@ -22,7 +22,8 @@ from store.readings import ReadingWriter
 from store.testing import drop_database, fresh_database
 from tests.rules.loop_world import ESCALATION, loop_city
 from tests.rules.small_city import FILES, T0_US
-from tests.rules.test_watcher import handled, query, wait_for, watching, write
+from tests.rules.test_watcher import handled, query, watching, write
+from tests.running import eventually
 
 MINUTE_US = 60_000_000
 DAMAGE = {
@@ -66,17 +67,17 @@ def told(dsn: str) -> dict[str, list[tuple[Any, ...]]]:
 def story(dsn: str, folder: Path, clock: ManualClock, damage: str) -> dict[str, list[tuple[Any, ...]]]:
     """Three sensors' hour with a stop in the middle: wl-1 stands, wl-2 is pending, an incident is acknowledged."""
     with watching(dsn, folder, clock):
-        wait_for(lambda: query(dsn, "SELECT 1 FROM lifeline.current_bundle"))
+        eventually(lambda: query(dsn, "SELECT 1 FROM lifeline.current_bundle"))
         put(dsn, "wl-2", dict.fromkeys(range(5), 1.0))
         put(dsn, "wl-1", {0: 0.0, 1: 30.0, 2: 50.0, 3: 50.0, 4: 50.0})
-        ((incident,),) = wait_for(lambda: query(dsn, "SELECT incident FROM city.incidents"))
+        ((incident,),) = eventually(lambda: query(dsn, "SELECT incident FROM city.incidents"))
         said = {"id": "c1", "incident": incident, "kind": "acknowledge", "actor": "Li", "note": "", "via": "link"}
         with connect(dsn) as conn:
             journal.append(conn, "command", msgspec.json.encode(said), from_us(T0_US + 5 * MINUTE_US))
             conn.commit()
         put(dsn, "wl-2", {5: 20.0, 6: 20.0})
         put(dsn, "wl-1", {5: 50.0, 6: 0.0})
-        wait_for(lambda: handled(dsn))
+        eventually(lambda: handled(dsn))
     with connect(dsn) as conn:
         conn.execute("DELETE FROM lifeline.journal WHERE seq <= (SELECT seq FROM lifeline.followers)")
         for statement in DAMAGE[damage].split(";"):
@@ -85,7 +86,7 @@ def story(dsn: str, folder: Path, clock: ManualClock, damage: str) -> dict[str, 
     put(dsn, "wl-2", {minute: 20.0 for minute in range(7, 10)})
     put(dsn, "wl-1", {minute: 0.0 for minute in range(7, 20)})
     with watching(dsn, folder, clock):
-        wait_for(lambda: handled(dsn))
+        eventually(lambda: handled(dsn))
     return told(dsn)
 
 
@@ -139,7 +140,7 @@ def later(dsn: str, clock: ManualClock, minute: int) -> None:
         roles.beat(conn, "recorder", 1, clock.now(), {})
         conn.commit()
     due = "SELECT count(*) FROM city.incident_clocks WHERE state = 'running' AND due_at <= "
-    wait_for(lambda: query(dsn, f"{due} '{clock.now().isoformat()}'") == [(0,)] and handled(dsn))
+    eventually(lambda: query(dsn, f"{due} '{clock.now().isoformat()}'") == [(0,)] and handled(dsn))
 
 
 def parts(incidents: dict[str, Incident]) -> dict[str, dict[str, Any]]:
@@ -158,10 +159,10 @@ def test_incidents_are_made_again_exactly_with_clocks_repeats_crew_and_the_chain
 ) -> None:
     folder = write(tmp_path / "city", loop_city())
     with watching(database, folder, clock):
-        wait_for(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
+        eventually(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
         put(database, "wl-1", {0: 50.0, 1: 50.0})
         put(database, "wl-2", {0: 30.0, 1: 30.0, 2: 30.0})
-        wait_for(lambda: len(query(database, "SELECT incident FROM city.incidents WHERE site <> ''")) == 2)
+        eventually(lambda: len(query(database, "SELECT incident FROM city.incidents WHERE site <> ''")) == 2)
         ((red,),) = query(database, "SELECT incident FROM city.incidents WHERE level = 'red'")
         ((orange,),) = query(database, "SELECT incident FROM city.incidents WHERE level = 'orange' AND site <> ''")
         later(database, clock, 6)
@@ -179,7 +180,7 @@ def test_incidents_are_made_again_exactly_with_clocks_repeats_crew_and_the_chain
             folder,
             {"escalation.yaml": ESCALATION.replace("after: 4m", "after: 99m").replace("group/bosses", "group/ops")},
         )
-        wait_for(lambda: query(database, "SELECT count(*) FROM lifeline.bundles") == [(2,)] and handled(database))
+        eventually(lambda: query(database, "SELECT count(*) FROM lifeline.bundles") == [(2,)] and handled(database))
         later(database, clock, 19)
     with connect(database) as conn:
         kept = journal.load_snapshot(conn, "watcher")

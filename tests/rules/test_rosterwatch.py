@@ -14,7 +14,8 @@ from rules.check import load_files
 from rules.desk.plan import Escalation
 from rules.desk.rosterwatch import RosterWatch
 from tests.rules.small_city import FILES, T0_US, city_files
-from tests.rules.test_watcher import query, wait_for, watching, write
+from tests.rules.test_watcher import query, watching, write
+from tests.running import eventually
 
 HOUR_US = 3_600_000_000
 SHIFT = '{person: li, days: [mon, tue, wed, thu, fri], from: "08:00", to: "20:00"}'
@@ -89,13 +90,13 @@ def test_a_roster_that_is_taken_out_has_no_alarm_left() -> None:
 def test_the_watcher_shows_gaps_and_tells_of_the_next_until_it_is_filled(database: str, tmp_path: Path) -> None:
     folder = write(tmp_path / "city", city_files(escalation=escalation()))
     with watching(database, folder, ManualClock(from_us(T0_US))):
-        found = wait_for(
+        found = eventually(
             lambda: query(database, "SELECT value, state, advice FROM city.health WHERE name = 'roster_gaps'")
         )
         assert found[0][:2] == (10.0, "warning")
         assert "day Wed 2026-07-01 20:00 to Thu 2026-07-02 08:00" in found[0][2]
         alarm = "SELECT level FROM city.alarms WHERE rule = 'platform-roster-gap' AND scope = 'day'"
-        assert wait_for(lambda: query(database, alarm))[0][0] == "yellow"
+        assert eventually(lambda: query(database, alarm))[0][0] == "yellow"
         write(folder, city_files(escalation=escalation(ALWAYS)))
-        wait_for(lambda: query(database, "SELECT 1 FROM city.health WHERE name = 'roster_gaps' AND state = 'ok'"))
-        wait_for(lambda: query(database, f"{alarm} AND cleared_at IS NOT NULL"))
+        eventually(lambda: query(database, "SELECT 1 FROM city.health WHERE name = 'roster_gaps' AND state = 'ok'"))
+        eventually(lambda: query(database, f"{alarm} AND cleared_at IS NOT NULL"))

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from city.clock import ManualClock, SystemClock, from_us, stopwatch_s
+from city.clock import ManualClock, from_us
 from city.reading import Readings
 from rules.watcher import WatcherSettings, run_watcher
 from store import journal, register, roles
 from store.connection import connect
 from tests.rules.small_city import FILES, T0_US, city_files
+from tests.running import eventually, running
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:
@@ -26,26 +25,8 @@ def write(folder: Path, files: dict[str, str]) -> Path:
     return folder
 
 
-@contextmanager
-def watching(dsn: str, folder: Path | None, clock: ManualClock) -> Iterator[None]:
-    stop = threading.Event()
-    thread = threading.Thread(target=run_watcher, args=(WatcherSettings(dsn, clock, folder), stop))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(20)
-        assert not thread.is_alive()
-
-
-def wait_for(what: Callable[[], Any], limit_s: float = 20) -> Any:  # noqa: ANN401 - whatever was waited for
-    until_s = stopwatch_s() + limit_s
-    while stopwatch_s() < until_s:
-        if found := what():
-            return found
-        SystemClock().pause_s(0.02)
-    pytest.fail(f"did not happen within {limit_s} s: {what}")
+def watching(dsn: str, folder: Path | None, clock: ManualClock) -> AbstractContextManager[None]:
+    return running(run_watcher, WatcherSettings(dsn, clock, folder))
 
 
 def query(dsn: str, sql: str) -> list[tuple[Any, ...]]:
@@ -81,9 +62,9 @@ def clock() -> ManualClock:
 def test_readings_become_an_alarm_an_incident_and_a_notice(database: str, tmp_path: Path, clock: ManualClock) -> None:
     folder = write(tmp_path / "city", dict(FILES))
     with watching(database, folder, clock):
-        wait_for(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
+        eventually(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
         put(database, "wl-1", [0, 50, 50, 50])
-        wait_for(lambda: query(database, "SELECT 1 FROM city.notices"))
+        eventually(lambda: query(database, "SELECT 1 FROM city.notices"))
     assert query(database, ALARMS) == [("depth", "wl-1", "red", from_us(T0_US + 120_000_000), None)]
     assert query(database, "SELECT level, stage, title_zh FROM city.incidents") == [
         ("red", "raised", "下穿积水 · 磨坊下穿")
@@ -97,12 +78,12 @@ def test_restarts_lose_nothing_and_repeat_nothing(database: str, tmp_path: Path,
     values = [0.0, 50.0, 50.0, 50.0, *[0.0] * 12]
     for at, value in enumerate(values):
         with watching(database, folder, clock):
-            wait_for(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
+            eventually(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
             put(database, "wl-1", [value], start_s=at * 60)
             if at % 3 == 0:  # the others stop before the row is handled, most times
-                wait_for(lambda: handled(database))
+                eventually(lambda: handled(database))
     with watching(database, folder, clock):
-        wait_for(lambda: handled(database))
+        eventually(lambda: handled(database))
     start = T0_US + 120_000_000
     assert query(database, ALARMS) == [("depth", "wl-1", "red", from_us(start), from_us(start + 720_000_000))]
     assert query(database, "SELECT kind FROM city.alarm_events ORDER BY time") == [("raised",), ("cleared",)]
@@ -113,33 +94,33 @@ def test_a_broken_folder_is_refused_whole_and_the_old_one_goes_on(
 ) -> None:
     folder = write(tmp_path / "city", dict(FILES))
     with watching(database, folder, clock):
-        wait_for(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
+        eventually(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
         good = query(database, "SELECT bundle FROM lifeline.current_bundle")
         write(folder, city_files(rules__depth=FILES["rules/depth.yaml"].replace("above: 40 cm", "abov: 40 cm")))
-        fault = wait_for(
+        fault = eventually(
             lambda: query(database, "SELECT advice FROM city.health WHERE name = 'city_folder' AND state = 'fault'")
         )
         assert "rules/depth.yaml:8:13: unknown key 'abov', try 'above'" in fault[0][0]
         put(database, "wl-1", [50, 50])
-        wait_for(lambda: query(database, ALARMS))
+        eventually(lambda: query(database, ALARMS))
         assert query(database, "SELECT bundle FROM lifeline.current_bundle") == good
         write(folder, dict(FILES))
-        wait_for(lambda: query(database, "SELECT 1 FROM city.health WHERE name = 'city_folder' AND state = 'ok'"))
+        eventually(lambda: query(database, "SELECT 1 FROM city.health WHERE name = 'city_folder' AND state = 'ok'"))
 
 
 def test_time_alone_is_journaled_when_it_changes_something(database: str, tmp_path: Path, clock: ManualClock) -> None:
     folder = write(tmp_path / "city", dict(FILES))
     with watching(database, folder, clock):
-        wait_for(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
+        eventually(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
         put(database, "wl-1", [50])
-        wait_for(lambda: handled(database))
+        eventually(lambda: handled(database))
         clock.advance(400)
         with connect(database) as conn:
             roles.beat(conn, "recorder", 1, clock.now(), {})
-        wait_for(lambda: query(database, ALARMS))
+        eventually(lambda: query(database, ALARMS))
         ticks = query(database, "SELECT count(*) FROM lifeline.journal WHERE kind = 'tick'")
         clock.advance(1)
-        wait_for(lambda: handled(database))
+        eventually(lambda: handled(database))
     assert query(database, "SELECT condition FROM city.alarms WHERE rule = 'depth'") == [("unknown",)]
     assert query(database, "SELECT count(*) FROM lifeline.journal WHERE kind = 'tick'")[0][0] <= ticks[0][0] + 1
 
@@ -147,14 +128,14 @@ def test_time_alone_is_journaled_when_it_changes_something(database: str, tmp_pa
 def test_a_command_goes_through_the_journal(database: str, tmp_path: Path, clock: ManualClock) -> None:
     folder = write(tmp_path / "city", dict(FILES))
     with watching(database, folder, clock):
-        wait_for(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
+        eventually(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
         put(database, "wl-1", [50, 50])
-        ((incident,),) = wait_for(lambda: query(database, "SELECT incident FROM city.incidents"))
+        ((incident,),) = eventually(lambda: query(database, "SELECT incident FROM city.incidents"))
         command = {"id": "c1", "incident": incident, "kind": "acknowledge", "actor": "Li", "note": "", "via": "link"}
         with connect(database) as conn:
             journal.append(conn, "command", msgspec.json.encode(command), clock.now())
             conn.commit()
-        wait_for(lambda: query(database, "SELECT 1 FROM city.incidents WHERE acknowledged"))
+        eventually(lambda: query(database, "SELECT 1 FROM city.incidents WHERE acknowledged"))
     assert query(database, "SELECT actor FROM city.incident_events WHERE kind = 'acknowledge'") == [("Li",)]
 
 
@@ -163,8 +144,8 @@ def test_a_second_watcher_touches_nothing_while_the_first_holds_the_place(
 ) -> None:
     folder = write(tmp_path / "city", dict(FILES))
     with watching(database, folder, clock):
-        wait_for(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
-        wait_for(lambda: handled(database))
+        eventually(lambda: query(database, "SELECT 1 FROM lifeline.current_bundle"))
+        eventually(lambda: handled(database))
     first = "SELECT seq, made_at FROM lifeline.snapshots"
     kept = query(database, first)
     with connect(database, autocommit=True) as holder:
@@ -172,7 +153,7 @@ def test_a_second_watcher_touches_nothing_while_the_first_holds_the_place(
         clock.advance(60)
         with watching(database, folder, clock):
             sessions = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s"
-            wait_for(lambda: holder.execute(sessions, ("lifeline watcher news",)).fetchone())
+            eventually(lambda: holder.execute(sessions, ("lifeline watcher news",)).fetchone())
             put(database, "wl-1", [50, 50])
     assert query(database, first) == kept
     assert query(database, ALARMS) == []
@@ -183,12 +164,12 @@ def test_signs_and_bands_are_kept_once_through_a_restart(database: str, tmp_path
     hours = 2000
     steady = [2.0 + (at * 7919 % 13) / 50 for at in range(hours)]
     with watching(database, folder, clock):
-        wait_for(lambda: query(database, "SELECT 1 FROM city.sensors"))
+        eventually(lambda: query(database, "SELECT 1 FROM city.sensors"))
         put_at_once(database, "wl-1", steady)
-        wait_for(lambda: handled(database))
+        eventually(lambda: handled(database))
     with watching(database, folder, clock):
         put_at_once(database, "wl-1", [60.0, 61.0, 62.0], hours)
-        wait_for(lambda: handled(database))
+        eventually(lambda: handled(database))
     told = """SELECT verdict, direction, low < expected AND expected < high, return_period_years >= 1, reason, time
               FROM city.findings WHERE detector = 'early_sign' ORDER BY time"""
     found = [row for row in query(database, told) if row[5] >= from_us(T0_US + hours * HOUR_US)]

@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,11 +24,11 @@ from ruamel.yaml import YAML
 from city.clock import SystemClock, stopwatch_s
 from lifeline.cli import run_command
 from lifeline.deployment.plan import read_env
+from tests.running import PATIENCE_S, free_port
 from tests.servers.timescale import mosquitto_binary, timescale_binaries
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTS = {"database": 5432, "broker": 8883, "api": 8080}
-PATIENCE_S = 180.0  # a bound for machines that are busy with other tests, not a time that is ever waited
 _NOBODY = 65534
 _WATCHED = Path(__file__).parent / "watched"
 
@@ -208,7 +207,7 @@ class Stage:
         folder.chmod(0o711)
         self.path = ":".join(map(str, programs))
         self.programs = {"lifeline": (sys.executable, "-m", "lifeline")}
-        self.ports = {name: _free_port() for name in PORTS}
+        self.ports = {name: free_port() for name in PORTS}
         self.compose: Mapping[str, Any] = compose(deployment)
         self._services: dict[str, Service] = {}
 
@@ -257,13 +256,6 @@ def interpolated(text: str, values: Mapping[str, str]) -> str:
         return value
 
     return re.sub(r"\$\$|\$\{(?P<name>\w+)(?:(?P<how>:?[-?])(?P<other>[^}]*))?\}", filled, text)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 MAPPING = """\

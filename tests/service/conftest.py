@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from bench.fleet import Fleet
-from city.clock import SystemClock, stopwatch_s
+from city.clock import SystemClock
 from city.load import load_city
 from lifeline.deployment import brokerfiles
 from lifeline.deployment.authority import Authority
 from lifeline.deployment.layout import RECORDER
 from store.account import account_for
 from store.embedded import EmbeddedPostgres
+from tests.running import eventually, free_port, listens
 from tests.servers.debian import NotHere
 from tests.servers.timescale import skip_or_fail, timescale_binaries
 from tests.service.units import FOLDER
@@ -65,11 +65,8 @@ def mosquitto_settings(server_folder: Path, mosquitto: Path) -> Iterator[Broker]
     log = place / "log" / "mosquitto.log"
     process = subprocess.Popen([mosquitto, "-c", place / "mosquitto.conf"])  # noqa: S603 - Debian's
     try:
-        until_s = stopwatch_s() + 20
-        while not listens(port):
-            assert process.poll() is None, log.read_text()
-            assert stopwatch_s() < until_s, log.read_text()
-            SystemClock().pause_s(0.02)
+        eventually(lambda: listens(port) or process.poll() is not None, log.read_text)
+        assert process.poll() is None, log.read_text()
         yield Broker(port, place / "lifeline" / "ca.crt", log, passwords)
     finally:
         process.terminate()
@@ -121,16 +118,3 @@ def database_settings(server_folder: Path) -> Iterator[str]:
         out.write("include_dir = 'conf.d'\n")
     with server:
         yield f"{server.dsn.replace('127.0.0.1', 'localhost')}?sslmode=verify-full&sslrootcert={place / 'ca.crt'}"
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def listens(port: int) -> bool:
-    """Whether somebody listens on a port of this machine."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0

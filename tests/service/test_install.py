@@ -13,14 +13,15 @@ from pathlib import Path
 import pytest
 from psycopg import conninfo
 
-from city.clock import SystemClock, stopwatch_s
+from city.clock import SystemClock
 from city.errors import OutsideError
 from city.tls import TlsFiles
 from lifeline.deployment import create
 from lifeline.deployment.plan import Plan, read_env
 from lifeline.mqttprobe import probe
 from store.connection import connect
-from tests.service.conftest import CITY, free_port, listens
+from tests.running import eventually, free_port, listens
+from tests.service.conftest import CITY
 from tests.service.units import FOLDER, ROLES, Unit, units
 
 README = (FOLDER / "README.md").read_text()
@@ -141,11 +142,8 @@ def test_where_gateways_have_certificates_the_broker_asks_for_them(
     )
     with subprocess.Popen([mosquitto, "-c", root / "mosquitto.conf"], stderr=subprocess.DEVNULL) as broker:  # noqa: S603
         try:
-            until_s = stopwatch_s() + 60
-            while not listens(port):
-                assert broker.poll() is None
-                assert stopwatch_s() < until_s
-                SystemClock().pause_s(0.02)
+            eventually(lambda: listens(port) or broker.poll() is not None)
+            assert broker.poll() is None
             assert probe(f"mqtts://localhost:{port}", tls) > 0
             with pytest.raises(OutsideError):
                 probe(f"mqtts://localhost:{port}", TlsFiles(tls.ca))

@@ -14,12 +14,12 @@ import psycopg
 import pytest
 from psycopg import conninfo, sql
 
-from city.clock import stopwatch_s
 from lifeline.settings import KEYS
 from store.connection import connect
 from store.migrate import plan
-from tests.service.conftest import CITY, Broker, free_port
-from tests.service.units import FOLDER, PROGRAM, ROLES, WALL, Service, Unit, units
+from tests.running import eventually, free_port
+from tests.service.conftest import CITY, Broker
+from tests.service.units import FOLDER, PROGRAM, ROLES, Service, Unit, units
 
 ALIVE = "WATCHDOG=1"
 HARDENED = "# --- what it may not do ---"
@@ -163,10 +163,7 @@ def test_a_role_that_hangs_is_seen(services: dict[str, Service], etc: Path) -> N
         blocked = (
             "SELECT count(DISTINCT application_name) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted"
         )
-        until_s = stopwatch_s() + 20
-        while (conn.execute(blocked).fetchone() or (0,))[0] < len(hanging):
-            assert stopwatch_s() < until_s
-            WALL.pause_s(0.05)
+        eventually(lambda: (conn.execute(blocked).fetchone() or (0,))[0] >= len(hanging))
         before = [service.hear().count(ALIVE) for service in hanging]
         services["api"].wait_for(ALIVE, services["api"].hear().count(ALIVE) + 3)
         assert [service.hear().count(ALIVE) for service in hanging] == before
@@ -185,12 +182,10 @@ def test_a_database_that_is_away_restarts_nobody(services: dict[str, Service], e
         finally:
             conn.execute(door.format(sql.Identifier(str(name)), sql.Literal(True)))
     with connect(dsn, autocommit=True) as conn:
-        until_s = stopwatch_s() + 60
         late = "SELECT count(*) FROM lifeline.roles WHERE beat_at > %s"
         moment = (conn.execute("SELECT now()").fetchone() or (None,))[0]
-        while (conn.execute(late, (moment,)).fetchone() or (0,))[0] < 3:  # pools take their time before they try again
-            assert stopwatch_s() < until_s, "they do not come back"
-            WALL.pause_s(0.05)
+        # pools take their time before they try again
+        eventually(lambda: (conn.execute(late, (moment,)).fetchone() or (0,))[0] >= 3)
 
 
 def test_the_settings_that_ship_are_in_force(database_settings: str, mosquitto_settings: Broker) -> None:

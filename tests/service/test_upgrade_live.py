@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tarfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -19,13 +19,14 @@ import pytest
 
 from bench.fleet import Fleet
 from bench.publisher import Publisher
-from city.clock import SystemClock, stopwatch_s
+from city.clock import SystemClock
 from city.errors import OutsideError
 from ingest.broker import EmbeddedBroker
 from lifeline.settings import Settings
 from store.connection import connect
 from store.migrate import Phase, check_fits, migrate, plan
 from store.testing import drop_database, named
+from tests.running import eventually
 
 ROOT = Path(__file__).parents[2]
 WALL = SystemClock()
@@ -39,6 +40,8 @@ from pathlib import Path
 from city.load import load_city
 from store import bundle
 from store.connection import connect
+from tests.running import eventually
+from tests.running import eventually
 root = Path(sys.argv[2])
 files = {str(p.relative_to(root)): p.read_text() for p in sorted(root.rglob("*")) if p.is_file()}
 with connect(sys.argv[1], autocommit=True) as conn:
@@ -190,24 +193,17 @@ def _stored(dsn: str) -> list[tuple[str, int]]:
         return [(str(sensor), int(time_us)) for sensor, time_us in conn.execute(asked).fetchall()]
 
 
-def _until(condition: Callable[[], bool], recorders: Recorders) -> None:
-    until_s = stopwatch_s() + 60
-    while not condition():
-        assert stopwatch_s() < until_s, recorders.log()
-        WALL.pause_s(0.1)
-
-
 def test_nothing_is_lost_forward_and_back(before: Path, dsn: str, own_broker: str, tmp_path: Path) -> None:
     recorders, flow = Recorders(dsn, own_broker, tmp_path), Flow(own_broker)
 
     def some_more_are_stored() -> None:
         now_us = WALL.now_us()
-        _until(lambda: max((time_us for _, time_us in _stored(dsn)), default=0) > now_us, recorders)
+        eventually(lambda: max((time_us for _, time_us in _stored(dsn)), default=0) > now_us, recorders.log)
 
     recorders.change_to(before)
     try:
         with connect(dsn, autocommit=True) as conn:
-            _until(lambda: bool(conn.execute(LISTENS).fetchone()), recorders)
+            eventually(lambda: bool(conn.execute(LISTENS).fetchone()), recorders.log)
         with flow.running():
             some_more_are_stored()
             assert migrate(dsn, phase=Phase.PRE), "readings flow meanwhile"
@@ -219,7 +215,7 @@ def test_nothing_is_lost_forward_and_back(before: Path, dsn: str, own_broker: st
             recorders.change_to(ROOT)
             migrate(dsn, phase=Phase.POST)
             some_more_are_stored()
-        _until(lambda: flow.sent <= set(_stored(dsn)), recorders)
+        eventually(lambda: flow.sent <= set(_stored(dsn)), recorders.log)
     finally:
         recorders.stop()
     assert sorted(_stored(dsn)) == sorted(flow.sent), "each once"
