@@ -39,7 +39,7 @@ STEADY_SHARE = 0.3  # of the committed rate at full speed
 SETTLE_S = 120.0  # how long the roles may take to finish what was published
 COPY_RUNS = 3
 _COPY_OUT = """\
-COPY (SELECT sensor_id, flag, time, value, received_at, raw FROM lifeline.readings ORDER BY received_at)
+COPY (SELECT sensor_id, flag, time, value, received_at, raw FROM lifeline.measured ORDER BY received_at)
 TO STDOUT (FORMAT binary)"""
 _COPY_IN = "COPY lifeline.readings (sensor_id, flag, time, value, received_at, raw) FROM STDIN (FORMAT binary)"
 

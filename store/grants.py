@@ -44,7 +44,7 @@ MARKED = ("bundles.applied_at", "rejections.replayed_at")
 # Tables without a policy by district that the API reads: about no district, or shown only beside a row that has one.
 OPEN = (
     "roles", "health", "clock", "current_bundle", "bundles", "latest", "gateway_ledger", "readings", "kept_readings",
-    "broker_sessions", "hearing", "origin",
+    "broker_sessions", "measured", "hearing", "origin",
 )  # fmt: skip
 PASSING = (
     "clock",

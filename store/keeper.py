@@ -99,7 +99,7 @@ class Keeping:
         state: health.State = "ok"
         try:
             gone = retention.let_go(self.conn, self.retention, now)
-            retention.compress(self.conn, self.retention, now)
+            retention.compress(self.conn, self.retention, now, self._go_on)
             packing.pack(self.conn, now)
             advice = f"old data are kept longer than asked: {gone.waits}; tried again soon" if gone.waits else ""
             if gone.waits:
@@ -126,6 +126,13 @@ class Keeping:
             systemd.turned()
             if self.stop.wait(took_s * (1 / _SHARE - 1)):
                 return
+
+    def _go_on(self, took_s: float) -> bool:
+        """Between two steps of long work: the city's roll-ups do not wait for it."""
+        self._beat()
+        systemd.turned()
+        self._compute(self.clock.now())
+        return not self.stop.wait(took_s * (1 / _SHARE - 1))
 
     def _measure(self) -> None:
         with self.conn.transaction():

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import LiteralString
@@ -22,8 +22,9 @@ import psycopg
 from psycopg import sql
 
 from city.retention import ROLLUPS, Retention
-from store import hearing
+from store import decimals, hearing
 from store.connection import Connection
+from store.migrate import Tier, detect_tier
 from store.statements import statements
 
 log = logging.getLogger(__name__)
@@ -82,10 +83,17 @@ def let_go(conn: Connection, retention: Retention, now: datetime) -> Gone:
     return Gone(tuple(pieces), deleted, kept, waits)
 
 
-def compress(conn: Connection, retention: Retention, now: datetime) -> str:
-    """Compress one more piece where the database can; its name, or empty when there is none to compress."""
+def compress(
+    conn: Connection, retention: Retention, now: datetime, go_on: Callable[[float], bool] = lambda _: True
+) -> str:
+    """Pack and compress one more piece where the database can; its name, or empty when there is none to compress.
+
+    `go_on` is told between two transactions how long one took (seconds); false stops there, and a later pass goes on.
+    """
     edge = _edge(now, retention.compress_after_s)
-    row = conn.execute(_SQL["compress"], (edge,)).fetchone() if edge is not None else None
+    if edge is None or (detect_tier(conn) is Tier.COMMUNITY and not decimals.pack_next(conn, edge, go_on)):
+        return ""
+    row = conn.execute(_SQL["compress"], (edge,)).fetchone()
     return row[0] or "" if row else ""
 
 

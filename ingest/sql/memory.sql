@@ -9,20 +9,20 @@ WITH asked AS (
 )
 SELECT a.sensor_id, n.time, n.value, p.time, p.value,
        CASE WHEN n.value > a.rest AND abs(n.value - p.value) <= a.within THEN (
-           SELECT min(r.time) FROM lifeline.readings r
+           SELECT min(r.time) FROM lifeline.measured r
            WHERE r.sensor_id = a.sensor_id AND r.flag < 4 AND r.time <= n.time AND r.time > coalesce((
-               SELECT d.time FROM lifeline.readings d
+               SELECT d.time FROM lifeline.measured d
                WHERE d.sensor_id = a.sensor_id AND d.flag < 4 AND d.time < n.time AND d.time >= n.time - a.flat_us * interval '1 us'
                  AND abs(d.value - n.value) > a.within
                ORDER BY d.time DESC LIMIT 1), n.time - (a.flat_us + 1) * interval '1 us'))
        ELSE n.time END
 FROM asked a
 CROSS JOIN LATERAL (
-    SELECT r.time, r.value FROM lifeline.readings r
+    SELECT r.time, r.value FROM lifeline.measured r
     WHERE r.sensor_id = a.sensor_id AND r.flag < 4 AND r.time >= lifeline.from_us(%(since_us)s)
     ORDER BY r.time DESC LIMIT 1) n
 LEFT JOIN LATERAL (
-    SELECT r.time, r.value FROM lifeline.readings r
+    SELECT r.time, r.value FROM lifeline.measured r
     WHERE r.sensor_id = a.sensor_id AND r.flag < 4 AND r.time < n.time AND r.time >= lifeline.from_us(%(since_us)s)
     ORDER BY r.time DESC LIMIT 1) p ON true
 

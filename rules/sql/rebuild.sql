@@ -14,7 +14,7 @@ SELECT coalesce(min(seq), 0) FROM lifeline.journal
 -- Readings by event time: number of the sensor, times in microseconds, value and flag.
 SELECT sensor_id, (extract(epoch FROM time) * 1000000)::bigint, (extract(epoch FROM received_at) * 1000000)::bigint,
        value, flag
-FROM lifeline.readings WHERE time > %s ORDER BY time
+FROM lifeline.measured WHERE time > %s ORDER BY time
 
 -- name: latest
 -- The newest reading of sensors that have been away for longer.

@@ -66,7 +66,7 @@ BEGIN
     GRANT USAGE ON SCHEMA lifeline, city TO city_console;
     GRANT SELECT ON ALL TABLES IN SCHEMA city TO city_console;
     FOR found IN
-        SELECT relname FROM pg_class WHERE relnamespace = 'lifeline'::regnamespace AND relkind IN ('r', 'p')
+        SELECT relname FROM pg_class WHERE relnamespace = 'lifeline'::regnamespace AND relkind IN ('r', 'p', 'v')
         AND NOT relispartition AND (relrowsecurity OR relname = ANY (%(open)s::text[]))
     LOOP
         EXECUTE format('GRANT SELECT ON lifeline.%%I TO city_console', found);

@@ -21,7 +21,7 @@ WHERE seq > %(after)s AND seq <= %(last)s AND kind <> 'readings' ORDER BY seq
 -- name: arrived
 -- Readings by arrival. The bounds on event time let whole partitions be left out.
 COPY (
-    SELECT sensor_id, flag, time, received_at, value FROM lifeline.readings
+    SELECT sensor_id, flag, time, received_at, value FROM lifeline.measured
     WHERE received_at BETWEEN {first} AND {last} AND time BETWEEN {oldest} AND {newest}
     ORDER BY received_at, sensor_id, time
 ) TO STDOUT (FORMAT BINARY)

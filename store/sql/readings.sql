@@ -73,7 +73,7 @@ SELECT s.row FROM lifeline_stage s WHERE NOT EXISTS (
 -- takes Python longer than the server.
 SELECT array_agg(s.row::integer - 1), array_agg(r.value), array_agg(coalesce(r.raw, r.value))
 FROM unnest(%(sensors)s, %(times)s) WITH ORDINALITY AS s (sensor_id, time, row) CROSS JOIN LATERAL (
-    SELECT r.value, r.raw FROM lifeline.readings r
+    SELECT r.value, r.raw FROM lifeline.measured r
     WHERE r.sensor_id = s.sensor_id AND r.time = s.time
       AND r.time BETWEEN lifeline.from_us(%(first_us)s) AND lifeline.from_us(%(last_us)s)
     LIMIT 1) r
@@ -110,7 +110,7 @@ WITH recorded AS (
 ), newer AS (
     SELECT l.sensor_id, r.time, r.value, r.flag, r.received_at
     FROM recorded, lifeline.latest l CROSS JOIN LATERAL (
-        SELECT r.time, r.value, r.flag, r.received_at FROM lifeline.readings r
+        SELECT r.time, r.value, r.flag, r.received_at FROM lifeline.measured r
         WHERE r.sensor_id = l.sensor_id AND r.time > l.time AND r.time BETWEEN recorded.oldest AND recorded.newest
         ORDER BY r.time DESC LIMIT 1) r
 )

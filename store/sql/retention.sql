@@ -41,7 +41,7 @@ WITH around AS (
 )
 INSERT INTO lifeline.kept_readings (sensor_id, flag, time, value, received_at, raw, tests, claimed_at)
 SELECT r.sensor_id, r.flag, r.time, r.value, r.received_at, r.raw, r.tests, r.claimed_at
-FROM wanted w JOIN lifeline.readings r ON r.sensor_id = w.sensor_id AND r.time >= w.first AND r.time < w.past
+FROM wanted w JOIN lifeline.measured r ON r.sensor_id = w.sensor_id AND r.time >= w.first AND r.time < w.past
 WHERE r.time >= {first} AND r.time < {past} AND r.time < w.raw_from
 ON CONFLICT (sensor_id, time) DO NOTHING
 

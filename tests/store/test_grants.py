@@ -27,7 +27,7 @@ NOW = datetime(2026, 7, 1, 8, tzinfo=UTC)
 WITHOUT_POLICY = {
     "readings", "kept_readings", "rollup_5m", "rollup_1h", "rollup_1d", "latest", "gateway_ledger", "rejections",
     "roles", "health", "clock", "sizes", "bundles", "current_bundle", "deafness", "broker_sessions",
-    "hearing", "origin",
+    "hearing", "origin", "measured",
 }  # fmt: skip
 
 # What a writer adds to and never rewrites (the rows of some are computed or trimmed by functions of the database).

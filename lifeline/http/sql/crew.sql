@@ -42,7 +42,7 @@ ORDER BY (a.cleared_at IS NOT NULL), array_position(ARRAY['red', 'orange', 'yell
 -- name: trend
 -- How fast a sensor's value moves, in its unit per 10 minutes, over the half hour before its newest reading.
 SELECT regr_slope(r.value, extract(epoch FROM r.time)::float8) * 600 AS per_10_min, count(*) AS n
-FROM lifeline.readings r JOIN lifeline.sensors s USING (sensor_id) JOIN lifeline.latest l USING (sensor_id)
+FROM lifeline.measured r JOIN lifeline.sensors s USING (sensor_id) JOIN lifeline.latest l USING (sensor_id)
 WHERE s.sensor = %(sensor)s AND r.time > l.time - interval '30 minutes' AND r.time <= l.time AND r.flag IN (1, 2, 3)
 
 -- name: told
