@@ -1,6 +1,6 @@
 """`store`: what the store costs and how fast it answers, on each tier there is, with the same data.
 
-One run on one server: a day of readings of ten thousand sensors, once a minute, through the recorder's own writer with
+One run on each server: a day of readings of ten thousand sensors, once a minute, through the recorder's own writer with
 the keeper at work, and in turns by raw COPY into the same keyed table of a second database; then a month of roll-ups
 and alarms, the queries that dashboards make, and writing while walls ask them.
 """
@@ -8,8 +8,7 @@ and alarms, the queries that dashboards make, and writing while walls ask them.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -18,8 +17,10 @@ from bench.machine import describe, folder_for
 from bench.storecity import NOW, Scale, fill_alarms, fill_register, fill_rollups
 from bench.storequeries import ask, ask_cold, polling
 from bench.storereport import Space, StoreReport, TierReport
+from bench.storeservers import found as servers_here
 from bench.storewrite import measure, polled
 from city.errors import LifelineError
+from store.binaries import Binaries
 from store.connection import Connection, connect
 from store.connection import describe as place_of
 from store.embedded import EmbeddedPostgres
@@ -44,36 +45,66 @@ SELECT sum(pg_table_size(oid)), sum(pg_indexes_size(oid)), (SELECT count(*) FROM
 def run(
     scale: Scale = FULL,
     *,
-    embedded: bool = True,
+    tiers: Collection[Tier] = tuple(Tier),
     dsns: Sequence[str] = (),
     data: Path | None = None,
     progress: Progress = lambda _: None,
 ) -> StoreReport:
-    """Run the benchmark on a server of its own and on every server of `dsns`, whose users may create databases.
+    """Run the benchmark on every server that is here and on those of `dsns`, whose users may create databases.
 
     Parameters
     ----------
     scale
         How much; `QUICK` is an hour instead of a day: to see that it works, not to compare.
-    embedded
-        Whether to measure a server of its own, too.
+    tiers
+        Those to measure on servers of its own: what is here, in a private server each.
     data
-        Folder for that server; a temporary one when None.
+        Folder for those servers; a temporary one when None.
     """
-    tiers, missing = [], []
-    with folder_for(data) as folder, ExitStack() as running:
-        if embedded:
-            server = EmbeddedPostgres(folder / "postgres")
-            running.callback(server.stop)
-            tiers.append(_one(server.start(), scale, progress, server))
+    done, missing = [], []
+    with folder_for(data) as folder:
+        for binaries in servers_here():
+            if _may_be(binaries, tiers):
+                try:
+                    done += _private(folder, binaries, tiers, scale, progress)
+                except LifelineError as error:
+                    missing.append(f"not measured: {binaries.folder}: {error}")
     for dsn in dsns:
         try:
-            tiers.append(_one(dsn, scale, progress, None))
+            done.append(_one(dsn, scale, progress, None))
         except LifelineError as error:
             missing.append(f"not measured: {place_of(dsn)}: {error}")
-    seen = {one.tier for one in tiers}
-    missing += [f"not measured: tier {tier}, no server given (--dsn)" for tier in Tier if tier not in seen]
-    return StoreReport(tuple(tiers), tuple(missing))
+    seen = {one.tier for one in done}
+    missing += [f"not measured: tier {tier}, {_how(tier, tiers)}" for tier in Tier if tier not in seen]
+    return StoreReport(tuple(done), tuple(missing))
+
+
+def _may_be(binaries: Binaries, tiers: Collection[Tier]) -> bool:
+    return any((tier is not Tier.PLAIN) == binaries.timescale for tier in tiers)
+
+
+def _how(tier: Tier, tiers: Collection[Tier]) -> str:
+    if tier not in tiers:
+        return "not asked for (--tier)"
+    here = ", where bin/test unpacks one" if tier is Tier.APACHE else ""
+    return f"no server of it here{here}, and none given (--dsn)"
+
+
+def _private(
+    folder: Path, binaries: Binaries, tiers: Collection[Tier], scale: Scale, progress: Progress
+) -> list[TierReport]:
+    """A server of its own with these programs, if it is of one of the tiers."""
+    server = EmbeddedPostgres(folder / ("timescale" if binaries.timescale else "postgres"), binaries=binaries)
+    try:
+        dsn = server.start()
+        with connect(dsn, autocommit=True, application_name="lifeline bench") as conn:
+            if binaries.timescale:  # its licence cannot be asked before
+                conn.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+            if detect_tier(conn) not in tiers:
+                return []
+        return [_one(dsn, scale, progress, server)]
+    finally:
+        server.stop()
 
 
 def _one(server_dsn: str, scale: Scale, progress: Progress, server: EmbeddedPostgres | None) -> TierReport:

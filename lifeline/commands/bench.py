@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lifeline.commands.options import Data, DatabaseUrl, MqttUrl
+from lifeline.commands.options import Data, DatabaseUrl, MqttUrl, tier_named
 
 app = typer.Typer(help="Measurements of whole systems.", no_args_is_help=True)
 
@@ -85,6 +85,10 @@ def pipeline(
 @app.command("store")
 def store(
     quick: Annotated[bool, typer.Option("--quick", help="Little data: to see that it works.")] = False,
+    tier: Annotated[
+        list[str] | None,
+        typer.Option(help="Only plain, apache or community of those here (may be said again).", show_default=False),
+    ] = None,
     dsn: Annotated[
         list[str] | None,
         typer.Option(help="Also on this server, in databases of its own (may be said again).", show_default=False),
@@ -92,11 +96,12 @@ def store(
     json_file: _Json = None,
     data: Data = None,
 ) -> None:
-    """Measure what the store costs and how fast it answers: a day of 10,000 sensors, a month of roll-ups, the wall."""
+    """Measure the store on each tier that is here: a day of 10,000 sensors, a month of roll-ups, the wall."""
+    tiers = [tier_named(named) for named in tier or ("plain", "apache", "community")]
     with _progress() as progress:
         room = _room("store")
         scale = room.QUICK if quick else room.FULL
-        report = room.run(scale, dsns=dsn or [], data=data, progress=progress)
+        report = room.run(scale, tiers=tiers, dsns=dsn or [], data=data, progress=progress)
     _tell(report, json_file=json_file)
 
 

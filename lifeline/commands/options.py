@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from store.migrate import Tier
 
 Data = Annotated[Path | None, typer.Option(help="Folder for everything kept.", file_okay=False, show_default=False)]
 City = Annotated[Path | None, typer.Option(help="City folder.", file_okay=False, show_default=False)]
@@ -40,3 +43,25 @@ def moment_us(flag: str, text: str) -> int:
         return to_us(datetime.fromisoformat(text))
     except ValueError as error:
         raise InputError(f"{flag}: not a time with its offset, got {text!r}, try 2026-07-01T00:00:00Z") from error
+
+
+def length_us(flag: str, text: str) -> int:
+    """Microseconds of a duration given to `flag` (InputError when it is not one)."""
+    from city import duration
+    from city.errors import InputError
+
+    try:
+        return round(duration.parse_s(text) * 1e6)
+    except InputError as error:
+        raise InputError(f"{flag}: {error}") from error
+
+
+def tier_named(text: str) -> Tier:
+    """The store's tier of that name, as given to `--tier` (InputError when there is none)."""
+    from city.errors import InputError
+    from store.migrate import Tier
+
+    try:
+        return Tier(text)
+    except ValueError as error:
+        raise InputError(f"--tier: no such tier, got {text!r}, try {', '.join(Tier)}") from error

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lifeline.commands.options import City, Data, DatabaseUrl
+from lifeline.commands.options import City, Data, DatabaseUrl, tier_named
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from rich.status import Status
-
-    from store.migrate import Tier
 
 app = typer.Typer(help="The store: its tier and its server.", no_args_is_help=True)
 
@@ -69,6 +67,7 @@ def restore(
     from store import restore as restoring
 
     found = settings.load(data=data, city=city, database_url=database_url)
+    wanted = None if tier is None else tier_named(tier)
     folder = found.city or found.data / "city"
     check, put = custody.placer(found.data, folder)
     with backups.opened(file) as (_, manifest):
@@ -76,7 +75,7 @@ def restore(
     settings.prepare_data(found)
     given = found.database_url
     with nullcontext(given) if given is not None else custody.embedded(found) as dsn, _status() as status:
-        done = restoring.read(dsn, file, tier=_tier(tier), progress=status.update, with_files=put)
+        done = restoring.read(dsn, file, tier=wanted, progress=status.update, with_files=put)
     rows = sum(table.rows for table in done.manifest.tables)
     typer.echo(
         f"{file}: {rows:,} rows restored, every table's checksum as it was, now on tier {done.tier.value} "
@@ -174,16 +173,6 @@ def _moment(flag: str, text: str | None) -> datetime | None:
     from lifeline.commands.options import moment_us
 
     return None if text is None else from_us(moment_us(flag, text))
-
-
-def _tier(named: str | None) -> Tier | None:
-    from city.errors import InputError
-    from store import migrate
-
-    try:
-        return None if named is None else migrate.Tier(named)
-    except ValueError as error:
-        raise InputError(f"--tier: no such tier, got {named!r}, try {', '.join(migrate.Tier)}") from error
 
 
 def _status() -> Status:

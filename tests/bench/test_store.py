@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -12,6 +13,9 @@ from bench import store
 from bench.storecity import Scale, minutes
 from bench.storequeries import questions
 from bench.storereport import StoreReport, TierReport
+from bench.storeservers import found as servers_here
+from store.binaries import Binaries
+from store.migrate import Tier
 
 TINY = Scale(sensors=200, minutes=20, days=3, runs=3)
 
@@ -19,7 +23,7 @@ TINY = Scale(sensors=200, minutes=20, days=3, runs=3)
 @pytest.fixture(scope="module")
 def report(postgres_dsn: str) -> StoreReport:
     """One server that is there, and one that is not."""
-    return store.run(TINY, embedded=False, dsns=[postgres_dsn, "postgresql://x@127.0.0.1:1/x"])
+    return store.run(TINY, tiers=(), dsns=[postgres_dsn, "postgresql://x@127.0.0.1:1/x"])
 
 
 def _tier(report: StoreReport) -> TierReport:
@@ -56,7 +60,36 @@ def test_goals_are_met_or_not_and_said(report: StoreReport) -> None:
     with console.capture() as seen:
         console.print(report.render())
     assert "durable insert with upkeep / raw COPY" in seen.get()
-    assert "not measured: tier community, no server given" in seen.get()
+    assert "not measured: tier community, not asked for" in seen.get()
+
+
+def test_a_server_with_timescaledb_is_found_where_tests_unpack_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIFELINE_TEST_TOOLS", str(tmp_path))
+    share = tmp_path / "timescale-1" / "usr" / "share" / "postgresql" / "17" / "extension"
+    programs = tmp_path / "timescale-1" / "usr" / "lib" / "postgresql" / "17" / "bin"
+    for folder in (share, programs):
+        folder.mkdir(parents=True)
+    (share / "timescaledb.control").touch()
+    for name in ("initdb", "postgres"):
+        (programs / name).write_text("#!/bin/sh\necho 'postgres (PostgreSQL) 17.6'\n")
+        (programs / name).chmod(0o755)
+    plain = Binaries(Path("/plain"), 18, timescale=False)
+    monkeypatch.setattr("bench.storeservers.candidates", lambda: [plain])
+    assert servers_here() == (plain, Binaries(programs, 17, timescale=True))
+    better = Binaries(Path("/installed"), 17, timescale=True)
+    monkeypatch.setattr("bench.storeservers.candidates", lambda: [better, plain])
+    assert servers_here() == (plain, better)
+
+
+def test_only_the_tiers_asked_for_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "servers_here", lambda: (Binaries(Path("/nowhere/at/all/bin"), 18, timescale=False),))
+    said = store.run(TINY, tiers=(Tier.APACHE,)).missing
+    assert not any("/nowhere/at/all" in each for each in said)
+    assert any("tier apache, no server of it here, where bin/test unpacks one" in each for each in said)
+    said = store.run(TINY, tiers=(Tier.PLAIN,)).missing
+    assert any("/nowhere/at/all" in each for each in said), "a server that does not start does not end the measurement"
 
 
 def test_what_cannot_be_reached_is_said(report: StoreReport) -> None:
