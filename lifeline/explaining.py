@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo
 
-from city import duration
 from city.clock import from_us
 from lifeline.past import Where, past
 from rules.check import Checked
@@ -21,7 +20,7 @@ class Question:
     rule: str
     scope: str
     at_us: int
-    since: str | None = None
+    since_us: int | None = None
     where: Where = field(default_factory=Where)
 
 
@@ -37,9 +36,7 @@ def answer(question: Question) -> tuple[Explanation, Clock]:
     with past(question.where) as found:
         checked = found.checked
         asked = find(checked.book, rule, scope)
-        begin = begin_us(asked, at_us)
-        if question.since is not None:
-            begin = at_us - round(duration.parse_s(question.since) * 1e6)
+        begin = begin_us(asked, at_us) if question.since_us is None else at_us - question.since_us
         samples = found.samples(looked_at(checked, asked), begin, at_us)
         recorded = found.recorded(rule, scope, begin, at_us)
         explanation = replace(explain(checked, asked, at_us, samples, begin), recorded=tuple(recorded))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lifeline.commands.options import City, DatabaseUrl, moment_us
+from lifeline.commands.options import City, DatabaseUrl, length_us, moment_us
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,13 +63,13 @@ def backtest(
     """Run rules over recorded readings with the live engine: what each raises, what changes, what it asks of people."""
     from rich.console import Console
 
-    from city import duration
     from lifeline import backtesting
     from rules.trials.sources import Span
 
-    seconds = [round(duration.parse_s(text) * 1_000_000) for text in (warm_up, run_on, lead)]
-    span = Span(moment_us("--from", from_), moment_us("--to", to), seconds[0], seconds[1])
-    request = backtesting.Request(span, rules, against, data, mapping, city, events, seconds[2], database_url)
+    before_us, after_us = length_us("--warm-up", warm_up), length_us("--run-on", run_on)
+    span = Span(moment_us("--from", from_), moment_us("--to", to), before_us, after_us)
+    lead_us = length_us("--lead", lead)
+    request = backtesting.Request(span, rules, against, data, mapping, city, events, lead_us, database_url)
     with tempfile.TemporaryDirectory(prefix="lifeline-backtest-") as scratch:
         report = _run(request, Path(scratch), Console(stderr=True))
     _show(report, format_, out, language)

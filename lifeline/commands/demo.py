@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lifeline.commands.options import moment_us
+from lifeline.commands.options import length_us, moment_us
 
 
 def demo(
@@ -29,7 +29,6 @@ def demo(
     """Play a simulated city on the whole of Lifeline: gateways, database, rules, incidents, a crew that answers."""
     from rich.console import Console
 
-    from city import duration
     from lifeline import settings
     from lifeline.demo import DEFAULT_SEED, Wish, play
     from lifeline.screen import spoken
@@ -40,7 +39,7 @@ def demo(
     found = settings.load(data=data, data_default=settings.default_data() / folder)
     wish = Wish(
         speed=speed,
-        for_s=None if for_ is None else duration.parse_s(for_),
+        for_s=None if for_ is None else length_us("--for", for_) / 1e6,
         seed=seed,
         start_us=None if start is None else _past_us(start),
         fresh=fresh,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lifeline.commands.options import City, Data, DatabaseUrl, moment_us
+from lifeline.commands.options import City, Data, DatabaseUrl, length_us, moment_us
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -127,11 +127,10 @@ def explain(
     from rich.console import Console
     from rich.table import Table
 
-    from city import duration
     from lifeline import hindsight
     from lifeline.past import Where
 
-    since_us, show_us = (round(duration.parse_s(text) * 1e6) for text in (since, show))
+    since_us, show_us = length_us("--since", since), length_us("--show", show)
     said = hindsight.answer(
         hindsight.Question(sensor, moment_us("--at", at), since_us, show_us, Where(readings, city, data, database_url))
     )

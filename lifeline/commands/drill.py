@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from lifeline.commands.options import Data, DatabaseUrl, MqttUrl
+from lifeline.commands.options import Data, DatabaseUrl, MqttUrl, length_us
 
 if TYPE_CHECKING:
     from store.connection import Connection
@@ -55,14 +55,13 @@ def play(
     """Play a storyline through the whole road of the running system, then report the response times."""
     from rich.console import Console
 
-    from city import duration
     from city.errors import InputError
     from lifeline import drilling, endpoints, settings
     from lifeline.roles import stop_on_signals
     from store.connection import connect
 
     console = Console()
-    for_us = round(duration.parse_s(for_) * 1e6) if for_ else None
+    for_us = length_us("--for", for_) if for_ else None
     found = endpoints.with_running(settings.load(data=data, database_url=database_url, mqtt_url=mqtt_url))
     with connect(found.database, autocommit=True, application_name="lifeline drill") as conn:
         city = drilling.City.of(conn)

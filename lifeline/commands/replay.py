@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lifeline.commands.options import Data, MqttUrl, moment_us
+from lifeline.commands.options import Data, MqttUrl, length_us, moment_us
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,7 +33,6 @@ def replay(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from city import duration
     from city.clock import from_us, process_clock
     from city.tls import TlsFiles
     from gateway import replay as replaying
@@ -50,7 +49,7 @@ def replay(
         from_us=None if from_ is None else moment_us("--from", from_),
         to_us=None if to is None else moment_us("--to", to),
         shift=shift,
-        skip_gaps_s=None if skip_gaps is None else duration.parse_s(skip_gaps),
+        skip_gaps_s=None if skip_gaps is None else length_us("--skip-gaps", skip_gaps) / 1e6,
         tls=TlsFiles(found.mqtt_ca, found.mqtt_certificate, found.mqtt_key),
     )
     stop = stop_on_signals()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lifeline.commands.options import City, Data, DatabaseUrl, moment_us
+from lifeline.commands.options import City, Data, DatabaseUrl, length_us, moment_us
 
 if TYPE_CHECKING:
     from city.errors import Fault
@@ -132,7 +132,8 @@ def explain(
     from lifeline.explaining import Question, answer, written
     from lifeline.past import Where
 
-    question = Question(rule, sensor, moment_us("--at", at), since, Where(readings, city, data, database_url))
+    since_us = None if since is None else length_us("--since", since)
+    question = Question(rule, sensor, moment_us("--at", at), since_us, Where(readings, city, data, database_url))
     explanation, clock = answer(question)
     if form == "json":
         from rules.trials.explain import document

@@ -63,6 +63,31 @@ def test_a_wrong_line_is_told_which_option_and_what_to_try(
     assert told.endswith("--help\n")
 
 
+SPAN = ["--from", "2026-07-01T00:00:00Z", "--to", "2026-07-02T00:00:00Z"]
+AT = ["--at", "2026-07-01T00:00:00Z"]
+
+
+@pytest.mark.parametrize(
+    ("line", "option"),
+    [
+        (["demo"], "--for"),
+        (["drill", "flood", "--yes"], "--for"),
+        (["replay", "floodnet", "README.md", "--mqtt-url", "mqtt://127.0.0.1:1"], "--skip-gaps"),
+        (["rules", "explain", "depth", "--sensor", "wl-1", *AT], "--since"),
+        (["rules", "backtest", *SPAN], "--warm-up"),
+        (["rules", "backtest", *SPAN], "--run-on"),
+        (["rules", "backtest", *SPAN], "--lead"),
+        (["detectors", "explain", "wl-1", *AT], "--since"),
+        (["detectors", "explain", "wl-1", *AT], "--show"),
+    ],
+)
+def test_a_wrong_duration_is_told_with_its_option(
+    line: list[str], option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command([*line, option, "5 minutes"]) == 1
+    assert capsys.readouterr().err == f"{option}: not a duration, got '5 minutes', try 5s, 5m or 5h\n"
+
+
 def test_a_database_that_is_not_there_exits_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
