@@ -186,6 +186,9 @@ def change_side(f: Row, p: Row) -> None:
         return
     for k in range(layout.COVARIANCE, layout.REST_D):
         f[k] = 0.0
+    if p[layout.UNKNOWN] > 0.0:
+        for k in range(layout.SCALES_LOW, layout.SLOWER + 1):
+            f[k] = 0.0
     f[HELD] = 0.0
     f[layout.REST_D] = 0.0 if p[layout.NEIGHBOURS] > 0.0 else -1.0
 

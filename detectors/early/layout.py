@@ -80,13 +80,17 @@ NEIGHBOUR_LAST = PRESENT + 4  # 4: the last values seen
 HISTOGRAM_2, HISTOGRAM_3 = 2 * COVARIANCE, 2 * COVARIANCE + 38
 LOW_2, LOW_3 = COVARIANCE + 38, COVARIANCE + 40
 SMOOTH, CENTRE, WOBBLE = range(COVARIANCE + 42, COVARIANCE + 45)
+# The same of a sensor whose kind nobody knows; where its four histograms begin and how wide their bins are stands where
+# others have what neighbours leave on average.
+SCALES, SCALES_LOW = 2 * COVARIANCE, 46
+SMOOTHER, SLOWER = 54, 55
 REST_AVERAGE = 46  # 5: over 4, 16, 64, 256 intervals and two days
 REST_SCALE = 51  # 5
 LAST_CHANGE, REST_LAST = 56, 57
 OWN_MEAN = 5  # float64: the sensor's own mean of ten days, as its neighbours' are taken
 
 # Places in a nature's row of parameters.
-TRANSFORM, OFFSET, CLIP, BUDGET, GAP_S, GATE, NEIGHBOURS, HOURLY, BACK, JUMPY = range(10)
+TRANSFORM, OFFSET, CLIP, BUDGET, GAP_S, GATE, NEIGHBOURS, HOURLY, BACK, UNKNOWN = range(10)
 TOGETHER_EXCESS, TOGETHER_SHAPE = 10, 11
 WEIGHT = 12  # one for each channel, then the threshold, mean excess and shape it starts with
 START_THRESHOLD = WEIGHT + CHANNEL_COUNT

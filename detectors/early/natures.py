@@ -71,8 +71,9 @@ class Nature:
     back
         Whether a jump is news only once the next reading has jumped back: where puffs that come at once and fade
         slowly are part of life.
-    jumpy
-        Whether jumps are news only once its own tails are known: where nobody knows the quantity, they may be its life.
+    unknown
+        Whether nobody knows the quantity: it is looked at on more scales, and jumps are news only once its own tails
+        are known, as they may be its life.
     together, together_shape
         Tail of the logarithm of what all channels say together. Its mean excess is 1 where they are right, less where
         they are shy; its shape is 0 where that stays so, more where what is rarest has causes of its own.
@@ -86,12 +87,12 @@ class Nature:
     gate: bool = False
     hourly: bool = False
     back: bool = False
-    jumpy: bool = False
+    unknown: bool = False
     together: float = 1.0
     together_shape: float = 1.0 / 14.0
 
 
-GENERIC: Final = Nature(jumpy=True)
+GENERIC: Final = Nature(unknown=True)
 NATURES: Final[Mapping[str, Nature]] = MappingProxyType(
     {
         "gas_pressure": Nature(slow=0.02, together=0.45, together_shape=0.18),
@@ -151,7 +152,7 @@ def parameters(quantity: str, budget_per_year: float, off: frozenset[str], *, al
     row[layout.TRANSFORM], row[layout.OFFSET], row[layout.CLIP] = nature.transform, nature.offset, nature.clip
     row[layout.BUDGET], row[layout.GAP_S], row[layout.GATE] = budget_per_year, nature.gap_s, nature.gate
     row[layout.NEIGHBOURS] = 0.0 if alone else 1.0
-    row[layout.HOURLY], row[layout.BACK], row[layout.JUMPY] = nature.hourly, nature.back, nature.jumpy
+    row[layout.HOURLY], row[layout.BACK], row[layout.UNKNOWN] = nature.hourly, nature.back, nature.unknown
     row[layout.TOGETHER_EXCESS], row[layout.TOGETHER_SHAPE] = nature.together, nature.together_shape
     for at, name in enumerate(CHANNELS):
         weight, threshold, excess, shape = FROZEN.channels[name]

@@ -12,8 +12,8 @@ from typing import Final
 _PACKAGE: Final = __name__.rpartition(".")[0]
 # Everything that an answer depends on; who only carries it about (fleet, detector) is left out.
 MODULES: Final = (
-    "channels", "habits", "hours", "kernel", "layout", "natures", "neighbours", "statistics", "tails", "together",
-    "transforms",
+    "channels", "habits", "hours", "kernel", "layout", "natures", "neighbours", "statistics", "surprise", "tails",
+    "together", "transforms",
 )  # fmt: skip
 
 

@@ -12,7 +12,6 @@ from detectors.early.channels import (
     DRIFT,
     FLAT,
     LEVEL,
-    RARITY,
     RATE,
     SPIKE,
     VARIANCE_DOWN,
@@ -24,48 +23,31 @@ from detectors.early.layout import (
     AVERAGE,
     AVERAGE_SCALE,
     BACK,
-    CENTRE,
     CHANGE,
     CLIP,
     COUNT,
     ECHO,
     ECHO_POWER,
     ECHO_SCALE,
-    HELD,
-    HISTOGRAM,
-    HISTOGRAM_2,
-    HISTOGRAM_3,
     LAST_CHANGE,
-    LOW,
-    LOW_2,
-    LOW_3,
-    NEIGHBOURS,
     NOISE,
     POWER,
     PREVIOUS,
     SAME_S,
     SEEN_D,
     SLOW,
-    SMOOTH,
-    SOUGHT,
     SPREAD,
     STEP,
     TICK_S,
     TREND,
     TREND_SCALE,
     USUAL_S,
-    WOBBLE,
 )
+from detectors.early.surprise import learn_histograms, measure_rarity
 
 Row = Any
 TO_SIGMA = 1.2533  # mean absolute value of normal noise, to its standard deviation
-BINS = 38
 LATE = 4.0  # intervals after which the next value says nothing about spikes
-UNSEEN = 0.1  # samples that a bin never hit is worth
-UNIT = 12  # of a sample's mass, shared by two bins
-FULL = 5_300.0  # samples a histogram holds before all are halved
-LEAST_HELD = 200
-PAD = 0.25
 DAY_S = 86_400.0
 SCALE_MEMORY_D, SLOW_SCALE_MEMORY_D = 7.0, 20.0
 
@@ -98,9 +80,7 @@ def measure(f: Row, d: Row, h: Row, p: Row, x: float, u: float, deviation: float
     if seen > 4.0 * DAY_S:
         signed(f, TREND, max(TO_SIGMA * np.float64(f[TREND_SCALE]), finest), DRIFT, stat, side)
     measure_flat(f, d, x, dt_s, usual_s, stat)
-    if p[NEIGHBOURS] == 0.0:
-        move_features(f, x, x - habit - d[SLOW])
-    measure_rarity(f, h, p, x, 1.0 if deviation > 0.0 else -1.0, stat, side)
+    measure_rarity(f, h, p, x, x - habit - d[SLOW], 1.0 if deviation > 0.0 else -1.0, stat, side)
     measure_cycle(f, dt_s, pull, habit, spread, seen, stat, side)
 
 
@@ -163,50 +143,6 @@ def measure_flat(f: Row, d: Row, x: float, dt_s: float, usual_s: float, stat: Ro
         stat[FLAT] = sqrt(np.float64(f[SAME_S]) / usual_s)
 
 
-def place_in(f: Row, low: int, value: float) -> float:
-    """Where a value lies between the first and the last bin of a histogram whose lower end and width stand at `low`."""
-    place = (value - np.float64(f[low])) / np.float64(f[low + 1])
-    return max(0.0, min(BINS - 1.0, place))
-
-
-def nats(f: Row, h: Row, counts: int, low: int, value: float) -> float:
-    """-ln of how often a histogram has seen about this value."""
-    place = place_in(f, low, value)
-    k = min(int(place), BINS - 2)
-    part = place - k
-    seen = (1.0 - part) * np.float64(h[counts + k]) + part * np.float64(h[counts + k + 1])
-    return log((np.float64(f[HELD]) + UNSEEN * BINS) / (seen / UNIT + UNSEEN))
-
-
-def measure_rarity(f: Row, h: Row, p: Row, x: float, up: float, stat: Row, side: Row) -> None:
-    """How seldom it has said so; without neighbours also how seldom it was so far from its habits, and so restless."""
-    if f[HELD] < LEAST_HELD:
-        return
-    surprise: float = nats(f, h, HISTOGRAM, LOW, x)
-    if p[NEIGHBOURS] == 0.0:
-        surprise += nats(f, h, HISTOGRAM_2, LOW_2, np.float64(f[SMOOTH]))
-        surprise += nats(f, h, HISTOGRAM_3, LOW_3, restless(f))
-        surprise = surprise / 3.0
-    stat[RARITY] = surprise
-    side[RARITY] = up
-
-
-def restless(f: Row) -> float:
-    """Ln of the standard deviation of late."""
-    return 0.5 * log(np.float64(f[WOBBLE]) + 1e-6 * np.float64(f[SPREAD]) * np.float64(f[SPREAD]) + 1e-24)
-
-
-def move_features(f: Row, x: float, deviation: float) -> None:
-    """What the second and third histogram count: the deviation over four samples; the variance over 32."""
-    n = np.float64(f[COUNT]) + 1.0
-    f[SMOOTH] = np.float64(f[SMOOTH]) + (deviation - np.float64(f[SMOOTH])) / min(n, 4.0)
-    if n <= 1.0:
-        f[CENTRE] = x
-    off = x - np.float64(f[CENTRE])
-    f[CENTRE] = np.float64(f[CENTRE]) + off / min(n, 32.0)
-    f[WOBBLE] = np.float64(f[WOBBLE]) + (off * off - np.float64(f[WOBBLE])) / min(n, 32.0)
-
-
 def measure_cycle(f: Row, dt_s: float, pull: float, habit: float, spread: float, seen: float, stat: Row,
                   side: Row) -> None:  # fmt: skip
     """How much stronger or weaker its habits of the day are than usual."""
@@ -239,7 +175,7 @@ def learn_scales(f: Row, d: Row, h: Row, x: float, dt_s: float, deviation: float
         finest = np.float64(f[STEP])
         f[STEP] = step if finest <= 0.0 or step < finest else finest
     if slot:
-        learn_histograms(f, h, p, x)
+        learn_histograms(f, h, p, x, x - habit - d[SLOW])
     before = np.float64(f[LAST_CHANGE])
     f[LAST_CHANGE] = change
     if may <= 0.0 or dt_s <= 0.0:
@@ -287,78 +223,3 @@ def learn_pace(f: Row, power: int, before: float, change: float, most: float, ga
     now, before = max(-most, min(most, change)), max(-most, min(most, before))
     f[power] = np.float64(f[power]) + gain * (now * now - np.float64(f[power]))
     f[power + 1] = np.float64(f[power + 1]) + gain * (now * before - np.float64(f[power + 1]))
-
-
-def learn_histograms(f: Row, h: Row, p: Row, x: float) -> None:
-    """Count the sample in every histogram; halve all when full."""
-    alone = p[NEIGHBOURS] == 0.0
-    count(f, h, HISTOGRAM, LOW, x)
-    if alone:
-        count(f, h, HISTOGRAM_2, LOW_2, np.float64(f[SMOOTH]))
-        count(f, h, HISTOGRAM_3, LOW_3, restless(f))
-    held = float(np.float64(f[HELD]) + 1.0)
-    if held >= FULL:
-        held = 0.5 * held
-        for k in range(BINS):
-            h[HISTOGRAM + k] = h[HISTOGRAM + k] // 2
-            if alone:
-                h[HISTOGRAM_2 + k] = h[HISTOGRAM_2 + k] // 2
-                h[HISTOGRAM_3 + k] = h[HISTOGRAM_3 + k] // 2
-    f[HELD] = held
-
-
-def count(f: Row, h: Row, counts: int, low: int, value: float) -> None:
-    """Count a value for the two nearest bins; first its range is sought, later doubled when it is left."""
-    held = f[HELD]
-    if held < SOUGHT:
-        if held == 0.0:
-            f[low], f[low + 1] = value, value
-        f[low], f[low + 1] = min(np.float64(f[low]), value), max(np.float64(f[low + 1]), value)
-        if held == SOUGHT - 1:
-            span = max(np.float64(f[low + 1]) - np.float64(f[low]), 1e-3 * abs(value) + 1e-9)
-            f[low] = np.float64(f[low]) - PAD * span
-            f[low + 1] = (1.0 + 2.0 * PAD) * span / (BINS - 1)
-        return
-    for _ in range(40):
-        place = (value - np.float64(f[low])) / np.float64(f[low + 1])
-        if place < 0.0:
-            widen(f, h, counts, low, 1)
-        elif place > BINS - 1:
-            widen(f, h, counts, low, 0)
-        else:
-            break
-    found = place_in(f, low, value)
-    k = min(int(found), BINS - 2)
-    upper = int((found - k) * UNIT + 0.5)
-    h[counts + k] += UNIT - upper
-    h[counts + k + 1] += upper
-
-
-def widen(f: Row, h: Row, counts: int, low: int, below: int) -> None:
-    """Twice as wide, to below or above: what lies between two new bins is shared by them."""
-    last = BINS - 1
-    if below:
-        for i in range(BINS):  # from the top: old place j becomes (j + last) / 2
-            k = last - i
-            j = 2 * k - last
-            mass = 0
-            if j >= 0:
-                mass = int(h[counts + j]) + (int(h[counts + j + 1]) // 2 if j < last else 0)
-            if j - 1 >= 0:
-                mass += int(h[counts + j - 1]) - int(h[counts + j - 1]) // 2
-            elif j == -1:
-                mass = int(h[counts]) // 2
-            h[counts + k] = min(mass, 65_535)
-        f[low] = np.float64(f[low]) - last * np.float64(f[low + 1])
-    else:
-        for k in range(BINS):
-            j = 2 * k
-            mass = 0
-            if j <= last:
-                mass = int(h[counts + j])
-                if j + 1 <= last:
-                    mass += int(h[counts + j + 1]) // 2
-            if 1 <= j <= last + 1:
-                mass += int(h[counts + j - 1]) - int(h[counts + j - 1]) // 2
-            h[counts + k] = min(mass, 65_535)
-    f[low + 1] = 2.0 * np.float64(f[low + 1])

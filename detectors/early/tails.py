@@ -30,7 +30,6 @@ from detectors.early.layout import (
     CHANNEL_COUNT,
     EXCESS,
     EXCESS_2,
-    JUMPY,
     NEIGHBOURS,
     SEEN_D,
     START_EXCESS,
@@ -42,6 +41,7 @@ from detectors.early.layout import (
     TICKS,
     TOGETHER_THRESHOLD,
     TOP,
+    UNKNOWN,
     USUAL_S,
     WEIGHT,
 )
@@ -126,7 +126,7 @@ def years_of(f: Row, p: Row, c: int, s: float) -> float:
     seen = np.float64(f[SEEN_D]) / 365.25 + np.float64(f[TICK_S]) / YEAR_S
     if c == RARITY and p[NEIGHBOURS] == 0.0 and seen < 2.0 * TRUSTED_Y:
         return surprise_years(f, p, s, years, seen)
-    if c in (SPIKE, RATE) and p[JUMPY] > 0.0 and p[NEIGHBOURS] == 0.0 and seen < GROWN_Y:
+    if c in (SPIKE, RATE) and p[UNKNOWN] > 0.0 and p[NEIGHBOURS] == 0.0 and seen < GROWN_Y:
         return 0.0
     trust = min(1.0, seen / TRUSTED_Y)
     most = seen * (1.0 + experience(f, c) * experience(f, c) / 16.0) + 1e-6
