@@ -68,14 +68,14 @@ def move(source_dsn: str, target_dsn: str, *, tier: Tier | None = None, progress
     OutsideError
         A server refuses, or what arrived is not what left (the target keeps its mark; begin again).
     """
-    with (
-        connect(source_dsn, autocommit=True, application_name=_NAME) as source,
-        connect(target_dsn, autocommit=True, application_name=_NAME) as target,
-    ):
+    with connect(source_dsn, autocommit=True, application_name=_NAME) as source:
         try:
             _check_source(source, source_dsn)
-            _check_target(target, source, target_dsn)
-            return _Move(source, target, progress).run(target_dsn, source_dsn, tier)
+            with connect(target_dsn, autocommit=True, application_name=_NAME) as target:
+                _check_target(target, source, target_dsn)
+            migrate(target_dsn, tier=tier, folder=files("store") / "migrations")
+            with connect(target_dsn, autocommit=True, application_name=_NAME) as target:
+                return _Move(source, target, progress).run()
         except psycopg.errors.LockNotAvailable as error:
             raise InputError(
                 f"database {describe(source_dsn)}: somebody writes there, try stopping every role first"
@@ -119,8 +119,7 @@ class _Move:
         self._parts: list[Part] = []
         self._done = self._steps = 0
 
-    def run(self, target_dsn: str, source_dsn: str, tier: Tier | None) -> Moved:
-        migrate(target_dsn, tier=tier, folder=files("store") / "migrations")
+    def run(self) -> Moved:
         plain_text(self._source)
         plain_text(self._target)
         mine = tables(self._source)

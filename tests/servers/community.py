@@ -45,7 +45,12 @@ def community_server() -> Iterator[str]:
 
 def as_new(dsn: str) -> None:
     """Empty its database, and migrate it."""
+    emptied(dsn)
+    migrate(dsn)
+
+
+def emptied(dsn: str) -> None:
+    """Empty its database."""
     with connect(dsn, autocommit=True) as conn:
         for schema in ("lifeline", "city"):
             conn.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
-    migrate(dsn)

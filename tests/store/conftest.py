@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -14,8 +15,8 @@ from city.model import City, District, Gateway, Name, Sensor, Site
 from city.quantity import QUANTITIES
 from store.connection import Connection, connect
 from store.migrate import Tier
-from store.testing import drop_database, fresh_database
-from tests.servers.community import as_new, community_server
+from store.testing import drop_database, fresh_database, named
+from tests.servers.community import as_new, community_server, emptied
 from tests.servers.debian import NotHere
 
 
@@ -84,14 +85,35 @@ def community_database(community: str) -> str:
     return community
 
 
+def _one_session(request: pytest.FixtureRequest) -> bool:
+    """Whether this is for the community tier and only one session of it is to be had; skips what needs more."""
+    if request.param is not Tier.COMMUNITY or _COMMUNITY_DSN:
+        return False
+    if not _ONE_SESSION or request.node.get_closest_marker("sessions") is not None:
+        pytest.skip(f"{_SKIPPED}LIFELINE_TEST_DSN_COMMUNITY names no server; test_community.py asks the main things")
+    return True
+
+
+@pytest.fixture(params=list(Tier))
+def store_empty(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database without anything in it, on a server of each tier in turn."""
+    if _one_session(request):
+        emptied(dsn := request.getfixturevalue("community"))
+        yield dsn
+        return
+    of = {Tier.PLAIN: "postgres_dsn", Tier.APACHE: "timescale_dsn"}
+    server = request.getfixturevalue(of[request.param]) if request.param in of else _COMMUNITY_DSN
+    name = f"test_empty_{secrets.token_hex(4)}"
+    with connect(server, autocommit=True) as conn:
+        conn.execute(f"CREATE DATABASE {name}")
+    yield named(server, name)
+    drop_database(named(server, name))
+
+
 @pytest.fixture(params=list(Tier))
 def store_database(request: pytest.FixtureRequest) -> Iterator[str]:
     """A fresh database on each tier in turn."""
-    if request.param is Tier.COMMUNITY and not _COMMUNITY_DSN:
-        if not _ONE_SESSION or request.node.get_closest_marker("sessions") is not None:
-            pytest.skip(
-                f"{_SKIPPED}LIFELINE_TEST_DSN_COMMUNITY names no server; test_community.py asks the main things"
-            )
+    if _one_session(request):
         yield request.getfixturevalue("community_database")
         return
     of = {Tier.PLAIN: "postgres_dsn", Tier.APACHE: "timescale_dsn"}
