@@ -6,12 +6,13 @@ is kept small; a whole server named by LIFELINE_TEST_DSN_COMMUNITY runs the whol
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
-from psycopg import errors
+from psycopg import errors, sql
 
 from city.clock import to_us
 from city.model import City
@@ -22,6 +23,7 @@ from store.connection import Connection, connect
 from store.migrate import Tier, detect_tier
 from store.readings import ReadingWriter
 from store.retention import compress, let_go
+from store.statements import statements
 from tests.servers.community import as_new
 
 DAYS = [datetime(2026, 7, day, tzinfo=UTC) for day in range(1, 7)]
@@ -30,6 +32,7 @@ TRUTH = """SELECT date_bin('{}', r.time, '2000-01-01 00:00:00+00'), s.sensor, co
                   round(avg(r.value)::numeric, 9), max(r.flag)
            FROM lifeline.measured r JOIN lifeline.sensors s USING (sensor_id) GROUP BY 1, 2 ORDER BY 1, 2"""
 SHOWN = "SELECT bucket, sensor, n, min, max, round(mean::numeric, 9), worst_flag FROM city.{} ORDER BY 1, 2"
+WHOLE = "SELECT * FROM city.{} ORDER BY 1, 2, 3, 4"
 WIDTHS = {"readings_5m": "5 minutes", "readings_1h": "1 hour", "readings_1d": "1 day"}
 BY_DOMAIN = """SELECT date_bin('1 day', r.time, '2000-01-01 00:00:00+00'), t.district, s.domain, s.quantity, count(*),
                       max(r.value)
@@ -111,6 +114,49 @@ def test_its_columns_take_less_than_five_bytes_a_reading(old: Connection) -> Non
     assert old.execute(kept, (DAYS[0],)).fetchone() == before
 
 
+def _seen(conn: Connection, sensors: list[int]) -> list[str]:
+    """What every reader of readings gets, spelled with all digits."""
+    early = DAYS[0] - timedelta(days=9)
+    day = {"first": early, "past": DAYS[2], "sensors": None, "domain": None, "district": None}
+    last = {"sensors": sensors, "flat_us": [3 * 86_400_000_000] * 2, "within": [1e6] * 2, "rest": [-1e6] * 2}
+    bounds = {"first": early, "last": DAYS[3], "oldest": early, "newest": DAYS[2]}
+    arrived = sql.SQL(statements("hearing")["arrived"]).format(**{k: sql.Literal(v) for k, v in bounds.items()})
+    with conn.cursor() as cursor, cursor.copy(arrived) as copy:
+        said = b"".join(copy)
+    views = (*WIDTHS, "domains_1h", "domains_1d")
+    asked: list[tuple[str, Mapping[str, Any]]] = [
+        ("SELECT * FROM city.readings ORDER BY 1, 2", {}),
+        *((WHOLE.format(view), {}) for view in views),
+        (statements("export")["readings"], day),
+        (statements("rebuild", "rules")["readings"].replace("%s", "%(early)s") + ", sensor_id", {"early": early}),
+        (statements("memory", "ingest")["last_said"], {**last, "since_us": to_us(early)}),
+        (statements("crew", "lifeline.http")["trend"], {"sensor": "wl-1"}),
+    ]
+    return [said.hex(), *(repr(conn.execute(query.encode(), values).fetchall()) for query, values in asked)]
+
+
+def test_every_reader_sees_the_same_before_and_after(old: Connection) -> None:
+    numbers = sorted(register.ids(old).values())
+    day = DAYS[0] - timedelta(days=1)
+    odd = [0.1 + 0.2, -0.0, 1e15, 5e-324, 1 / 3, 0.30, 12.0, -7.25, 1e300, 2.0**53 + 2]
+    rows = [
+        (n, to_us(day) + k * 60_000_000, to_us(day) + k * 60_000_000 + 9, value, 1, value)
+        for n in numbers
+        for k, value in enumerate(odd + [round(0.07 * k, 2) for k in range(300)])
+    ]
+    rows += [(n, to_us(day) - 60_000_000, to_us(day), 1.0173 * 12.34 + 0.1, 2, 12.34) for n in numbers]  # calibrated
+    ReadingWriter(old).write(Readings.of(rows))
+    rollups.finish(old, LATER)
+    before, marks = _seen(old, numbers), old.execute("SELECT count(*) FROM lifeline.dirty_buckets").fetchone()
+    unpacked = "SELECT count(*) FROM lifeline.readings WHERE value IS NOT NULL AND time >= %s AND time < %s"
+    assert old.execute(unpacked, (day, DAYS[0])).fetchone() == (2 * 310,)
+    _compress_all(old)
+    (left,) = old.execute(unpacked, (day, DAYS[0])).fetchone() or (0,)
+    assert left <= 2 * 6, "all but the odd ones"
+    assert _seen(old, numbers) == before
+    assert old.execute("SELECT count(*) FROM lifeline.dirty_buckets").fetchone() == marks
+
+
 def test_late_changed_and_deleted_readings_reach_columns_and_every_roll_up(old: Connection) -> None:
     before = old.execute(COLUMNS).fetchone()
     assert before is not None
@@ -146,6 +192,9 @@ def test_an_equal_repeat_and_a_conflict_are_told_in_columns_too(old: Connection)
 
 def test_old_columns_go_as_whole_pieces_and_roll_ups_stay(old: Connection) -> None:
     shown = old.execute(SHOWN.format("readings_1d")).fetchall()
+    said = "SELECT * FROM city.readings WHERE sensor = 'wl-1' AND time >= %s AND time < %s ORDER BY 1"
+    span = (DAYS[0] + timedelta(hours=12), DAYS[1] + timedelta(hours=12))
+    before = old.execute(said, span).fetchall()
     red = """INSERT INTO lifeline.incidents
              VALUES ('i', 'under', 'd1', 0, 4, 'closed', true, %s, %s, '{}', 'a', 'c', 'v', false)"""
     old.execute(red, (DAYS[1], DAYS[1]))
@@ -155,5 +204,6 @@ def test_old_columns_go_as_whole_pieces_and_roll_ups_stay(old: Connection) -> No
     around = [DAYS[0] + timedelta(hours=hour) for hour in range(12, 36, 2)]
     left = "SELECT DISTINCT time FROM city.readings WHERE time < %s ORDER BY 1"
     assert old.execute(left, (DAYS[3],)).fetchall() == [(time,) for time in around], "a day around a red incident"
+    assert old.execute(said, span).fetchall() == before
     assert old.execute("SELECT min(time) FROM lifeline.readings").fetchone() == (DAYS[3],)
     assert old.execute(SHOWN.format("readings_1d")).fetchall() == shown
