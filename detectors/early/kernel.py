@@ -107,10 +107,11 @@ def shift(f: Row, by: float) -> None:
 
 
 def relearn(f: Row, d: Row) -> None:
-    """What has lasted beyond the freeze is the new normal."""
+    """What has lasted beyond the freeze is the new normal; where it stands now does not jump by that."""
     shift = np.float64(f[AVERAGE + 2])
     d[LEVEL] += shift
     d[SLOW] += shift
+    f[NEAR] = np.float64(f[NEAR]) - shift
     f[TREND] = 0.0
     for k in range(4):
         f[AVERAGE + k] = 0.0

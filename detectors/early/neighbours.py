@@ -14,6 +14,7 @@ import numpy as np
 
 from detectors.early.channels import CONTEXT
 from detectors.early.layout import (
+    BACK,
     CLIP,
     COVARIANCE,
     LAGGED,
@@ -47,6 +48,7 @@ HALF, USUALLY = 32_768, 60_000  # of 65,535
 SPEAKS_D = 3.0  # days of neighbours before what is left of them is listened to
 RAIN_FOR_S = 6.0 * 3600.0  # so long after rain depth is still its doing
 LENGTHS = (4.0, 16.0, 64.0, 256.0)
+PUFF = 2.0  # spreads from where it stands that one sample may draw the average over 64
 
 
 def heard(f: Row, h: Row, j: int, value: float, dt_s: float) -> bool:
@@ -142,7 +144,12 @@ def measure_rest(f: Row, p: Row, rest: float, u: float, usual_s: float, x: float
     for k in range(5):
         length = LENGTHS[k] if k < 4 else 2.0 * DAY_S / usual_s
         average = np.float64(f[REST_AVERAGE + k])
-        f[REST_AVERAGE + k] = average + u / (length + u) * (pull - average)
+        toward = pull
+        if p[BACK] > 0.0 and k == 2:  # puffs fade within the hour: none moves it far
+            toward = average + max(-PUFF * spread, min(PUFF * spread, pull - average))
+        elif p[BACK] > 0.0 and k > 2:
+            toward = np.float64(f[REST_AVERAGE + 2])
+        f[REST_AVERAGE + k] = average + u / (length + u) * (toward - average)
     if not speaks:
         return float(innovation)
     for k in range(5):

@@ -49,6 +49,7 @@ Row = Any
 TO_SIGMA = 1.2533  # mean absolute value of normal noise, to its standard deviation
 LATE = 4.0  # intervals after which the next value says nothing about spikes
 DAY_S = 86_400.0
+LEAST_WANDER = 2e-3  # of the noise's variance, a sample
 SCALE_MEMORY_D, SLOW_SCALE_MEMORY_D = 7.0, 20.0
 
 
@@ -209,12 +210,13 @@ def gain_of(f: Row, power: int, u: float) -> float:
     """How far a local level follows a sample `u` intervals after the last, by the moments of the changes.
 
     Changes of a wandering level with white noise on top have the variance q + 2 r and the covariance -r with the next.
+    It never follows more slowly than in some 20 samples: behind a level that climbs for hours every sample was a jump.
     """
     noise = max(0.0, -np.float64(f[power + 1]))
     wander = max(0.0, np.float64(f[power]) - 2.0 * noise)
     if noise <= 0.0:
         return 1.0
-    ratio = max(wander / noise, 1e-4) * min(u, 100.0)
+    ratio = max(wander / noise, LEAST_WANDER) * min(u, 100.0)
     return float(0.5 * (sqrt(ratio * ratio + 4.0 * ratio) - ratio))
 
 
