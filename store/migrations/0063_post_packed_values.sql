@@ -3,5 +3,5 @@
 
 ALTER TABLE lifeline.readings ALTER COLUMN value DROP NOT NULL;
 ALTER TABLE lifeline.readings ADD CONSTRAINT value_once CHECK (
-    CASE WHEN coalesce(tests, 0) < 256 THEN value IS NOT NULL
-         ELSE value IS NULL AND raw IS NOT NULL AND tests < 2560 END) NOT VALID;
+    CASE WHEN value IS NOT NULL THEN tests < 256  -- or null, which is let through
+         ELSE raw IS NOT NULL AND coalesce(tests, 0) BETWEEN 256 AND 2559 END) NOT VALID;
