@@ -11,7 +11,7 @@ from math import exp, isfinite
 from typing import Final
 
 _QUIET = 100  # samples for which only what is clearly rarer is news again
-_CLEARLY: Final = exp(0.5)  # times rarer
+_CLEARLY: Final = 2.0  # times rarer
 _MEMORY = 5000.0  # samples in which an earlier bout fades
 _FORGOTTEN = 25_000  # samples after which it counts for nothing
 

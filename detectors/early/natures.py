@@ -72,8 +72,8 @@ class Nature:
         Whether a jump is news only once the next reading has jumped back: where puffs that come at once and fade
         slowly are part of life.
     unknown
-        Whether nobody knows the quantity: it is looked at on more scales, and jumps are news only once its own tails
-        are known, as they may be its life.
+        Whether nobody knows the quantity: how rare it is is looked at on more scales, and what else speaks is believed
+        only once its own tails are known. Jumps and shifts may be its life.
     together, together_shape
         Tail of the logarithm of what all channels say together. Its mean excess is 1 where they are right, less where
         they are shy; its shape is 0 where that stays so, more where what is rarest has causes of its own.

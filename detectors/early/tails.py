@@ -17,9 +17,9 @@ from detectors.early.channels import (
     CONTEXT_DRIFT,
     DAILY,
     DRIFT,
+    FLAT,
     LEVEL,
     RARITY,
-    RATE,
     SPIKE,
     VARIANCE_DOWN,
     VARIANCE_UP,
@@ -60,6 +60,7 @@ GROWN_Y = 42.0 / 365.25
 YOUNG_D = 28.0
 BAND_WEIGHT = 0.18  # of the spike channel where it is silent: people want a band all the same
 TRUSTED_Y = 28.0 / 365.25  # age from which a sensor's tails have their whole part of the budget
+KNOWN_D = 84.0  # age from which the tails of a sensor whose kind nobody knows are known
 
 
 def tick_y(f: Row) -> float:
@@ -124,10 +125,10 @@ def years_of(f: Row, p: Row, c: int, s: float) -> float:
     exponent = log1p(max(-0.9, shape * (s - np.float64(f[at + THRESHOLD])) / scale)) / shape
     years = exp(min(exponent, 40.0)) / per_year
     seen = np.float64(f[SEEN_D]) / 365.25 + np.float64(f[TICK_S]) / YEAR_S
-    if c == RARITY and p[NEIGHBOURS] == 0.0 and seen < 2.0 * TRUSTED_Y:
+    if c == RARITY and p[NEIGHBOURS] == 0.0 and seen < known_d(p) / 365.25:
         return surprise_years(f, p, s, years, seen)
-    if c in (SPIKE, RATE) and p[UNKNOWN] > 0.0 and p[NEIGHBOURS] == 0.0 and seen < GROWN_Y:
-        return 0.0
+    if c != FLAT and p[UNKNOWN] > 0.0 and p[NEIGHBOURS] == 0.0 and seen < KNOWN_D / 365.25:
+        return 0.0  # jumps, shifts and noise may be its life: until then it is judged by their rarity
     trust = min(1.0, seen / TRUSTED_Y)
     most = seen * (1.0 + experience(f, c) * experience(f, c) / 16.0) + 1e-6
     if years > most:  # beyond what its history can vouch for only gross signs get far
@@ -147,11 +148,17 @@ def gross_years(f: Row, p: Row, c: int, s: float, seen_y: float) -> float:
     return float(most if c == SPIKE else most * exp(-9.2 * doubt))
 
 
+def known_d(p: Row) -> float:
+    """Age in days from which the tail of its own rarity is believed."""
+    return KNOWN_D if p[UNKNOWN] > 0.0 else 2.0 * YOUNG_D
+
+
 def surprise_years(f: Row, p: Row, s: float, years: float, seen_y: float) -> float:
     """Nats tell by themselves, in the first weeks less; the tail of its own is believed as it becomes known."""
-    known = max(0.0, min(1.0, (seen_y - TRUSTED_Y) / TRUSTED_Y))
+    known = max(0.0, min(1.0, (seen_y - TRUSTED_Y) / (known_d(p) / 365.25 - TRUSTED_Y)))
     young = min(1.0, seen_y / (0.5 * TRUSTED_Y))
-    plain = p[WEIGHT + RARITY] * young * young * exp(min(s - 1.4, 40.0)) / 365.25
+    slow = 1.0 if p[UNKNOWN] > 0.0 else young
+    plain = p[WEIGHT + RARITY] * young * slow * exp(min(s - 1.4, 40.0)) / 365.25
     return float(min(LONGEST, exp((1.0 - known) * log(plain) + known * log(p[WEIGHT + RARITY] * years))))
 
 
@@ -163,7 +170,7 @@ def loudest(f: Row, p: Row, stat: Row) -> tuple[float, int]:
             continue
         threshold = np.float64(f[TAIL + THRESHOLD + c])
         s = stat[c]
-        if s > threshold or (c == RARITY and s > 0.0 and p[NEIGHBOURS] == 0.0 and f[SEEN_D] < 2.0 * YOUNG_D):
+        if s > threshold or (c == RARITY and s > 0.0 and p[NEIGHBOURS] == 0.0 and f[SEEN_D] < known_d(p)):
             found = years_of(f, p, c, s)
             if found > years:
                 years, channel = found, c
