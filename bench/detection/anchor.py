@@ -2,8 +2,9 @@
 
 It is the first reading at which the Kullback-Leibler information of the true shift, in the true short-term noise (white
 plus AR(1), seen through the innovations of its exact Kalman filter), reaches ln(readings in a year): what a shift must
-show to stand out once a year. An optimistic bound: nobody knows the undisturbed course exactly, and what comes and goes
-within minutes (traffic, plumes) counts as if it were white and Gaussian.
+show to stand out once a year. Of the shift counts what the sensor can read: depth, flow and gas end at 0. An optimistic
+bound: nobody knows the undisturbed course exactly, and what comes and goes within minutes (traffic, plumes) counts as
+if it were white and Gaussian.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gateway.faults import KINDS
-from gateway.histories.faulty import Fault, shift
+from gateway.histories.faulty import Fault, seen
 from gateway.histories.history import History
 from gateway.histories.trace import Noise, Trace
 from gateway.noise import Floats
@@ -74,7 +75,7 @@ def anchor(history: History, fault: Fault) -> float:
         ratio = 1.0 + fault.amount**2 / known.variance
         each = 0.5 * (ratio - 1.0 - log(ratio))
     else:
-        told = np.flatnonzero(information(shift(history, fault), known) >= enough)
+        told = np.flatnonzero(information(seen(history, fault), known) >= enough)
         return float(told[0] + 1) if len(told) else inf
     readings = enough / each if each > 0 else inf
     return float(np.ceil(readings)) if readings <= fault.length else inf

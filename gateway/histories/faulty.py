@@ -52,6 +52,14 @@ def shift(history: History, fault: Fault) -> Floats:
     return change(kind, fault.amount, Stretch(part, minutes, trace.clean[where], cycle, keys, counter))
 
 
+def seen(history: History, fault: Fault) -> Floats:
+    """What is left of `shift` in what the sensor can read: nothing is less than nothing."""
+    added, trace = shift(history, fault), history.traces[fault.which]
+    clean = trace.clean[fault.first : fault.first + len(added)]
+    floor = _FLOORS.get(trace.quantity)
+    return added if floor is None else np.maximum(clean + added, floor) - clean
+
+
 def faulty(history: History, fault: Fault, first: int, last: int) -> dict[int, Readings]:
     """What each disturbed sensor sends in [first, last), which must hold the fault's onset: the sensor, and peers."""
     kind, added = KINDS[fault.kind], shift(history, fault)

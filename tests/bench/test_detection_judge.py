@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from bench.machine import local
 from city.errors import InputError
 from detectors.columns import Columns, Floats
 from gateway.faults import KINDS
+from gateway.histories.faulty import Fault
 from gateway.histories.history import simulate
 from gateway.histories.trace import Trace
 from lifeline.cli import app
@@ -58,6 +60,15 @@ def test_anchors_lie_where_the_severity_says(place: Neighbourhood) -> None:
     by_severity = {f.severity: abs(f.amount) for f in faults if f.kind == "creep"}
     assert by_severity["subtle"] < by_severity["plain"] < by_severity["gross"]
     assert anchor(place.history, next(f for f in faults if f.kind == "spike")) == 1.0
+
+
+def test_what_a_sensor_cannot_read_is_hidden() -> None:
+    history = simulate("water_depth", 1, 60)
+    first = 50 * 1440
+    assert history.traces[0].clean[first] < 1.0  # a dry road: a depth below it ends at 0
+    above = Fault("spike", 0, first, 1, "gross", 3.0)
+    assert anchor(history, above) == 1.0
+    assert anchor(history, replace(above, amount=-3.0)) == inf
 
 
 def test_neighbours_are_seen_strictly_before(place: Neighbourhood) -> None:

@@ -10,7 +10,9 @@ from detectors.columns import ABNORMAL, BLIND, Columns, Floats, Found, Longs
 from detectors.early import layout, natures
 from detectors.early.channels import BLIND_REASONS, CHANNELS, RARITY, RATE, SPIKE
 from detectors.early.fleet import Fleet
+from detectors.early.kernel import relearn
 from detectors.early.settings import Settings, Wish
+from detectors.early.statistics import gain_of
 from detectors.subject import Neighbour, Subject
 
 MINUTE_US = 60_000_000
@@ -286,3 +288,25 @@ def test_what_never_changed_is_normal_and_its_first_change_is_seen(quantity: str
     assert fast.snapshot() == plain.snapshot()
     assert not (found.verdict[:-3] == ABNORMAL).any()
     assert np.nanmax(found.score[-3:]) > np.nanmax(found.score[:-3])
+
+
+@pytest.mark.parametrize("shift", [3.0, -3.0])
+def test_a_shift_that_has_lasted_is_learned_without_a_jump(shift: float) -> None:
+    row = np.zeros(layout.WIDTH, np.float32)
+    wide = row.view(np.float64)
+    wide[layout.LEVEL] = wide[layout.SLOW] = 10.0
+    row[layout.NEAR] = row[layout.AVERAGE + 2] = shift
+    before = wide[layout.LEVEL] + row[layout.NEAR]
+    relearn(row, wide)
+    assert wide[layout.LEVEL] == 10.0 + shift
+    assert wide[layout.LEVEL] + row[layout.NEAR] == before
+
+
+def test_a_level_that_climbs_for_hours_is_followed() -> None:
+    """A twentieth of the noise a sample: behind it no sample may look like a jump of several times the noise."""
+    row = np.zeros(layout.WIDTH, np.float32)
+    row[layout.POWER], row[layout.POWER + 1] = 2.0, -1.0  # changes of white noise alone
+    stands = 0.0
+    for at in range(600):
+        stands += gain_of(row, layout.POWER, 1.0) * (0.05 * at - stands)
+    assert 0.05 * 599 - stands < 1.5
