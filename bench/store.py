@@ -9,37 +9,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Sequence
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 from bench.machine import describe, folder_for
-from bench.storecity import NOW, Scale, fill_alarms, fill_register, fill_rollups
+from bench.storecity import Scale, fill_alarms, fill_register, fill_rollups
 from bench.storequeries import ask, ask_cold, polling
-from bench.storereport import Space, StoreReport, TierReport
+from bench.storereport import StoreReport, TierReport
 from bench.storeservers import found as servers_here
+from bench.storespace import space as measure_space
 from bench.storewrite import measure, polled
 from city.errors import LifelineError
 from store.binaries import Binaries
-from store.connection import Connection, connect
+from store.connection import connect
 from store.connection import describe as place_of
 from store.embedded import EmbeddedPostgres
 from store.migrate import Tier, detect_tier
-from store.packing import pack
 from store.testing import drop_database, fresh_database, named
 
 FULL = Scale()
 QUICK = Scale(minutes=60, runs=30)
 POLL_TURNS = 4
 Progress = Callable[[str], None]
-
-_SPACE = """
-WITH RECURSIVE piece AS (
-    SELECT 'lifeline.readings'::regclass::oid AS oid
-    UNION ALL SELECT i.inhrelid FROM pg_inherits i JOIN piece p ON i.inhparent = p.oid
-    WHERE i.inhrelid IN (SELECT oid FROM pg_class WHERE relkind IN ('r', 'p'))
-)
-SELECT sum(pg_table_size(oid)), sum(pg_indexes_size(oid)), (SELECT count(*) FROM lifeline.readings) FROM piece"""
 
 
 def run(
@@ -120,7 +111,7 @@ def _one(server_dsn: str, scale: Scale, progress: Progress, server: EmbeddedPost
             fill_alarms(conn, scale)
             conn.execute("VACUUM ANALYZE")
             conn.execute("CHECKPOINT")
-            space = _space(conn, tier)
+            space = measure_space(conn, tier)
         drop_database(other)
         cold, how = _cold(dsn, server, say)
         dsn = named(server.dsn, _name(dsn)) if server else dsn
@@ -161,25 +152,6 @@ def _name(dsn: str) -> str:
 
 def _say(progress: Progress, tier: Tier, what: str) -> None:
     progress(f"{tier.value}: {what}")
-
-
-def _space(conn: Connection, tier: Tier) -> Space:
-    table, indexes = _bytes(conn)
-    if tier is not Tier.COMMUNITY:
-        while pack(conn, NOW + timedelta(days=60)):
-            pass
-        return Space(table, indexes, _bytes(conn)[1], None)
-    conn.execute("SELECT compress_chunk(chunk, true) FROM show_chunks('lifeline.readings') AS chunk")
-    said = conn.execute("SELECT after_compression_total_bytes FROM hypertable_compression_stats('lifeline.readings')")
-    (after,) = said.fetchone() or (0,)
-    (rows,) = conn.execute("SELECT count(*) FROM lifeline.readings").fetchone() or (1,)
-    return Space(table, indexes, None, float(after) / float(rows))
-
-
-def _bytes(conn: Connection) -> tuple[float, float]:
-    """Bytes of table and indexes for each reading."""
-    table, indexes, rows = conn.execute(_SPACE).fetchone() or (0, 0, 1)
-    return float(table) / float(rows), float(indexes) / float(rows)
 
 
 def _cold(dsn: str, server: EmbeddedPostgres | None, progress: Progress) -> tuple[dict[str, float], str]:

@@ -93,15 +93,21 @@ def store(
         list[str] | None,
         typer.Option(help="Also on this server, in databases of its own (may be said again).", show_default=False),
     ] = None,
+    space: Annotated[
+        str | None,
+        typer.Option(help="Only what readings take, in this empty database, by one session.", show_default=False),
+    ] = None,
     json_file: _Json = None,
     data: Data = None,
 ) -> None:
     """Measure the store on each tier that is here: a day of 10,000 sensors, a month of roll-ups, the wall."""
-    tiers = [tier_named(named) for named in tier or ("plain", "apache", "community")]
     with _progress() as progress:
-        room = _room("store")
-        scale = room.QUICK if quick else room.FULL
-        report = room.run(scale, tiers=tiers, dsns=dsn or [], data=data, progress=progress)
+        if space is not None:
+            report = _room("storespace").run(space, progress=progress)
+        else:
+            room, tiers = _room("store"), [tier_named(named) for named in tier or ("plain", "apache", "community")]
+            scale = room.QUICK if quick else room.FULL
+            report = room.run(scale, tiers=tiers, dsns=dsn or [], data=data, progress=progress)
     _tell(report, json_file=json_file)
 
 

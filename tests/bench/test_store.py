@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench import store
+from bench import store, storespace
 from bench.storecity import Scale, minutes
 from bench.storequeries import questions
 from bench.storereport import StoreReport, TierReport
 from bench.storeservers import found as servers_here
+from city.errors import InputError
 from store.binaries import Binaries
 from store.migrate import Tier
 
@@ -90,6 +91,18 @@ def test_only_the_tiers_asked_for_are_measured(monkeypatch: pytest.MonkeyPatch) 
     assert any("tier apache, no server of it here, where bin/test unpacks one" in each for each in said)
     said = store.run(TINY, tiers=(Tier.PLAIN,)).missing
     assert any("/nowhere/at/all" in each for each in said), "a server that does not start does not end the measurement"
+
+
+def test_what_readings_take_is_measured_in_one_empty_database(database: str) -> None:
+    found = storespace.run(database, TINY)
+    assert (found.tier, found.readings, found.sensors) == ("plain", 4000, 200)
+    assert found.space.packed is not None
+    assert found.space.packed <= found.space.indexes
+    assert found.space.compressed is None
+    assert json.loads(found.json())["space"]["table"] > 50
+    assert found.render().row_count == 3
+    with pytest.raises(InputError, match="holds readings"):
+        storespace.run(database, TINY)
 
 
 def test_what_cannot_be_reached_is_said(report: StoreReport) -> None:
