@@ -98,12 +98,12 @@ def _received(messages: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
 
 def _judge_s(conn: Connection, batches: Sequence[Sequence[Message]], now_us: int) -> float:
     """CPU seconds that judging and spelling take, but for the first batch, which meets the sensors."""
-    admission, memory = Admission(read(conn, bundle.current_hash(conn) or "")), Memory(conn)
+    admission, memory = Admission(read(conn, bundle.current_hash(conn) or "")), Memory()
     taken_s = []
     for batch in batches:
         arrivals = [Arrival(message, now_us, b"") for message in batch if isinstance(message, ReadingsMessage)]
         with conn.transaction():
-            memory.begin(admission)
+            memory.begin(admission, conn)
             spent_s, _ = _spent(partial(judge, conn, admission, memory, arrivals))
         memory.committed()
         taken_s.append(spent_s)

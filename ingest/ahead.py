@@ -7,6 +7,7 @@ it was committed as it stands; else it is judged in its own transaction, as if n
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -90,7 +91,7 @@ class Ahead:
         return Ready(deliveries, admission, judged)
 
 
-def arrivals_of(deliveries: list[Delivery]) -> list[Arrival]:
+def arrivals_of(deliveries: Sequence[Delivery]) -> list[Arrival]:
     """The messages that hold readings, but for those of drills, in their order."""
     return [
         Arrival(one.message, one.received_us, one.payload)

@@ -65,8 +65,8 @@ class Intake:
         self._max_rows, self._max_bytes, self._wake = max_rows, max_bytes, wake
         self._changed = threading.Condition()
         self._queued: deque[Delivery] = deque()
-        self._writing: list[Delivery] = []
-        self._next: list[Delivery] = []  # taken ahead, while those were written
+        self._writing: deque[list[Delivery]] = deque()  # batches that were taken, in order
+        self._next: list[Delivery] = []  # taken ahead
         self._looking = False
         self._done: deque[Delivery] = deque()
         self._rows = self._bytes = self._queued_rows = 0
@@ -86,10 +86,13 @@ class Intake:
     def take(self, max_rows: int, timeout_s: float) -> list[Delivery]:
         """Take what is pending, up to about `max_rows` (at least one message), to write it; empty after `timeout_s`."""
         with self._changed:
-            if not self._writing:
+            batch, self._next = self._next, []
+            if not batch:
                 self._changed.wait_for(lambda: self._queued, timeout_s)
-                self._writing = self._taken(max_rows)
-            return self._writing
+                batch = self._taken(max_rows)
+            if batch:
+                self._writing.append(batch)
+            return batch
 
     def look(self) -> None:
         """From now on `take_ahead` waits for messages (writer thread)."""
@@ -102,7 +105,7 @@ class Intake:
             self._changed.notify_all()
 
     def take_ahead(self, enough_rows: int, max_rows: int) -> list[Delivery]:
-        """Once so many rows are queued, take what `take` shall give after `written`; empty when nobody looks for it.
+        """Once so many rows are queued, take what `take` shall give next; empty when nobody looks for it.
 
         Also empty when that was taken already.
         """
@@ -124,11 +127,11 @@ class Intake:
         return taken
 
     def written(self) -> None:
-        """What was taken is committed (writer thread)."""
+        """The batch that was taken first of those not yet committed is (any thread)."""
         with self._changed:
-            self._done.extend(self._writing)
-            self._forget(self._writing)
-            self._writing, self._next = self._next, []
+            batch = self._writing.popleft()
+            self._done.extend(batch)
+            self._forget(batch)
         self._wake()
 
     def to_acknowledge(self) -> list[Delivery]:
@@ -166,7 +169,7 @@ class Intake:
     def oldest_us(self) -> int | None:
         """Arrival time of the oldest message that is not committed, None when there is none."""
         with self._changed:
-            oldest = self._writing or self._queued
+            oldest = next(filter(None, (*self._writing, self._next, self._queued)), None)
             return oldest[0].received_us if oldest else None
 
     def _forget(self, gone: list[Delivery] | deque[Delivery]) -> None:

@@ -31,16 +31,20 @@ _LONGEST_RUN_US: Final = 100 * 86_400_000_000
 class Memory:
     """Call `begin` in every transaction before anything else, and `committed` after it."""
 
-    def __init__(self, conn: Connection) -> None:
-        self._conn = conn
+    def __init__(self) -> None:
+        self._conn: Connection  # of the transaction that began last
         self._admission: Admission | None = None
         self._qartod: Qartod | None = None
         self._last = 0  # correction that was read
         self._open = False
         self.corrections: dict[str, Corrections] = {}
 
-    def begin(self, admission: Admission) -> None:
-        """A transaction begins, under this state of the register."""
+    def begin(self, admission: Admission, conn: Connection) -> None:
+        """A transaction begins over a connection, under this state of the register.
+
+        The one before may be open still, where no clocks are corrected.
+        """
+        self._conn = conn
         if self._open:  # the one before was rolled back, perhaps with corrections of its own
             self._last, self.corrections = 0, {}
         self._open = True

@@ -147,7 +147,7 @@ class _Replay:
     def __init__(self, conn: Connection, wish: Wish, clock: Callable[[], datetime]) -> None:
         self._conn, self._wish, self._clock = conn, wish, clock
         self._writer = ReadingWriter(conn)
-        self._memory = Memory(conn)
+        self._memory = Memory()
         self._bundle = ""
         self._admission: Admission | None = None
         self._decoders = Decoders()
@@ -173,10 +173,10 @@ class _Replay:
         if not rows:
             return None
         admission, now = self._city(), self._clock()
-        self._memory.begin(admission)
+        self._memory.begin(admission, self._conn)
         arrivals, origin, finished = self._decoded(rows, admission, to_us(now))
         judged = judge(self._conn, admission, self._memory, arrivals)
-        outcome = settle(self._conn, self._writer, admission, judged)
+        outcome = settle(self._conn, admission, judged, self._writer.write_packed(judged.packed))
         ledger = Ledger()
         for at, row in enumerate(origin):
             if self._account(ledger, admission, row, arrivals[at], outcome, at):

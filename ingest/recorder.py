@@ -1,7 +1,8 @@
 """The recorder: MQTT in, rows out, acknowledged after the commit. One role of `lifeline run`.
 
-Two threads: `Link` reads and decodes, this module's loop writes. Whatever is pending is one transaction, so batches are
-small and quick at low load and grow by themselves under high load.
+Two threads: `Link` reads and decodes, this module's loop writes, with two more that look ahead (`Ahead`) and finish
+what was put in (`Turns`). Whatever is pending is one transaction, so batches are small and quick at low load and grow
+by themselves under high load.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from ingest.decoders import Decoders
 from ingest.intake import Delivery, Intake
 from ingest.link import Link, LinkSettings
 from ingest.newest import Newest
+from ingest.turns import Turns
 from ingest.wire import NO_FILES, TlsFiles
 from ingest.writer import BatchWriter
 from store import bundle, roles, systemd
@@ -110,7 +112,9 @@ class _Recorder:
         self._intake = Intake(_MAX_ROWS, _MAX_BYTES, self._link.wake)
         self._ahead = Ahead(self._intake, _AHEAD_ROWS, _BATCH_ROWS, settings.database_url)
         self._newest: Newest | None = None
+        self._turns = Turns(self._written)
         self._conn: Connection | None = None
+        self._second: Connection | None = None
         self._writer: BatchWriter | None = None
         self._give_up = threading.Event()
         self._broken: BaseException | None = None
@@ -144,6 +148,7 @@ class _Recorder:
             if self._broken is not None:
                 raise self._broken
         finally:
+            self._turns.close()
             self._close()
             self._ahead.close()
             if self._newest is not None:
@@ -158,9 +163,10 @@ class _Recorder:
 
     def _open(self) -> BatchWriter:
         self._conn = connect(self._settings.database_url, autocommit=True, application_name="lifeline recorder")
+        self._second = connect(self._settings.database_url, autocommit=True, application_name="lifeline recorder")
         try:
             self._writer = BatchWriter(
-                self._conn, self._settings.clock, self._ahead, self._newest, self._settings.database_url
+                self._conn, self._settings.clock, self._ahead, self._newest, self._settings.database_url, self._second
             )
         except psycopg.errors.UndefinedTable as error:
             raise OutsideError("database: not migrated, try `lifeline migrate`") from error
@@ -171,9 +177,10 @@ class _Recorder:
             totals = self._writer.totals
             for name in ("messages", "readings", "repeated", "rejected", "commits"):
                 self._base[name] = self._base.get(name, 0) + getattr(totals, name)
-        if self._conn is not None:
-            self._conn.close()
-        self._conn = self._writer = None
+        for conn in (self._conn, self._second):
+            if conn is not None:
+                conn.close()
+        self._conn = self._second = self._writer = None
         if self._is_host:  # held by the connection: another recorder may be it now
             self._is_host = False
             self._link.be_host(False)
@@ -214,11 +221,16 @@ class _Recorder:
             if batch:
                 if not self._write(batch, drain_until_s, stop):
                     return
+            elif not self._settle(drain_until_s, stop):
+                return
             else:
                 self._catch_up()
             if not batch and drain_until_s is not None and (self._drained() or stopwatch_s() > drain_until_s):
                 break
-            self._beat_when_due()
+            if stopwatch_s() - self._beat_s >= _BEAT_S:
+                if not self._settle(drain_until_s, stop):
+                    return
+                self._beat_when_due()
         if self._broken is None:
             self._await_acknowledged(drain_until_s or 0.0)
             self._beat()
@@ -273,6 +285,16 @@ class _Recorder:
 
     def _write(self, batch: list[Delivery], drain_until_s: float | None, stop: threading.Event) -> bool:
         """Write one batch, however long the database takes; false when a stop does not wait for it any longer."""
+        if self._writer is None or all(delivery.message is None for delivery in batch):
+            return self._settle(drain_until_s, stop) and self._write_alone(batch, drain_until_s, stop)
+        left = self._turns.write(self._writer, batch)
+        return all(self._write_alone(one, drain_until_s, stop) for one in left)
+
+    def _settle(self, drain_until_s: float | None, stop: threading.Event) -> bool:
+        """Wait until nothing is being finished, and write what failed; false when a stop does not wait for it."""
+        return all(self._write_alone(one, drain_until_s, stop) for one in self._turns.settle())
+
+    def _write_alone(self, batch: list[Delivery], drain_until_s: float | None, stop: threading.Event) -> bool:
         failures = 0
         while any(delivery.message is not None for delivery in batch):
             try:
@@ -293,15 +315,17 @@ class _Recorder:
                 SystemClock().pause_s(_BACK_OFF_S[min(failures, len(_BACK_OFF_S)) - 1])
         if failures:
             log.info("database writes again", extra={"action": "database_back", "tries": failures})
+        self._written(batch)
+        return True
+
+    def _written(self, batch: list[Delivery]) -> None:
+        """A batch is committed (any thread, one after the other)."""
         probes = [delivery.probe_us for delivery in batch if delivery.probe_us]
         if probes:
             self._heard_us = max(probes)
         self._intake.written()
-        return True
 
     def _beat_when_due(self) -> None:
-        if stopwatch_s() - self._beat_s < _BEAT_S:
-            return
         if (silent_until_us := self._link.heard_until_us()) is not None:
             self._heard_us = max(self._heard_us or 0, silent_until_us)
         self._beat()

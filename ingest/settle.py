@@ -22,7 +22,7 @@ from ingest.memory import Memory, TakeBack
 from ingest.message import Arrival, Refused
 from ingest.reasons import MENDABLE, Reason
 from store.connection import Connection
-from store.readings import Packed, ReadingWriter, Written, pack
+from store.readings import Packed, Written, pack
 from store.rejections import Rejection
 from store.statements import statements
 
@@ -82,10 +82,21 @@ class Judged:
     take_back: TakeBack
 
 
-def judge(conn: Connection, admission: Admission, memory: Memory, arrivals: Sequence[Arrival]) -> Judged:
-    """Judge the readings of a batch inside the caller's transaction, under the memory's register."""
+def judge(
+    conn: Connection,
+    admission: Admission,
+    memory: Memory,
+    arrivals: Sequence[Arrival],
+    before: Callable[[], object] = lambda: None,
+) -> Judged:
+    """Judge the readings of a batch inside the caller's transaction, under the memory's register.
+
+    `before` is called before the database is asked what was noted of readings so far.
+    """
     admitted = _where_they_stand(admission.admit_all(arrivals, memory.corrections), memory)
     notes = _notes(admitted, arrivals)
+    if admitted.claimed:
+        before()
     claims = _claims(conn, admission, admitted, notes) if admitted.claimed else None
     return _judged(memory, arrivals, admitted, notes, claims)
 
@@ -131,10 +142,9 @@ def _judged(
     return Judged(arrivals, notes, rows, origin, pack(rows, marks), known, take_back)
 
 
-def settle(conn: Connection, writer: ReadingWriter, admission: Admission, judged: Judged) -> Outcome:
-    """Write the readings of a batch inside the caller's transaction; see `Outcome`."""
+def settle(conn: Connection, admission: Admission, judged: Judged, written: Written) -> Outcome:
+    """What became of the readings of a batch that were written, inside their transaction; see `Outcome`."""
     rows, origin, count = judged.rows, judged.origin, len(judged.arrivals)
-    written = writer.write_packed(judged.packed)
     stored = np.bincount(origin[written.new], minlength=count)
     if written.new.all():
         return Outcome(rows, judged.notes, stored.tolist(), judged.known.tolist())

@@ -135,6 +135,11 @@ class ReadingWriter:
         return _spread(batch.readings, batch.order, batch.first, standing)
 
     @property
+    def wary(self) -> bool:
+        """Whether repeats are expected, so that what stands is looked for before a batch is written."""
+        return self._wary_left > 0
+
+    @property
     def behind(self) -> bool:
         """Whether newest values are held back."""
         return len(self._held) > 0
