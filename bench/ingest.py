@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.ingestload import SHAPES, Blaster, Messages, Shape, scaled
+from bench.ingestload import SENSORS_EACH, SHAPES, Blaster, Messages, Shape, scaled
 from bench.ingestreport import Delay, Drain, IngestReport, Live, WritePath
 from bench.ingeststages import BATCH as STAGE_BATCH
 from bench.ingeststages import Stages, stages
@@ -169,7 +169,7 @@ class _Bench:
             return Live(shape.name, shape.readings, sent, _rate(conn, 0))
 
     def delay(self, share: float, per_s: float, seconds: float) -> Delay:
-        """Publish evenly, 20 readings a message, and see when another connection sees them committed."""
+        """Publish evenly, 20 readings a message, once all sensors are known; see when another connection sees them."""
         self.progress(f"latency at {per_s:,.0f} readings/s")
         shape, clock = Shape("20 a message", 20, 0), SystemClock()
         with database(self.running.dsn, self.gateways) as dsn, Observer(dsn, clock) as observer:
@@ -179,13 +179,14 @@ class _Bench:
             messages, sent = self._messages(shape), 0
             try:
                 with Blaster(self.running.mqtt_url) as blaster:
-                    sent = blaster.publish(
-                        messages.take(self.gateways, now_us=clock.now_us())
-                    )  # what a first batch costs once
+                    # What a sensor's first reading costs is no matter of the rate.
+                    sent = met = blaster.publish(
+                        messages.take(self.gateways * SENSORS_EACH // 20, now_us=clock.now_us())
+                    )
                     observer.wait_readings(sent * 20, PATIENCE_S)
                     first_us, began_s = clock.now_us(), stopwatch_s()
                     while (at_s := stopwatch_s() - began_s) < seconds:
-                        due = int(at_s * per_s / 20) + self.gateways - sent
+                        due = int(at_s * per_s / 20) + met - sent
                         sent += blaster.publish(messages.take(due, now_us=clock.now_us())) if due > 0 else 0
                         clock.pause_s(0.002)
                     blaster.drain()
