@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from city.clock import from_us
 from city.levels import Level
-from city.words import say
+from city.words import catalogue, say
 
 
 def language_of(text: object) -> str:
@@ -21,6 +21,25 @@ def number(value: float) -> str:
     """A number with six significant digits and no exponent: close enough to never cross a threshold in print."""
     text = f"{value:.6g}"
     return text if "e" not in text else f"{value:.0f}" if abs(value) >= 1 else f"{value:.9f}".rstrip("0")
+
+
+def unit_name(unit: str, language: str) -> str:
+    """A unit as people write it, where files write another: `µε` for `um/m`, `°C` for `Cel`."""
+    key = f"symbols.{unit}"
+    return say(key, language) if key in catalogue() else unit
+
+
+def measured(value: float, unit: str | None, language: str) -> str:
+    """A value with its unit: `15 cm`, `21.5 °C`."""
+    return f"{number(value)} {unit_name(unit or '', language)}".strip()
+
+
+_WRITTEN = re.compile(r"(?<=\d )[^\s,\]]+")
+
+
+def units_named(text: str, language: str) -> str:
+    """A text such as `-400 um/m` with the units behind its numbers as people write them."""
+    return _WRITTEN.sub(lambda match: unit_name(match[0], language), text)
 
 
 _LETTER = r"[^\W\u2e80-\uffff]"  # of a script that parts its words
@@ -88,7 +107,7 @@ def plain(value: object, language: str) -> str:
         return number(value)
     if isinstance(value, Mapping):
         if "value" in value and "unit" in value:
-            return f"{plain(value['value'], language)} {value['unit']}".strip()
+            return f"{plain(value['value'], language)} {unit_name(plain(value['unit'], language), language)}".strip()
         for key in (language, "en", *value):
             if value.get(key):
                 return plain(value[key], language)

@@ -1,8 +1,8 @@
 """SQL of a page from `dashboards/sql/<page>.sql`, in the reader's language.
 
 In such a file `{t.name}` and `{a.title}` stand for that column in the reader's language, `{domains.d}` for the word of
-`d.domain`, `{words.gap}` for words of the page, and `{raised}` for the statement of that name: a part that several
-questions share. How the rest is written, because Grafana rewrites it first:
+`d.domain`, `{units.s}` for `s.unit` as people write it, `{words.gap}` for words of the page, and `{raised}` for the
+statement of that name: a part that several questions share. How the rest is written, because Grafana rewrites it first:
 
 - A variable always stands as `${name:sqlstring}` inside `ARRAY[…]::text[]`: right quoting on every version, and an
   empty choice is an empty array instead of a syntax error.
@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import re
 
-from city.quantity import DOMAINS
 from city.words import say
+from dashboards.queries.common import in_words, unit
 from store.statements import statements
 
 _PLACE = re.compile(r"(?<!\$)\{(\w+)(?:\.(\w+))?\}")
@@ -32,14 +32,11 @@ def asked(page: str, name: str, language: str) -> str:
         if column is None:
             return _PLACE.sub(fill, written[table])
         if table == "domains":
-            return _words_of_domain(f"{column}.domain", language)
+            return in_words(f"{column}.domain", "domains", language)
+        if table == "units":
+            return unit(column, language)
         if table == "words":
             return "'" + say(f"board_{page}.{column}", language).replace("'", "''") + "'"
         return f"coalesce({table}.{column}_zh, {table}.{column})" if language == "zh" else f"{table}.{column}"
 
     return _PLACE.sub(fill, written[name])
-
-
-def _words_of_domain(column: str, language: str) -> str:
-    cases = " ".join(f"WHEN '{domain}' THEN '{say(f'domains.{domain}', language)}'" for domain in DOMAINS)
-    return f"CASE {column} {cases} ELSE {column} END"

@@ -141,7 +141,10 @@ def _expected(words: Words) -> Panel:
         Field(colour=LINE, custom=line, decimals=2),
         [*band(words, "expected_low", "expected_high"), *steps,
          Override("value", {"displayName": words("mean")}), *hide_in_trend("low", "high")],
-        more=[Query(trends.values("sensor"), "time_series", "B"), Query(trends.unit("sensor"), "table", "C")],
+        more=[
+            Query(trends.values("sensor"), "time_series", "B"),
+            Query(trends.unit("sensor", words.language), "table", "C"),
+        ],
         transformations=[unit_from("C")],
         interval="10s",
     )  # fmt: skip

@@ -34,7 +34,7 @@ def trend(
             Query(queries.limits(variable), "time_series", "B"),
             Query(queries.usual(variable), "time_series", "C"),
             Query(queries.late(variable), "time_series", "D"),
-            Query(queries.unit(variable), "table", "E"),
+            Query(queries.unit(variable, words.language), "table", "E"),
         ],
         transformations=[unit_from("E")],
         repeat=repeat,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from city.clock import from_us
+from city.display import unit_name
 from detectors.columns import ABNORMAL, BLIND, Longs
 from detectors.early.channels import CHANNELS
 from lifeline.hindsight import Answer, loudest
@@ -62,7 +63,7 @@ def _values(axes: Axes, said: Answer) -> None:
         if len(at):
             axes.plot([times[i] for i in at], values[at], linestyle="", marker=marker, markersize=4, color=colour,
                       label=label)  # fmt: skip
-    axes.set_ylabel(said.unit)
+    axes.set_ylabel(unit_name(said.unit, "en"))
     axes.set_title(f"{past.subject.sensor} ({past.subject.quantity}), {said.zone}", loc="left", parse_math=False)
     _legend(axes)
 

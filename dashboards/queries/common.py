@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from city.words import catalogue, say
+
 HERE = "ANY(ARRAY[${district:sqlstring}]::text[])"
 REAL = "cleared_at IS NULL AND drill = ''"  # alarms that stand and are no exercise
 HELD = 0.5  # on maps and tiles: alarms stand, and all of them are held back
@@ -32,6 +34,18 @@ def district(table: str, language: str) -> str:
     return (
         f"coalesce((SELECT {own} FROM city.districts named WHERE named.district = {table}.district), {table}.district)"  # noqa: S608 - built from constants of this room
     )
+
+
+def unit(table: str, language: str) -> str:
+    """A row's unit as people write it."""
+    return in_words(f"{table}.unit", "symbols", language)
+
+
+def in_words(column: str, topic: str, language: str) -> str:
+    """What a column holds, by its words in the catalogue; as it stands where it has none."""
+    known = [key.removeprefix(f"{topic}.") for key in catalogue() if key.startswith(f"{topic}.")]
+    cases = " ".join(f"WHEN '{one}' THEN '{say(f'{topic}.{one}', language)}'" for one in known)
+    return f"CASE {column} {cases} ELSE {column} END"
 
 
 def standing(table: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from city.levels import COLOURS
+from dashboards.queries import common
 from dashboards.queries.common import HERE, REAL, district, name, standing
 
 MULTIPLES = 12  # trends on a page: each asks the database five times
@@ -27,7 +28,7 @@ WITH first_limit AS (
     FROM city.alarms a WHERE {REAL} AND a.level <> 'none' AND a.sensor IS NOT NULL GROUP BY 1
 ), current AS (
     SELECT s.sensor, s.site, coalesce({name("t", language)}, s.site) AS site_name,
-           {district("s", language)} AS district, s.unit, s.lat, s.lon,
+           {district("s", language)} AS district, {common.unit("s", language)} AS unit, s.lat, s.lon,
            l.value, l.age_s, l.stale, coalesce(a.level, CASE WHEN l.stale THEN -1 ELSE 0 END)::float8 AS level,
            100 * greatest(CASE WHEN f.high > 0 THEN l.value / f.high END,
                           CASE WHEN f.low < 0 THEN l.value / f.low
@@ -108,7 +109,8 @@ WITH present AS (
     FROM city.signs g WHERE g.domain = '{domain}' AND g.district = {HERE}
 )
 SELECT p.return_period_years AS years, p.sensor, coalesce({name("t", language)}, p.site) AS site,
-       {district("p", language)} AS district, p.direction, p.channel, p.expected, s.unit, p.together, p.time
+       {district("p", language)} AS district, p.direction, p.channel, p.expected,
+       {common.unit("s", language)} AS unit, p.together, p.time
 FROM present p JOIN city.sensors s USING (sensor) LEFT JOIN city.sites t ON t.site = p.site
 WHERE p.together < {ALIKE} OR p.place = 1
 ORDER BY p.return_period_years DESC NULLS FIRST, p.time DESC

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.queries.common import EXERCISE, age, district, name, number, standing
+from dashboards.queries.common import EXERCISE, age, district, name, number, standing, unit
 from dashboards.queries.trend import chosen
 
 THIS = chosen("incident")
@@ -53,7 +53,8 @@ def members(language: str, first_out: str) -> str:
     return f"""\
 {_members()}
 SELECT CASE WHEN m.first_out THEN '{first_out} · ' ELSE '' END || m.sensor
-       || coalesce(' · ' || coalesce({name("t", language)}, s.site), '') || coalesce(' · ' || s.unit, '') AS __text,
+       || coalesce(' · ' || coalesce({name("t", language)}, s.site), '')
+       || coalesce(' · ' || {unit("s", language)}, '') AS __text,
        m.sensor AS __value
 FROM member m LEFT JOIN city.sensors s USING (sensor) LEFT JOIN city.sites t USING (site)
 ORDER BY NOT m.first_out, m.since, m.sensor

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.queries.common import HERE, REAL, district, name, number, standing
+from dashboards.queries.common import HERE, REAL, district, name, number, standing, unit
 from dashboards.queries.trend import RAW_BELOW_MS, chosen
 
 THIS = chosen("sensor")
@@ -23,7 +23,7 @@ def now(language: str) -> str:
 SELECT coalesce((SELECT max({standing("a")}) FROM city.alarms a
                  WHERE a.{REAL} AND a.level <> 'none' AND a.sensor = s.sensor),
                 CASE WHEN l.stale THEN -1 ELSE 0 END)::float8 AS level,
-       s.sensor, l.value, s.unit, l.age_s AS age, l.flag,
+       s.sensor, l.value, {unit("s", language)} AS unit, l.age_s AS age, l.flag,
        (SELECT string_agg(DISTINCT CASE k.side WHEN 'high' THEN '≥ ' ELSE '≤ ' END || k.value, ', ')
         FROM city.limits k WHERE k.sensor = s.sensor) AS limits,
        s.range_min, s.range_max, s.quantity, coalesce({name("t", language)}, s.site) AS site,
@@ -100,7 +100,8 @@ WITH this AS (
       AND s.lon BETWEEN lon0 - 0.05 AND lon0 + 0.05
 )
 SELECT CASE WHEN l.stale AND l.level = 'none' THEN -1 ELSE {number("l.level")} END::float8 AS level, n.sensor,
-       coalesce({name("p", language)}, n.site) AS site, n.quantity, l.value, n.unit, l.age_s AS age, n.away
+       coalesce({name("p", language)}, n.site) AS site, n.quantity, l.value,
+       {unit("n", language)} AS unit, l.age_s AS age, n.away
 FROM near n JOIN city.latest l USING (sensor) LEFT JOIN city.sites p USING (site)
 WHERE n.away <= {NEAR_M}
 ORDER BY n.site <> n.place, n.away, n.sensor

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dashboards.queries import common
+
 RAW_BELOW_MS, FIVE_MINUTES_BELOW_MS = 300_000, 3_600_000  # finer steps read readings, then five minutes, then hours
 
 
@@ -81,9 +83,9 @@ ORDER BY 1
 LIMIT 2000"""  # noqa: S608 - built from constants of this room
 
 
-def unit(variable: str) -> str:
+def unit(variable: str, language: str) -> str:
     """The sensor's unit as Grafana takes it: a suffix, since `m` alone would be minutes."""
     return f"""\
-SELECT 'suffix: ' || unit AS unit
-FROM city.sensors WHERE sensor = {chosen(variable)}
+SELECT 'suffix: ' || {common.unit("s", language)} AS unit
+FROM city.sensors s WHERE sensor = {chosen(variable)}
 LIMIT 1"""  # noqa: S608 - built from constants of this room

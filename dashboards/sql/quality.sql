@@ -137,7 +137,7 @@ WITH {pieces}, judged AS (
 ), odd AS (
     SELECT *, low = high AND low <> 0 AND n >= 10 AND pieces >= 6 AS flat FROM judged
 )
-SELECT j.sensor, coalesce({t.name}, s.site) AS site, s.quantity, s.unit, CASE WHEN flat THEN 1 ELSE 0 END AS flat,
+SELECT j.sensor, coalesce({t.name}, s.site) AS site, s.quantity, {units.s} AS unit, CASE WHEN flat THEN 1 ELSE 0 END AS flat,
        (outside::float8 / pieces) AS outside, low, high, s.range_min, s.range_max
 FROM odd j JOIN city.sensors s USING (sensor) LEFT JOIN city.sites t USING (site)
 WHERE flat OR outside > 0

@@ -19,7 +19,7 @@ from lifeline.http.data import WAIT_S, Data, Row
 from lifeline.http.who import Role, Who
 from rules.desk.loop import STAGES
 from rules.inputs import CommandKind
-from rules.notify.display import at, language_of, moment, number, plain, say_test, span
+from rules.notify.display import at, language_of, measured, moment, plain, say_test, span
 from rules.notify.links import Claims
 from rules.notify.zone import Home
 from store.statements import statements
@@ -175,15 +175,15 @@ def clock(when: datetime, home: Home, now: datetime) -> str:
 
 def _now(data: Data, alarms: list[Row], facts: Mapping[str, Any], language: str) -> dict[str, Any]:
     """The newest value of the sensor that the notice speaks of (else of the gravest alarm), and where it is going."""
-    measured = [row for row in alarms if row["sensor"] and row["value"] is not None]
-    row = next((row for row in measured if row["sensor"] == facts.get("sensor")), measured[0] if measured else None)
+    heard = [row for row in alarms if row["sensor"] and row["value"] is not None]
+    row = next((row for row in heard if row["sensor"] == facts.get("sensor")), heard[0] if heard else None)
     if row is None:
         return {"now_value": "", "now_age": "", "now_stale": False, "trend": "", "limit": ""}
     told_of = row["sensor"] == facts.get("sensor")
     found = next(iter(rows(data, "trend", sensor=row["sensor"])), None)
     change = found["per_10_min"] if found and found["n"] >= 3 and not row["stale"] else None
     return {
-        "now_value": f"{number(row['value'])} {row['unit'] or ''}".strip(),
+        "now_value": measured(row["value"], row["unit"], language),
         "now_age": say("page.ago", language, span=span(row["age_s"], language)),
         "now_stale": row["stale"],
         "trend": _trend(change, row["value"], row["unit"] or "", language),
@@ -196,7 +196,7 @@ def _trend(change: float | None, value: float, unit: str, language: str) -> str:
         return ""
     if abs(change) < _STEADY * max(abs(value), 1e-9):
         return say("crew.trend_steady", language)
-    said = f"{number(float(f'{abs(change):.2g}'))} {unit}".strip()
+    said = measured(float(f"{abs(change):.2g}"), unit, language)
     return say("crew.trend_up" if change > 0 else "crew.trend_down", language, change=said)
 
 
@@ -226,7 +226,7 @@ def _evidence(item: Mapping[str, Any], home: Home, language: str) -> str:
     value = item.get("value")
     known = flag in set(Flag) and flag not in (0, Flag.PASS)
     parts = [
-        say("crew.no_value", language) if value is None else f"{number(value)} {item.get('unit') or ''}".strip(),
+        say("crew.no_value", language) if value is None else measured(value, item.get("unit"), language),
         at(time, home.zone, day=False) if time else "",
         say_test(str(item.get("test") or ""), language),
         say(f"crew.truth_{item['truth']}", language) if item.get("truth") in ("true", "false", "unknown") else "",

@@ -22,7 +22,7 @@ from lifeline.http import who
 from lifeline.http.data import Row
 from lifeline.templating import MARKS, environment
 from rules.language.findingwords import say_evidence
-from rules.notify.display import at, number, retell, say_reason, say_test, span
+from rules.notify.display import at, measured, retell, say_reason, say_test, span
 from rules.notify.zone import Home
 from rules.signs.telling import say_channel
 
@@ -115,7 +115,7 @@ class Look:
             return str(chinese or row.get(field) or "–")
 
         def amount(value: float | None, unit: str | None = "") -> str:
-            return f"{number(value)} {unit or ''}".strip() if value is not None else "–"
+            return measured(value, unit, language) if value is not None else "–"
 
         return {
             "t": _teller(language),

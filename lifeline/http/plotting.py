@@ -13,6 +13,7 @@ from city.clock import Clock
 from lifeline.http import plot
 from lifeline.http.data import Data
 from lifeline.http.look import quantity
+from rules.notify.display import unit_name
 from rules.notify.zone import Home
 
 MOST_POINTS = 20_000
@@ -36,7 +37,7 @@ def picture(
         for row in data.rows("raises_at", sensor=sensor, since=since, until=until)
         for moment in _moments(row, since, until)
     ]
-    label = f"{sensor} {quantity(found['quantity'], language)} [{found['unit']}]"
+    label = f"{sensor} {quantity(found['quantity'], language)} [{unit_name(found['unit'], language)}]"
     frame = plot.Frame(since, until, interval_s, home.zone, label, language)
     bands = [plot.Band(row["time"], row["low"], row["high"]) for row in data.rows("band", **given)]
     return plot.draw(points, bounds, frame, moments, bands)

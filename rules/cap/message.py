@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from city.clock import from_us
-from city.display import at, level_word, number, zone_of
+from city.display import at, level_word, measured, number, zone_of
 from city.levels import Level
 from city.words import catalogue, say
 from rules.cap.facts import Facts
@@ -157,7 +157,7 @@ def _description(facts: Facts, language: str) -> str:
     if facts.change == "false_alarm":
         return _joined([*said, say("cap.false_alarm", language)], language)
     if facts.value is not None:
-        value = f"{number(facts.value)} {facts.unit}".strip()
+        value = measured(facts.value, facts.unit, language)
         test = say_test(facts.test, language) if facts.test else ""
         said.append(say("cap.seen" if test else "cap.seen_only", language, value=value, test=test))
     said.append(say("cap.level_now", language, level=level_word(level, language), peak=level_word(peak, language)))

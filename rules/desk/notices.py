@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from city.clock import from_us
-from city.display import number
+from city.display import measured
 from city.model import City
 from city.words import say
 from rules.alarm.alarm import Alarm
@@ -136,7 +136,7 @@ def trend(seen: Mapping[str, float] | None, unit: str, language: str) -> dict[st
         return None
     slope, minutes = seen["per_hour"], max(1, round(seen["over_s"] / 60))
     key = "trend_up" if slope > 0 else "trend_down" if slope < 0 else "trend_steady"
-    amount = f"{number(abs(slope))} {unit}".strip()
+    amount = measured(abs(slope), unit, language)
     return {**seen, language: say(f"incident.{key}", language, amount=amount, minutes=minutes)}
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
+from city.display import units_named
 from city.duration import parse_s
 from city.errors import InputError
 from city.levels import COLOURS, Flag
@@ -95,6 +96,8 @@ def _place(name: str, text: str, language: str) -> str:
             return _named("levels", text, language)
         case "flag":
             return _named("flags", text, language)
+        case "bound" | "low" | "high":
+            return units_named(text, language)
         case _:
             return text
 
@@ -110,7 +113,7 @@ def _count_of(match: re.Match[str], language: str) -> str:
 
 def _reaches(match: re.Match[str], language: str) -> str:
     side, bound, time, more = match["side"], match["bound"], match["time"], match["more"]
-    said = say(f"evidence.reaches_{side}", language, bound=bound, time=say_time(time, language))
+    said = say(f"evidence.reaches_{side}", language, bound=units_named(bound, language), time=say_time(time, language))
     return said if more is None else say("evidence.with_remark", language, part=said, remark=_forecast(more, language))
 
 

@@ -13,7 +13,7 @@ from functools import cache
 from zoneinfo import ZoneInfo
 
 from city.clock import from_us
-from city.display import at, level_word, number
+from city.display import at, level_word, number, unit_name
 from city.errors import Fault
 from city.levels import Level
 from city.model import City, Name, Sensor
@@ -138,7 +138,7 @@ def _values(language: str, seen: Seen) -> dict[str, str]:
     found = {"level": level_word(seen.level, language), "threshold": say_test(seen.written, language)}
     if first is not None:
         found["value"] = number(first.value) if first.value is not None else say("notice.not_seen", language)
-        found["unit"] = first.unit if first.value is not None else ""
+        found["unit"] = unit_name(first.unit, language) if first.value is not None else ""
         found["threshold"] = say_test(first.test, language)
     if where is not None:
         found["site"] = where.site.in_(language)

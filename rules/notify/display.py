@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from city.display import at, language_of, level_word, moment, names, number, placed, plain, span, utc, zone_of
+from city.display import (
+    at,
+    language_of,
+    level_word,
+    measured,
+    moment,
+    names,
+    number,
+    placed,
+    plain,
+    span,
+    unit_name,
+    utc,
+    zone_of,
+)
 from rules.language.retelling import retell
 from rules.language.saying import say_reason, say_test
 
 __all__ = [
-    "at", "language_of", "level_word", "moment", "names", "number", "placed", "plain", "retell", "say_reason",
-    "say_test", "span", "utc", "zone_of",
+    "at", "language_of", "level_word", "measured", "moment", "names", "number", "placed", "plain", "retell",
+    "say_reason", "say_test", "span", "unit_name", "utc", "zone_of",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from city.levels import Level
 from city.words import say
-from rules.notify.display import at, level_word, number
+from rules.notify.display import at, level_word, number, unit_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -157,7 +157,8 @@ def _dress(axes: Axes, scene: Scene) -> None:
     axes.margins(y=0.12)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    texts = (f"{scene.title} · {scene.sensor} ({scene.unit})", f"{scene.sensor} ({scene.unit})", scene.sensor)
+    sensor = f"{scene.sensor} ({unit_name(scene.unit, scene.language)})"
+    texts = (f"{scene.title} · {sensor}", sensor, scene.sensor)
     title = next((text for text in texts if _font(text) is not None), "")
     clipped = title if len(title) <= 70 else f"{title[:69]}…"
     axes.set_title(clipped, fontsize=10, loc="left", pad=16, parse_math=False, font=_font(clipped))

@@ -11,6 +11,7 @@ from datetime import timedelta
 from functools import cache
 from math import isfinite
 
+from city.display import unit_name
 from city.words import catalogue, say
 from detectors.columns import ABNORMAL, BLIND, Found
 from detectors.early.channels import BLIND_REASONS, CHANNELS
@@ -66,13 +67,17 @@ def finding(sensor: str, time_us: int, value: float, unit: str, found: Found, at
 def retold(reason: str, language: str) -> str | None:
     """One of these sentences in another language; None when it is none."""
     if match := _RARE.fullmatch(reason):
-        return _say_rare(match.groupdict(), language)
+        return _say_rare(_named(match, language), language)
     if match := _OVER.fullmatch(reason):
-        return _say_over(match.groupdict(), language)
+        return _say_over(_named(match, language), language)
     if (match := _UNSEEN.fullmatch(reason)) and match["why"] in BLIND_REASONS:
         key = f"signs.why_{BLIND_REASONS.index(match['why'])}"
         return say("signs.unseen", language, why=say(key, language) if key in catalogue() else match["why"])
     return None
+
+
+def _named(match: re.Match[str], language: str) -> Parts:
+    return {**match.groupdict(), "unit": unit_name(match["unit"], language)}
 
 
 def _rare(years: float | None) -> dict[str, str | None]:
