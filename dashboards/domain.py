@@ -28,7 +28,7 @@ from dashboards.palette import HELD, QUIET, UNKNOWN, Theme
 from dashboards.queries import common
 from dashboards.queries import domain as queries
 from dashboards.sensor import channels, directions
-from dashboards.trend import trend
+from dashboards.trend import extremes, trend
 from dashboards.wall import OUTLINES
 from dashboards.words import Words
 
@@ -69,6 +69,7 @@ def domain_page(domain: str, language: str, console_url: str, tiles: str, theme:
             constant("console", console),
             Variable("district", words("district"), common.DISTRICTS).json(),
             Variable("sensor", words("sensors_shown"), queries.sensors(domain, language)).json(),
+            Variable("quantity", words("quantities_shown"), queries.quantities(domain, language)).json(),
         ],
         panels=[
             _counts(domain, words),
@@ -78,6 +79,7 @@ def domain_page(domain: str, language: str, console_url: str, tiles: str, theme:
             parts.timeline(words, Grid(13, 17, 11, 8), domain),
             _signs(domain, words),
             _multiples(words),
+            _extremes(domain, words),
         ],
         theme=theme,
         links=top(words, console, ("wall", words("wall_title")), *others),
@@ -180,3 +182,11 @@ def _multiples(words: Words) -> Panel:
     look = to_page(words("look_at_sensor"), "sensor", words.language, also="var-sensor=${sensor:percentencode}")
     act = to_console(words("open_sensor_page"), "sensors/${sensor:percentencode}", words)
     return trend(words, "${sensor:text}", Grid(0, 32, 6, 7), "sensor", (look, act), Repeat("sensor", 4))
+
+
+def _extremes(domain: str, words: Words) -> Panel:
+    """Each quantity's highest and lowest over all sensors of the chosen districts, below the single sensors."""
+    asked = Query(queries.extremes(domain), "time_series")
+    unit = Query(queries.unit(domain, words.language), "table", "B")
+    title = f"{words('extremes')} · ${{quantity:text}}"
+    return extremes(words, title, Grid(0, 39, 6, 7), asked, unit, Repeat("quantity", 4))

@@ -28,7 +28,7 @@ def trend(
         grid,
         Query(queries.values(variable), "time_series"),
         Field(colour=LINE, custom=_LINE, decimals=2),
-        [*_own_values(words), *limit_lines(words), *_usual(words)],
+        [*_span(words), _late(words), *limit_lines(words), *_usual(words)],
         links,
         more=[
             Query(queries.limits(variable), "time_series", "B"),
@@ -42,31 +42,49 @@ def trend(
     )
 
 
+def extremes(words: Words, title: str, grid: Grid, asked: Query, unit: Query, repeat: Repeat) -> TimeSeries:
+    """Lowest, highest and mean of many sensors, drawn as a sensor's own; `unit` is asked beside."""
+    return TimeSeries(
+        title,
+        words("extremes_help"),
+        grid,
+        asked,
+        Field(colour=LINE, custom=_LINE, decimals=2),
+        _span(words),
+        more=[unit],
+        transformations=[unit_from(unit.ref_id)],
+        repeat=repeat,
+        interval="1h",
+    )
+
+
 def unit_from(ref_id: str) -> tuple[str, dict[str, object]]:
     """Take the unit of every value from the answer to one query, which itself is not drawn."""
     mappings = [{"fieldName": "unit", "handlerKey": "unit"}]
     return "configFromData", {"configRefId": ref_id, "mappings": mappings, "applyTo": {"id": "numeric"}}
 
 
-def _own_values(words: Words) -> list[Override]:
+def _span(words: Words) -> list[Override]:
+    """The mean as a line in the span from the least to the greatest value."""
     low, high = words("least"), words("greatest")
     return [
         Override("low", {"displayName": low, **_THIN}),
-        Override(
-            "high", {"displayName": high, **_THIN, "custom.fillBelowTo": low, "custom.fillOpacity": 30}
-        ),
+        Override("high", {"displayName": high, **_THIN, "custom.fillBelowTo": low, "custom.fillOpacity": 30}),
         Override("value", {"displayName": words("mean"), "custom.lineWidth": 2}),
-        Override(
-            "late",
-            {
-                "displayName": words("came_late"),
-                "color": fixed(UNKNOWN),
-                "custom.drawStyle": "points",
-                "custom.pointSize": 9,
-                "custom.showPoints": "always",
-            },
-        ),
-    ]  # fmt: skip
+    ]
+
+
+def _late(words: Words) -> Override:
+    return Override(
+        "late",
+        {
+            "displayName": words("came_late"),
+            "color": fixed(UNKNOWN),
+            "custom.drawStyle": "points",
+            "custom.pointSize": 9,
+            "custom.showPoints": "always",
+        },
+    )
 
 
 def limit_lines(words: Words) -> list[Override]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from city.levels import COLOURS
 from dashboards.queries import common
 from dashboards.queries.common import HERE, REAL, district, name, standing
+from dashboards.queries.trend import chosen
 
 MULTIPLES = 12  # trends on a page: each asks the database five times
 RANKED = 50
 NEAR = 80  # per cent of a limit
+BY_DAYS_FROM_H = 72  # ranges longer than this are told by days, shorter ones by hours
 ALIKE = 3  # so many sensors with the same sign at once: rather the weather or the supply than each of them
 
 
@@ -88,13 +90,11 @@ def counts(domain: str) -> str:
     levels = ",\n       ".join(
         f"count(*) FILTER (WHERE level = '{level.word}' AND hold = '') AS {level.word}" for level in reversed(COLOURS)
     )
-    theirs = (
-        f"FROM city.sensors s JOIN city.latest l USING (sensor) WHERE s.domain = '{domain}' AND s.district = {HERE}"
-    )
+    theirs = f"FROM city.heard WHERE domain = '{domain}' AND district = {HERE}"
     return f"""\
 SELECT {levels},
        count(*) FILTER (WHERE hold <> '') AS held,
-       (SELECT count(*) FILTER (WHERE l.stale) {theirs}) AS stale,
+       (SELECT count(*) FILTER (WHERE stale) {theirs}) AS stale,
        (SELECT count(*) {theirs}) AS sensors
 FROM city.alarms
 WHERE {REAL} AND domain = '{domain}' AND district = {HERE}"""  # noqa: S608 - built from constants of this room
@@ -115,3 +115,44 @@ FROM present p JOIN city.sensors s USING (sensor) LEFT JOIN city.sites t ON t.si
 WHERE p.together < {ALIKE} OR p.place = 1
 ORDER BY p.return_period_years DESC NULLS FIRST, p.time DESC
 LIMIT {RANKED}"""  # noqa: S608 - built from constants of this room
+
+
+def quantities(domain: str, language: str) -> str:
+    """What the domain's sensors measure in the chosen districts."""
+    return f"""\
+SELECT DISTINCT quantity || ' · ' || {common.unit("s", language)} AS __text, quantity AS __value
+FROM city.sensors s WHERE domain = '{domain}' AND district = {HERE}
+ORDER BY 1"""  # noqa: S608 - built from constants of this room
+
+
+def extremes(domain: str) -> str:
+    """Lowest, highest and mean value of a quantity, hour by hour, or day by day over a range of more than three days.
+
+    Kept by district and domain, so that a month of ten thousand sensors is a few hundred rows.
+    """
+    return f"""\
+WITH kept AS (
+{_kept(domain, "1h", "<=")}
+    UNION ALL
+{_kept(domain, "1d", ">")}
+)
+SELECT bucket AS time, min(min) AS low, max(max) AS high, sum(mean * n) / sum(n) AS value
+FROM kept
+GROUP BY 1
+ORDER BY 1"""  # noqa: S608 - built from constants of this room
+
+
+def _kept(domain: str, width: str, compared: str) -> str:
+    return f"""\
+    SELECT bucket, min, max, mean, n FROM city.domains_{width}
+    WHERE domain = '{domain}' AND quantity = {chosen("quantity")} AND district = {HERE}
+      AND bucket >= $__timeFrom()::timestamptz AND bucket < $__timeTo()::timestamptz
+      AND $__timeTo()::timestamptz - $__timeFrom()::timestamptz {compared} interval '{BY_DAYS_FROM_H} hours'"""  # noqa: S608 - built from constants of this room
+
+
+def unit(domain: str, language: str) -> str:
+    """The quantity's unit as Grafana takes it: a suffix, since `m` alone would be minutes."""
+    return f"""\
+SELECT 'suffix: ' || {common.unit("s", language)} AS unit
+FROM city.sensors s WHERE domain = '{domain}' AND quantity = {chosen("quantity")}
+LIMIT 1"""  # noqa: S608 - built from constants of this room

@@ -33,11 +33,10 @@ WHERE {REAL} AND hold <> '' AND district = {HERE}"""  # noqa: S608 - built from 
 
 # What nobody can see: sensors gone quiet, those of them behind a gateway that is silent, and such gateways.
 UNSEEN = f"""\
-SELECT (SELECT count(*) FROM city.latest l JOIN city.sensors s USING (sensor)
-        WHERE l.stale AND s.district = {HERE}) AS stale,
+SELECT (SELECT count(*) FROM city.heard WHERE stale AND district = {HERE}) AS stale,
        (SELECT count(*) FROM city.gateways WHERE district = {HERE} AND (
             online IS FALSE OR last_seen IS NULL
-            OR city.now() - last_seen > greatest(3 * interval_s, 300) * interval '1 second')) AS gateways"""  # noqa: S608
+            OR (SELECT city.now()) - last_seen > greatest(3 * interval_s, 300) * interval '1 second')) AS gateways"""  # noqa: S608
 
 
 def domains() -> str:
@@ -45,8 +44,8 @@ def domains() -> str:
     columns = ",\n       ".join(f"max(state) FILTER (WHERE domain = '{d}') AS {d}" for d in DOMAINS)
     return f"""\
 WITH silence AS (
-    SELECT s.domain, CASE WHEN 2 * count(*) FILTER (WHERE l.stale) > count(*) THEN -1 ELSE 0 END AS state
-    FROM city.latest l JOIN city.sensors s USING (sensor) WHERE s.district = {HERE} GROUP BY 1
+    SELECT domain, CASE WHEN 2 * count(*) FILTER (WHERE stale) > count(*) THEN -1 ELSE 0 END AS state
+    FROM city.heard WHERE district = {HERE} GROUP BY 1
 ), alarm AS (
     SELECT a.domain, max({standing("a")}) AS state
     FROM city.alarms a WHERE {REAL} AND a.level <> 'none' AND a.district = {HERE} GROUP BY 1
@@ -77,8 +76,8 @@ def places(language: str, blind: bool) -> str:
     which = "coalesce(n.silent, false) AND coalesce(a.level, 0) < 1"
     return f"""\
 WITH silence AS (
-    SELECT s.site, bool_and(l.stale) AS silent, count(*) AS sensors, min(sensor) AS sensor
-    FROM city.latest l JOIN city.sensors s USING (sensor) GROUP BY 1
+    SELECT site, bool_and(stale) AS silent, count(*) AS sensors, min(sensor) AS sensor
+    FROM city.heard WHERE district = {HERE} GROUP BY 1
 ), alarm AS (
     SELECT a.site, max({standing("a")}) AS level,
            (array_agg(sensor ORDER BY {standing("a")} DESC, sensor) FILTER (WHERE sensor IS NOT NULL))[1] AS sensor

@@ -2,8 +2,8 @@
 -- Of each district the worst state by domain: 0 normal, 1 to 4 a warning, -1 when more than half of its sensors are silent
 -- and nothing stands; empty where nothing is watched. Neither exercises nor what is under maintenance.
 WITH silence AS (
-    SELECT s.district, s.domain, CASE WHEN 2 * count(*) FILTER (WHERE l.stale) > count(*) THEN -1 ELSE 0 END AS state
-    FROM city.latest l JOIN city.sensors s USING (sensor) GROUP BY 1, 2
+    SELECT district, domain, CASE WHEN 2 * count(*) FILTER (WHERE stale) > count(*) THEN -1 ELSE 0 END AS state
+    FROM city.heard GROUP BY 1, 2
 ), alarm AS (
     SELECT district, domain, max(array_position(ARRAY['none', 'blue', 'yellow', 'orange', 'red'], level) - 1) AS state
     FROM city.alarms
@@ -23,8 +23,8 @@ GROUP BY d.district, 1 ORDER BY 1
 -- name: city
 -- The worst state of each domain in the whole city, as above.
 WITH silence AS (
-    SELECT s.domain, CASE WHEN 2 * count(*) FILTER (WHERE l.stale) > count(*) THEN -1 ELSE 0 END AS state
-    FROM city.latest l JOIN city.sensors s USING (sensor) GROUP BY 1
+    SELECT domain, CASE WHEN 2 * count(*) FILTER (WHERE stale) > count(*) THEN -1 ELSE 0 END AS state
+    FROM city.heard GROUP BY 1
 ), alarm AS (
     SELECT domain, max(array_position(ARRAY['none', 'blue', 'yellow', 'orange', 'red'], level) - 1) AS state
     FROM city.alarms

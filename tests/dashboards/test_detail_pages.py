@@ -59,6 +59,23 @@ def test_the_ranking_tells_the_slope_of_the_last_hour(city: Connection, now: dat
     assert row["age"] == pytest.approx(10, abs=1e-3)
 
 
+def test_a_quantitys_extremes_are_told_by_hours_and_over_long_ranges_by_days(city: Connection, now: datetime) -> None:
+    where = "panel 8 All sensors · ${quantity:text}, query A"
+    hours = list(told(city, now, "lifeline-gas", where, quantity=["methane"]).frame.dicts())
+    assert [row["time"].minute for row in hours] == [0] * len(hours)
+    assert 2 <= len(hours) <= 3
+    assert (hours[0]["low"], hours[-1]["high"]) == (0, 11.9)
+    assert all(row["low"] < row["value"] < row["high"] for row in hours)
+    days = list(told(city, now, "lifeline-gas", where, hours=100, quantity=["methane"]).frame.dicts())
+    assert {row["time"].hour for row in days} == {0}
+    assert (min(row["low"] for row in days), max(row["high"] for row in days)) == (0, 11.9)
+    assert not told(city, now, "lifeline-waterlogging", where, quantity=["methane"]).frame.rows
+    (unit,) = told(
+        city, now, "lifeline-gas", "panel 8 All sensors · ${quantity:text}, query B", quantity=["methane"]
+    ).frame.dicts()
+    assert unit == {"unit": "suffix: %LEL"}
+
+
 def test_a_trend_is_cut_where_nothing_came_and_leaves_failed_readings_out(city: Connection, now: datetime) -> None:
     rows = list(told(city, now, "lifeline-sensor", "panel 2 ${sensor:text}, query A", sensor="w1").frame.dicts())
     holes = [row for row in rows if row["value"] is None]

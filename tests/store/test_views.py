@@ -26,6 +26,7 @@ PROMISED = {
     "domains_1h": "bucket district domain quantity n min max mean worst_flag",
     "domains_1d": "bucket district domain quantity n min max mean worst_flag",
     "latest": "sensor time value flag level stale age_s",
+    "heard": "sensor site district domain stale",
     "sensors": "sensor gateway site quantity unit interval_s name lon lat range_min range_max",
     "sites": "site kind name district along owner lon lat",
     "gateways": "gateway district interval_s name lon lat online last_seen skew_s published received stored rejected "
@@ -104,7 +105,16 @@ def test_latest_shows_age_and_what_never_spoke(store_database: str, small_city: 
         shown = conn.execute(
             "SELECT sensor, value, flag, level, stale, round(age_s) FROM city.latest ORDER BY sensor"
         ).fetchall()
-    assert shown == [("rg-1", None, None, "none", True, None), ("wl-1", 12.5, 1, "none", False, 30)]
+        assert shown == [("rg-1", None, None, "none", True, None), ("wl-1", 12.5, 1, "none", False, 30)]
+        heard = "SELECT sensor, site, district, domain, stale FROM city.heard ORDER BY sensor"
+        there = [("rg-1", "gauge", "d1", "weather"), ("wl-1", "under", "d1", "waterlogging")]
+        for received_ago_s, stale in ((1, False), (299, False), (301, True)):
+            conn.execute("UPDATE lifeline.latest SET received_at = now() - %s * interval '1 second'", (received_ago_s,))
+            assert conn.execute(heard).fetchall() == [(*there[0], True), (*there[1], stale)]
+            same = conn.execute(
+                "SELECT bool_and(l.stale = h.stale) FROM city.latest l JOIN city.heard h USING (sensor)"
+            )
+            assert same.fetchone() == (True,)
 
 
 def test_late_means_later_than_three_intervals(store_database: str, small_city: City) -> None:
