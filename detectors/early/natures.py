@@ -95,9 +95,9 @@ class Nature:
 GENERIC: Final = Nature(unknown=True)
 NATURES: Final[Mapping[str, Nature]] = MappingProxyType(
     {
-        "gas_pressure": Nature(slow=0.02, together=0.45, together_shape=0.18),
+        "gas_pressure": Nature(slow=0.02, together=0.48, together_shape=0.14),
         "gas_flow": Nature(ASINH, 2.0, slow=0.02, hourly=True, together=0.59, together_shape=0.18),
-        "methane": Nature(LOG, 1.0, back=True, together=0.64, together_shape=0.14),
+        "methane": Nature(LOG, 1.0, back=True, together=0.65, together_shape=0.14),
         "water_depth": Nature(ASINH, 2.0, gate=True, together=0.38, together_shape=0.26),
         "strain": Nature(together=0.44, together_shape=0.14),
         "settlement": Nature(together=0.44, together_shape=0.06),
