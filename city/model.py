@@ -77,7 +77,6 @@ class Gateway:
     name: str = ""
     place: Place | None = None
     clock: str = "trust"
-    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)

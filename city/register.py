@@ -18,7 +18,7 @@ from city.positions import nearest_or_all
 from city.quantity import Quantity
 from city.sites import place_problem
 from city.table import Row, read
-from city.tablekeys import CALIBRATIONS, CLOCKS, GATEWAYS, SENSORS
+from city.tablekeys import CALIBRATIONS, CLOCKS, GATEWAYS, GONE, SENSORS
 from city.units import UnitError, convert, converter
 
 _SUGGESTED = 200  # faults; looking for what was meant costs time, and beyond so many it helps nobody
@@ -42,7 +42,7 @@ class Register:
 
     def read_gateways(self, text: str, file: str) -> None:
         """Take in `gateways.csv`."""
-        rows, faults = read(text, file, required(GATEWAYS), optional(GATEWAYS))
+        rows, faults = read(text, file, required(GATEWAYS), optional(GATEWAYS), GONE)
         self.faults += faults
         seen: dict[str, int] = {}
         for row in rows:
@@ -54,7 +54,6 @@ class Register:
                 name=row["name"],
                 place=cells.place(),
                 clock=cells.word("clock", CLOCKS),
-                priority=int(cells.number("priority", whole=True) or 0),
             )
             if not cells.faulty:
                 self.gateways[gateway.id] = gateway
@@ -164,7 +163,7 @@ class _Cells:
             self.complain(column, f"unknown {column}", nearest_or_all(value, words))
         return value if value in words else words[0]
 
-    def number(self, column: str, *, needed: bool = False, whole: bool = False) -> float | None:
+    def number(self, column: str, *, needed: bool = False) -> float | None:
         """A finite number; None when the cell is empty."""
         text = self.row[column]
         if not text:
@@ -172,13 +171,11 @@ class _Cells:
                 self.complain(column, f"missing {column}", "a number")
             return None
         try:
-            number = float(int(text)) if whole else float(text)
+            number = float(text)
         except ValueError:
             number = math.nan
         if not math.isfinite(number):
-            self.complain(
-                column, f"{column} must be a {'whole ' if whole else ''}number", "digits, with a point for decimals"
-            )
+            self.complain(column, f"{column} must be a number", "digits, with a point for decimals")
             return None
         return number
 

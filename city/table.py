@@ -48,8 +48,13 @@ def _plain_starts(raw: str, line: int) -> list[tuple[int, int]]:
     return starts
 
 
-def read(text: str, file: str, required: Collection[str], optional: Collection[str]) -> tuple[list[Row], list[Fault]]:
-    """The rows of a table and the faults of its shape (header, quotes, cells too many). Blank lines are passed over."""
+def read(
+    text: str, file: str, required: Collection[str], optional: Collection[str], gone: Collection[str] = ()
+) -> tuple[list[Row], list[Fault]]:
+    """The rows of a table and the faults of its shape (header, quotes, cells too many).
+
+    Blank lines are passed over, and so are the columns that are `gone`.
+    """
     faults: list[Fault] = []
     records = _records(text, file, faults)
     header = next(records, None)
@@ -58,7 +63,7 @@ def read(text: str, file: str, required: Collection[str], optional: Collection[s
         return [], faults
     line, names, starts, raw = header
     starts = starts if starts is not None else _plain_starts(raw, line)
-    faults += _header_faults(file, names, starts, required, optional)
+    faults += _header_faults(file, names, starts, required, optional, gone)
     rows = []
     told = len(faults)
     for line, cells, starts_or_none, raw in records:
@@ -83,6 +88,7 @@ def _header_faults(
     starts: Sequence[tuple[int, int]],
     required: Collection[str],
     optional: Collection[str],
+    gone: Collection[str],
 ) -> list[Fault]:
     faults = []
     known = [*required, *optional]
@@ -91,7 +97,7 @@ def _header_faults(
             Fault(file, *starts[0], "cells must be separated by commas", hint="saving as 'CSV UTF-8 (comma delimited)'")
         ]
     for place, name in enumerate(names):
-        if name not in known:
+        if name not in (*known, *gone):
             left = [column for column in known if column not in names]
             faults.append(
                 Fault(file, *starts[place], f"unknown column {name!r}", hint=nearest_or_all(name, left or known))

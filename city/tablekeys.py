@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from city.keys import Key, Kind
 
+GONE = ("priority",)  # a column of earlier folders that nothing was decided by: passed over
 CLOCKS = ("trust", "correct")  # what is made of a gateway's times; the first is usual
 
 GATEWAYS: Mapping[str, Key] = {
@@ -16,7 +17,6 @@ GATEWAYS: Mapping[str, Key] = {
     "lon": Key(Kind.PLAIN, "Its longitude in degrees, WGS 84."),
     "lat": Key(Kind.PLAIN, "Its latitude in degrees, WGS 84."),
     "clock": Key(Kind.WORD, "Whether its times are taken as they are, or corrected (trust).", words=CLOCKS),
-    "priority": Key(Kind.PLAIN, "A whole number for the city's own use (0); Lifeline decides nothing by it."),
 }
 SENSORS: Mapping[str, Key] = {
     "sensor": Key(Kind.ID, "Its name, unique in the city.", required=True),

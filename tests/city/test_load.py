@@ -97,6 +97,15 @@ def test_a_table_with_a_header_alone_is_an_empty_table() -> None:
     assert [str(fault) for fault in load_city_faults(files)[1]] == ["sensors.csv:2:6: unknown gateway, got 'gw-1'"]
 
 
+def test_a_column_that_is_gone_is_passed_over() -> None:
+    files = dict(GOOD)
+    head, *rows = GOOD["gateways.csv"].splitlines()
+    files["gateways.csv"] = "\n".join([f"{head},priority", *(f"{row},high" for row in rows)]) + "\n"
+    assert load_city(files).gateways == load_city(GOOD).gateways
+    files["gateways.csv"] = files["gateways.csv"].replace(",priority", ",priorty")
+    assert "unknown column 'priorty'" in str(load_city_faults(files)[1][0])
+
+
 def test_the_example_city_loads_and_has_what_it_promises() -> None:
     city = load_city(example_files())
     kinds = {site.kind for site in city.sites.values()}
