@@ -67,7 +67,7 @@ def test_goals_are_met_or_not_and_said(report: StoreReport) -> None:
 def test_a_server_with_timescaledb_is_found_where_tests_unpack_theirs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("LIFELINE_TEST_TOOLS", str(tmp_path))
+    monkeypatch.setattr("bench.storeservers.TOOLS", tmp_path)
     share = tmp_path / "timescale-1" / "usr" / "share" / "postgresql" / "17" / "extension"
     programs = tmp_path / "timescale-1" / "usr" / "lib" / "postgresql" / "17" / "bin"
     for folder in (share, programs):

@@ -52,6 +52,7 @@ def filled(request: pytest.FixtureRequest, postgres_dsn: str, small_city: City) 
     with connect(database) as conn:
         register.sync(conn, small_city)
         conn.execute(SEED)
+        conn.execute("INSERT INTO lifeline.districts VALUES ('d9', '{}')")  # where nothing is
         seconds = chance.choice(3 * 86_400, 30_000, replace=False).tolist()
         values = chance.normal(size=30_000).tolist()
         start_us = to_us(AT)
@@ -146,6 +147,7 @@ def test_time_is_from_and_before(filled: str, tmp_path: Path) -> None:
         ({"district": "d1", "sensors": ("rg-1",)}, "readings", {"rg-1"}),
         ({"domain": "waterlogging"}, "alarms", {"a-1"}),
         ({"district": "d1"}, "alarms", {"a-1", "a-2"}),
+        *(({"district": "d9"}, kind, set()) for kind in ("readings", "findings", "alarms", "incidents")),
         ({"sensors": ("rg-1",)}, "alarms", set()),
         ({"domain": "waterlogging"}, "incidents", {"i-1"}),
         ({"sensors": ("rg-1",)}, "incidents", set()),
