@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from threading import Event
 from typing import Any
 
 import numpy as np
 import pytest
 from psycopg import errors, sql
 
-from city.clock import to_us
+from city.clock import ManualClock, to_us
 from city.model import City
 from city.reading import Readings
 from city.retention import DAY_S, Retention
 from store import register, rollups
 from store.connection import Connection, connect
+from store.keeper import Keeping
 from store.migrate import Tier, detect_tier
 from store.readings import ReadingWriter
 from store.retention import compress, let_go
@@ -155,6 +157,24 @@ def test_every_reader_sees_the_same_before_and_after(old: Connection) -> None:
     assert left <= 2 * 6, "all but the odd ones"
     assert _seen(old, numbers) == before
     assert old.execute("SELECT count(*) FROM lifeline.dirty_buckets").fetchone() == marks
+
+
+def test_the_keeper_packs_and_compresses_and_can_be_stopped_between(old: Connection) -> None:
+    packed = "SELECT count(*) - count(value) FROM lifeline.readings WHERE time >= %s"
+    newest, later = LATER - timedelta(days=1), LATER + timedelta(days=10)
+    _write(old, newest, 7200, 12)
+    stop = Event()
+    keeping = Keeping(old, ManualClock(later), stop)
+    before, pieces = _seen(old, sorted(register.ids(old).values())), old.execute(COLUMNS).fetchone()
+    stop.set()
+    keeping.let_go(later)
+    assert old.execute(packed, (newest,)).fetchone() == (0,)
+    assert old.execute(COLUMNS).fetchone() == pieces
+    stop.clear()
+    keeping.let_go(later)
+    assert old.execute(packed, (newest,)).fetchone() == (2 * 12,)
+    assert old.execute(COLUMNS).fetchone() != pieces
+    assert _seen(old, sorted(register.ids(old).values())) == before
 
 
 def test_late_changed_and_deleted_readings_reach_columns_and_every_roll_up(old: Connection) -> None:
