@@ -6,32 +6,22 @@ from typing import Final
 
 from bench.detection import tables
 from bench.detection.candidates import FleetCandidate
-from bench.detection.judge import DAYS, Domain, Size, domains, first_seed
+from bench.detection.judge import DAYS, Domain, Size, domains, first_seed, histories
 from bench.detection.metrics import BUDGETS
 from bench.detection.report import Options, Section
-from bench.detection.runs import WARM_DAYS, Limits, Neighbourhood, judge
-from city.clock import stopwatch_s
-from gateway.histories.history import code_hash, simulate
+from bench.detection.runs import WARM_DAYS, Limits, judge
+from gateway.histories.history import code_hash
 
 _MOST_SEEDS: Final = 500
 
 
 def undisturbed(domain: str, size: Size, options: Options) -> Domain:
     """The engine on fault-free histories of one domain."""
-    first, found, years = first_seed(options), Domain(domain), 0.0
+    first, found = first_seed(options), Domain(domain)
     limits = Limits({budget: 1.0 / budget for budget in BUDGETS})
-    for seed in range(first, first + _MOST_SEEDS):
-        if years >= size.sensor_years:
-            break
-        began_s = stopwatch_s()
-        place = Neighbourhood(simulate(domain, seed, DAYS, salt=options.salt))
-        found.simulated_s += stopwatch_s() - began_s
-        found.samples += sum(map(len, place.sent))
-        found.seeds.append(seed)
+    for place in histories(found, size, options, range(first, first + _MOST_SEEDS)):
         engine = FleetCandidate()
         found.add([engine], judge(place, [(engine, limits)], forks=0, families=()))
-        years += sum(place.counted_years())
-        options.progress(f"{domain}: {years:.0f} of {size.sensor_years:.0f} sensor-years")
     return found
 
 

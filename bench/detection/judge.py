@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import repeat
@@ -95,6 +95,22 @@ def limits_for(
     return chosen
 
 
+def histories(found: Domain, size: Size, options: Options, seeds: Iterable[int]) -> Iterator[Neighbourhood]:
+    """A history of each seed until enough sensor-years are counted; `found` takes down seeds, samples and time."""
+    years = 0.0
+    for seed in seeds:
+        if years >= size.sensor_years:
+            return
+        began_s = stopwatch_s()
+        place = Neighbourhood(simulate(found.name, seed, DAYS, salt=options.salt))
+        found.simulated_s += stopwatch_s() - began_s
+        found.samples += sum(map(len, place.sent))
+        found.seeds.append(seed)
+        yield place
+        years += sum(place.counted_years())
+        options.progress(f"{found.name}: {years:.0f} of {size.sensor_years:.0f} sensor-years")
+
+
 def measure(domain: str, size: Size, options: Options) -> Domain:
     """Everything of one domain."""
     first, found = first_seed(options), Domain(domain)
@@ -102,17 +118,8 @@ def measure(domain: str, size: Size, options: Options) -> Domain:
     fleet: list[Candidate] = [FleetCandidate(), *quick_floors()]
     apart = range(first + _APART, first + _APART + size.calibration_seeds)
     limits = limits_for(domain, fleet, apart, DAYS, options.salt)
-    years, seed = 0.0, first
-    while years < size.sensor_years and seed < first + _APART:
-        began_s = stopwatch_s()
-        place = Neighbourhood(simulate(domain, seed, DAYS, salt=options.salt))
-        found.simulated_s += stopwatch_s() - began_s
-        found.samples += sum(map(len, place.sent))
-        found.seeds.append(seed)
+    for place in histories(found, size, options, range(first, first + _APART)):
         found.add(fleet, judge(place, limits, forks=size.forks, families=families))
-        years += sum(place.counted_years())
-        seed += 1
-        options.progress(f"{domain}: {years:.0f} of {size.sensor_years:.0f} sensor-years")
     if size.river_days:
         options.progress(f"{domain}: river")
         slow = river_floors()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from bench.detection import calibration, flood, judge, runs
+from bench.detection import flood, judge, runs
 from bench.detection.anchor import anchor
 from bench.detection.candidates import Candidate, FleetCandidate
 from bench.detection.cases import ANCHOR_AT, cases
@@ -224,7 +224,7 @@ def test_the_command_judges_and_writes(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 def test_the_command_measures_calibration_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(calibration, "DAYS", 80)
+    monkeypatch.setattr(judge, "DAYS", 80)
     asked = ["bench", "detection", "--only", "calibration", "--domain", "strain", "--sensor-years", "0.5"]
     done = CliRunner().invoke(app, [*asked, "--out", str(tmp_path)])
     assert done.exit_code == 0, done.output

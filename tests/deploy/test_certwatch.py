@@ -59,7 +59,6 @@ def test_the_first_to_end_decides() -> None:
     assert judged(300, 31) == ("ok", "database 31 days, broker 300 days")
     assert judged(300, 200, 29)[0] == "warning"
     assert judged(6, 200)[0] == "fault"
-    assert judged() == ("ok", "none in use")
 
 
 def test_who_speaks_plainly_or_not_at_all_has_none(postgres_dsn: str, broker: str, tmp_path: Path) -> None:

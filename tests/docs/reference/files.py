@@ -84,7 +84,7 @@ def _sections(kind: str) -> Iterator[str]:
         for found in sections(one, place):
             if kind == "calendar" and found.place.startswith("calendars"):
                 continue  # the rule language's
-            shown = Section(found.place and _where(title, found.place), found.keys, found.says)
+            shown = Section(found.place and _where(title, found.place), found.keys)
             yield shown.markdown(3, links)
 
 

@@ -20,24 +20,20 @@ class Section:
 
     place: str
     keys: tuple[tuple[str, str, str], ...]
-    says: str = ""
 
     def markdown(self, level: int, links: Mapping[str, str]) -> str:
         """Its heading and table; `links` lead to definitions."""
         rows = ((code(name), _linked(value, links), prose(says)) for name, value, says in self.keys)
-        return "\n\n".join(
-            part
-            for part in (f"{'#' * level} {self.place}" if self.place else "", prose(self.says), table(HEAD, rows))
-            if part
-        )
+        heading = f"{'#' * level} {self.place}\n\n" if self.place else ""
+        return heading + table(HEAD, rows)
 
 
-def sections(schema: Schema, place: str = "", says: str = "") -> Iterator[Section]:
+def sections(schema: Schema, place: str = "") -> Iterator[Section]:
     """The mapping that a schema describes, then those inside of it."""
     if "properties" in schema and not _by_language(schema):
         needed = schema.get("required", ())
         own = schema["properties"]
-        yield Section(place, tuple((name, phrase(one, name in needed), _says(one)) for name, one in own.items()), says)
+        yield Section(place, tuple((name, phrase(one, name in needed), _says(one)) for name, one in own.items()))
         for name, one in own.items():
             yield from sections(one, f"{place}.{name}" if place else name)
     if isinstance(schema.get("additionalProperties"), Mapping):
