@@ -177,6 +177,17 @@ def test_a_sensors_page_shows_thresholds_gaps_flags_and_late_data(client: httpx.
     assert 'class="stale"' in client.get("/sensors/wl-018").text
 
 
+def test_a_unit_is_shown_as_people_write_it_and_served_as_files_do(client: httpx.Client, world: World) -> None:
+    world.incident()
+    world.run("UPDATE lifeline.sensors SET unit = 'um/m', quantity = 'strain'")
+    for path in ("/sensors/wl-017", "/", "/incidents/I-7"):
+        for language in ("en", "zh"):
+            page = client.get(path, params={"lang": language}).text
+            assert "µε" in page, path
+            assert "um/m" not in page, path
+    assert client.get("/api/v1/sensors/wl-017").json()["unit"] == "um/m"
+
+
 def test_every_sentence_the_templates_name_is_in_the_catalogue() -> None:
     environment = look._environment
     assert environment.loader is not None

@@ -39,6 +39,17 @@ def words(notice: Notice, language: str, **changes: Any) -> str:  # noqa: ANN401
     return render(replace(notice, content=content, **changes), LINKS, SHANGHAI).text
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_units_are_those_that_people_write(notice: Notice, language: str) -> None:
+    facts = notice.content["facts"]
+    seen = {**facts["evidence"][0], "value": 412.0, "unit": "um/m", "test": "above 400 um/m"}
+    strain = {**facts, "value": 412.0, "unit": "um/m", "threshold": "above 400 um/m", "evidence": [seen]}
+    told = words(notice, language, content={"facts": strain})
+    assert "412 µε" in told
+    assert "400 µε" in told
+    assert "um/m" not in told
+
+
 def test_the_place_stands_once_in_the_subject(notice: Notice) -> None:
     titles = {"en": "Water in Renmin Road underpass", "zh": "人民路下穿通道积水"}
     places = {"en": "Renmin Road underpass", "zh": "人民路下穿通道"}
