@@ -20,7 +20,7 @@ from city.clock import to_us
 from city.errors import InputError, OutsideError
 from city.model import City
 from city.reading import Readings
-from store import backup, bundle, journal, migrate, restore
+from store import backup, bundle, decimals, journal, migrate, restore
 from store.connection import connect
 from store.migrate import Tier
 from store.readings import ReadingWriter
@@ -70,8 +70,13 @@ def _live(dsn: str, city: City, readings: int = 5000) -> None:
     with connect(dsn) as conn:
         bundle.apply(conn, {"city.yaml": "name: x"}, city, AT)
         times = to_us(AT) + chance.choice(40 * 86_400, readings, replace=False) * 1_000_000
-        rows = [(1 + n % 2, int(us), int(us) + 1, float(n) / 7, 1 + n % 3, float(n)) for n, us in enumerate(times)]
+        rows = [
+            (1 + n % 2, int(us), int(us) + 1, n / (7 if n % 2 else 8), 1 + n % 3, float(n) if n % 2 else n / 8)
+            for n, us in enumerate(times)
+        ]
         ReadingWriter(conn).write(Readings.of(rows))
+        for piece, first, past in conn.execute("SELECT * FROM lifeline.pieces('readings')").fetchall():
+            decimals.pack(conn, piece, (first, past), lambda _: True)
         for _ in range(3):
             seq = journal.append(conn, "readings", journal.encode_readings(Readings.of(rows[:100])), AT)
         conn.execute(SEED)
