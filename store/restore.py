@@ -81,19 +81,20 @@ def read(
     """
     with opened(path) as (archive, manifest):
         _refuse_newer(path, manifest)
-        with connect(dsn, autocommit=True, application_name="lifeline restore") as conn:
-            try:
+        try:
+            with connect(dsn, autocommit=True, application_name="lifeline restore") as conn:
                 _begin(conn, dsn, path)
-                progress("schema")
-                migrate(dsn, tier=tier, folder=_Shipped(set(manifest.migrations)))  # type: ignore[arg-type]  # all it uses
+            progress("schema")
+            migrate(dsn, tier=tier, folder=_Shipped(set(manifest.migrations)))  # type: ignore[arg-type]  # all it uses
+            with connect(dsn, autocommit=True, application_name="lifeline restore") as conn:
                 here = _load(conn, archive, manifest, progress, with_files)
-            except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-                raise InputError(f"{path}: damaged ({error}), try another backup") from error
-            except psycopg.Error as error:
-                raise OutsideError(
-                    f"restore: the database failed, got: {str(error).strip()[:2000]}; try the same command again"
-                ) from error
-            found = detect_tier(conn)
+                found = detect_tier(conn)
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise InputError(f"{path}: damaged ({error}), try another backup") from error
+        except psycopg.Error as error:
+            raise OutsideError(
+                f"restore: the database failed, got: {str(error).strip()[:2000]}; try the same command again"
+            ) from error
     progress("migrations")
     migrate(dsn)
     left = {table.name: table.rows for table in manifest.tables if table.name not in here and table.rows}

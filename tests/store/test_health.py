@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -97,7 +98,8 @@ def test_it_is_measured_on_every_tier_and_shown(store_database: str) -> None:
         assert shown["journal_oldest"][0] == "fault"
         assert shown["store_size"][1] > 1_000_000
         assert shown["store_growth"][1] > 1_000_000
-        assert "free" in shown["store_days_left"][2]
+        (folder,) = conn.execute("SHOW data_directory").fetchone() or ("",)
+        assert ("free" if Path(folder).is_dir() else "another machine's") in shown["store_days_left"][2]
         assert shown["store_tier"][2].startswith(("plain", "apache", "community"))
         assert conn.execute("SELECT count(*) FROM lifeline.sizes").fetchone() == (2,)
         conn.commit()

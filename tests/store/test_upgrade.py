@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import psycopg
@@ -12,9 +13,9 @@ from city.clock import to_us
 from city.errors import InputError, OutsideError
 from city.model import City
 from city.reading import Readings
-from store import bundle, journal, roles, rollups, upgrade
+from store import backup, bundle, journal, restore, roles, rollups, upgrade
 from store.connection import connect
-from store.migrate import migrate, plan
+from store.migrate import detect_tier, migrate, plan
 from store.readings import ReadingWriter
 from store.register import ids
 
@@ -112,6 +113,16 @@ def test_everything_arrives_and_is_counted_by_table_and_by_day(filled: str, othe
     with connect(filled, autocommit=True) as conn:
         rollups.finish(conn, NOW + timedelta(days=2))
     assert _views(other)["readings_1d"] == _views(filled)["readings_1d"]
+
+
+def test_a_backup_comes_back_on_a_server_of_any_tier(filled: str, other: str, tmp_path: Path) -> None:
+    manifest = backup.write(filled, tmp_path / "b.zip", {}, version="1", at=NOW)
+    done = restore.read(other, tmp_path / "b.zip")
+    assert done.manifest == manifest
+    assert _views(other) == _views(filled)
+    with connect(other) as conn:
+        assert detect_tier(conn) is done.tier
+        assert conn.execute("SELECT incident, state FROM lifeline.escalations").fetchall() == [("i1", "due")]
 
 
 @pytest.mark.sessions
