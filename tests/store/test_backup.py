@@ -102,6 +102,7 @@ def _write(dsn: str, file: Path, files: dict[str, Path] | None = None) -> backup
     return backup.write(dsn, file, files or {}, version="1.2.3", at=AT)
 
 
+@pytest.mark.sessions
 def test_everything_comes_back_equal(
     store_database: str, empty: Callable[[], str], small_city: City, tmp_path: Path
 ) -> None:
@@ -136,6 +137,7 @@ def test_everything_comes_back_equal(
         assert number.fetchone() == (1,)
 
 
+@pytest.mark.sessions
 def test_it_is_one_picture_while_the_system_writes_on(
     store_database: str, empty: Callable[[], str], small_city: City, tmp_path: Path
 ) -> None:
