@@ -7,7 +7,7 @@
         spike: {change: 20 cm}                # the rest as built in
         flat_line: {for: 2d, within: 1 mm}
       temperature:
-        neighbour: {differ: 8 Cel, distance: 500 m, as: suspect}
+        neighbour: {differ: 8 °C, distance: 500 m, as: suspect}
       strain:
         rate: {as: none}                      # not tested
 
@@ -142,7 +142,7 @@ TESTS: Mapping[str, Key] = {
         "within": Key(Kind.DIFFERENCE, "Changes up to this are none: 1 mm."),
         "rest": Key(Kind.MEASURE, "At or below this it may rest for ever: 0 cm."), "as": _AS}),
     "neighbour": Key(Kind.MAPPING, "A value unlike those of sensors of the same quantity near it.", keys={
-        "differ": Key(Kind.DIFFERENCE, "By more than this from their median: 8 Cel."),
+        "differ": Key(Kind.DIFFERENCE, "By more than this from their median: 8 °C."),
         "distance": Key(Kind.DISTANCE, "How far away they may stand: 1 km."),
         "at_least": Key(Kind.COUNT, "How many must have spoken lately (2)."), "as": _AS}),
 }  # fmt: skip

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from city import duration
+from city.display import unit_name
 from city.example import example_files
 from city.load import load_city
 from city.quality import BUILT_IN
@@ -27,7 +28,7 @@ def built_in() -> str:
 
     rows = []
     for name, tests in BUILT_IN.items():
-        unit, flat = QUANTITIES[name].unit, tests.flat_line
+        unit, flat = unit_name(QUANTITIES[name].unit, "en"), tests.flat_line
         cells = [
             f"`{name}`",
             limit(tests.spike.change, unit),
