@@ -92,12 +92,12 @@ class Nature:
     together_shape: float = 1.0 / 14.0
 
 
-GENERIC: Final = Nature(unknown=True)
+GENERIC: Final = Nature(unknown=True, together=0.5, together_shape=1.0 / 28.0)
 NATURES: Final[Mapping[str, Nature]] = MappingProxyType(
     {
         "gas_pressure": Nature(slow=0.02, together=0.48, together_shape=0.14),
         "gas_flow": Nature(ASINH, 2.0, slow=0.02, hourly=True, together=0.59, together_shape=0.18),
-        "methane": Nature(LOG, 1.0, back=True, together=0.65, together_shape=0.14),
+        "methane": Nature(LOG, 1.0, back=True, together=0.62, together_shape=0.14),
         "water_depth": Nature(ASINH, 2.0, gate=True, together=0.38, together_shape=0.26),
         "strain": Nature(together=0.44, together_shape=0.14),
         "settlement": Nature(together=0.44, together_shape=0.06),
