@@ -9,14 +9,14 @@ One run, on one machine, one database server and one broker:
 4. the write path alone, turn by turn with raw COPY: fresh rows, and all of them again;
 5. latency from publish to commit at a third and at half of the live rate;
 6. memory: a backlog in which a large city's sensors all speak;
-7. where the time goes: CPU of each stage, alone.
+7. where the time goes: CPU of each stage, alone;
+8. Node-RED on the same broker and server, where a folder with it is named.
 """
 
 from __future__ import annotations
 
 import math
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench import nodered
 from bench.ingestload import SENSORS_EACH, SHAPES, Blaster, Messages, Shape, scaled
 from bench.ingestreport import Delay, Drain, IngestReport, Live, WritePath
 from bench.ingeststages import BATCH as STAGE_BATCH
@@ -57,6 +58,7 @@ def run(
     seed: int = 7,
     rounds: int = 1,
     mosquitto: Path | None = None,
+    node_red: Path | None = None,
     data: Path | None = None,
     progress: Progress = lambda _: None,
 ) -> IngestReport:
@@ -70,11 +72,14 @@ def run(
         How often each drain (with its raw COPY) is measured; the median by ratio counts.
     mosquitto
         The broker's program; None for the one on the PATH, else the embedded nats-server.
+    node_red
+        A folder with Node-RED and `pg`; None to leave it out.
     data
         Folder for the servers; a temporary one when None.
     """
     if rounds < 1:
         raise InputError("bench ingest: --rounds must be above 0")
+    modules = nodered.find(node_red)
     shapes = scaled(SHAPES, QUICK) if quick else SHAPES
     with folder_for(data) as folder, servers(folder, mosquitto) as running:
         bench = _Bench(running, folder, seed, 10 if quick else 100, progress)
@@ -90,20 +95,18 @@ def run(
         writing = bench.write_path(200_000 if quick else 2_000_000)
         if not quick:
             drains.append(bench.large().drain(Shape("20 a message, 85,000 sensors", 20, 3 * LARGE_GATEWAYS * 5), 1))
+        peers = [bench.node_red(modules, one) for one in shapes if one.readings in (20, 100)] if modules else []
         staged = tuple(bench.stages(shape) for shape in shapes)
         machine = describe(running.dsn, embedded_broker=False)
     missing = [] if running.shares else ["not measured: two recorders (they share by MQTT 5; try --mosquitto PROGRAM)"]
+    if not peers:
+        missing.append("not measured: Node-RED (try `npm install node-red pg` in a folder, and --node-red FOLDER)")
     return IngestReport(machine, running.broker, seed, quick, tuple(drains), tuple(lives), tuple(delays), writing,
-                        (*missing, _node_red()), _load(), staged)  # fmt: skip
+                        tuple(missing), _load(), staged, tuple(peers))  # fmt: skip
 
 
 def _median(found: Sequence[Drain]) -> Drain:
     return sorted(found, key=lambda one: one.of_copy)[len(found) // 2]
-
-
-def _node_red() -> str:
-    found = shutil.which("node-red")
-    return f"not measured: Node-RED ({'found, but no flow is brought along' if found else 'not installed'})"
 
 
 def _load() -> str:
@@ -150,6 +153,12 @@ class _Bench:
         spent = {name: (after[name].cpu_s - before[name].cpu_s) / (total - begun) * 1e6 for name in both}
         peak = after["recorder"].peak_mib if "recorder" in after else None
         return Drain(shape.name, count, shape.readings, len(rows), total - len(rows), per_s, copied_per_s, spent, peak)
+
+    def node_red(self, modules: Path, shape: Shape) -> nodered.NodeRed:
+        """The same backlog through Node-RED."""
+        self.progress(f"Node-RED, {shape.name}")
+        running = self.running
+        return nodered.drain(modules, running.dsn, running.mqtt_url, self.folder, shape, self._messages(shape))
 
     def live(self, shape: Shape, seconds: float) -> Live:
         """Publish for a while as fast as the broker takes it, the recorder at work."""

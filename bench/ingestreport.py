@@ -11,11 +11,13 @@ from rich.table import Table
 
 from bench.ingeststages import Stages
 from bench.machine import Machine
+from bench.nodered import NodeRed
 from bench.report import rounded
 from bench.storereport import Goal
 
 OF_COPY = {"20 a message": 0.60, "100 a message": 0.80, "series blocks": 0.80}
 MESSAGES_PER_S, FRESH, REPLAY, P99_MS, PEAK_MIB = 15_000, 0.95, 0.70, 25.0, 150.0
+OF_NODE_RED, OF_ITS_MEMORY = 4.0, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ class IngestReport:
     missing: tuple[str, ...]
     load: str
     stages: tuple[Stages, ...] = ()
+    peers: tuple[NodeRed, ...] = ()
     name: str = "ingest"
 
     @property
@@ -125,6 +128,17 @@ class IngestReport:
         )
         peak = max((one.peak_mib for one in self.drains if one.peak_mib is not None), default=0.0)
         yield Goal("recorder's memory", f"< {PEAK_MIB:g} MiB", f"{peak:.0f} MiB", peak < PEAK_MIB)
+        yield from self._beside_node_red()
+
+    def _beside_node_red(self) -> Iterator[Goal]:
+        alone = {one.shape: one for one in self.drains if one.recorders == 1}
+        for peer in self.peers:
+            times = alone[peer.shape].per_s / peer.per_s
+            yield Goal(f"times Node-RED, {peer.shape}", f">= {OF_NODE_RED:g}", f"{times:.1f}", times >= OF_NODE_RED)
+            if (own := alone[peer.shape].peak_mib) is not None:
+                share = own / peer.peak_mib
+                met = share <= OF_ITS_MEMORY
+                yield Goal(f"of Node-RED's memory, {peer.shape}", f"<= {OF_ITS_MEMORY:g}", f"{share:.2f}", met)
 
     def json(self) -> str:
         """The report as JSON, goals included."""
@@ -161,6 +175,9 @@ class IngestReport:
         for one in self.delays:
             said = f"p50 {one.p50_ms:.1f} ms, p99 {one.p99_ms:.1f} ms ({one.readings:,} readings)"
             table.add_row(f"publish to commit at {one.share:.2f} of live", f"{one.per_s:,.0f}", said)
+        for peer in self.peers:
+            said = f"peak {peer.peak_mib:.0f} MiB, {peer.lost} lost (acknowledged before the commit)"
+            table.add_row(f"Node-RED {peer.version}, drained, {peer.shape}", f"{peer.per_s:,.0f}", said)
         table.add_row("raw COPY beside it", f"{self.writing.copied_per_s:,.0f}", "")
         for what, per_s, share in self.writing.shares():
             table.add_row(f"write path alone, {what}", f"{per_s:,.0f}", f"{share:.2f} of raw COPY")

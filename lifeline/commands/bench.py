@@ -214,13 +214,17 @@ def ingest(
     mosquitto: Annotated[
         Path | None, typer.Option(help="The broker's program, if not on the PATH.", dir_okay=False, show_default=False)
     ] = None,
+    node_red: Annotated[
+        Path | None,
+        typer.Option(help="A folder after `npm install node-red pg`: a peer.", show_default=False),
+    ] = None,
     json_file: _Json = None,
     data: Data = None,
 ) -> None:
     """Measure how fast readings become durable, beside raw COPY of the same rows; exit 2 if one is lost."""
     with _progress() as progress:
         report = _room("ingest").run(
-            quick=quick, seed=seed, rounds=rounds, mosquitto=mosquitto, data=data, progress=progress
+            quick=quick, seed=seed, rounds=rounds, mosquitto=mosquitto, node_red=node_red, data=data, progress=progress
         )
     _tell(report, json_file=json_file, held=not report.lost)
 

@@ -14,6 +14,7 @@ from bench.ingestload import BLOCK, SHAPES, Blaster, Messages, Shape, city
 from bench.ingestreport import Delay, Drain, IngestReport, Live, WritePath
 from bench.ingestsystem import Servers
 from bench.machine import local
+from bench.nodered import NodeRed, find
 from city.errors import InputError
 from city.load import load_city
 from ingest.decoders import decode
@@ -75,10 +76,24 @@ def test_goals_are_met_or_not_and_said() -> None:
     slow = replace(report, drains=tuple(replace(one, per_s=one.per_s / 2, peak_mib=200.0) for one in drains))
     assert [goal.met for goal in slow.goals()].count(False) == 5
     assert len(json.loads(report.json())["goals"]) == 8
+    beside = replace(report, peers=(NodeRed("20 a message", "4.1", 90_000.0, 200.0, 0),))
+    assert [goal.met for goal in beside.goals()] == [True] * 10
+    beside = replace(report, peers=(NodeRed("100 a message", "4.1", 600_000.0, 150.0, 3),))
+    assert [goal.met for goal in beside.goals()][8:] == [False, False]
     console = Console(width=160)
     with console.capture() as seen:
-        console.print(report.render())
+        console.print(beside.render())
+    assert "3 lost" in seen.get()
     assert "drained / raw COPY, series blocks" in seen.get()
+
+
+def test_a_folder_without_node_red_is_told_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no node-red and no pg in .*try `npm install node-red pg`"):
+        find(tmp_path)
+    (tmp_path / "node_modules" / "node-red").mkdir(parents=True)
+    with pytest.raises(InputError, match="no pg in"):
+        find(tmp_path)
+    assert find(None) is None
 
 
 def test_each_stage_has_its_share(bench: _Bench) -> None:

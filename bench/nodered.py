@@ -1,0 +1,183 @@
+"""Node-RED on the same broker, load and database server, as people usually join the two.
+
+Its flow: MQTT in (QoS 1), each message as one statement of `unnest` that leaves out what stands already, by a pool of
+connections of the package `pg`. It acknowledges a message before its rows are committed, and stores neither flags nor
+arrival; the table has the same key.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from psycopg.conninfo import conninfo_to_dict
+
+from bench.ingestload import Blaster, Messages, Shape
+from bench.machine import usage
+from city.broker_address import BrokerAddress
+from city.clock import SystemClock, stopwatch_s
+from city.errors import InputError, OutsideError
+from store.child import die_with_parent
+from store.connection import Connection, connect
+from store.testing import drop_database, fresh_database
+
+_PATIENCE_S = 300.0
+_TABLE = """\
+CREATE TABLE public.node_red (
+    sensor text NOT NULL, time timestamptz NOT NULL, value float8 NOT NULL, PRIMARY KEY (sensor, time))"""
+_POOL = "context.set('pool', new (global.get('pg').Pool)({connectionString: global.get('dsn'), max: 10}));"
+_WRITE = """\
+const rows = msg.payload.readings;
+await context.get('pool').query(
+  'INSERT INTO public.node_red (sensor, time, value) SELECT s, to_timestamp(t), v '
+  + 'FROM unnest($1::text[], $2::float8[], $3::float8[]) AS r (s, t, v) ON CONFLICT DO NOTHING',
+  [rows.map(r => r.sensor), rows.map(r => r.time / 1000), rows.map(r => r.value)]);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRed:
+    """A backlog through Node-RED's flow: rows/s from the first that was seen to the last, its memory, what was lost."""
+
+    shape: str
+    version: str
+    per_s: float
+    peak_mib: float
+    lost: int
+
+
+def find(folder: Path | None) -> Path | None:
+    """The folder whose `node_modules` hold Node-RED and `pg`; None when none is named.
+
+    Raises
+    ------
+    InputError
+        When they are not there, or no `node` is on the PATH.
+    """
+    if folder is None:
+        return None
+    if missing := [name for name in ("node-red", "pg") if not (folder / "node_modules" / name).is_dir()]:
+        raise InputError(
+            f"--node-red: no {' and no '.join(missing)} in {folder}/node_modules, try `npm install node-red pg` there"
+        )
+    if shutil.which("node") is None:
+        raise InputError("--node-red: no program `node` on the PATH, try installing Node.js")
+    return folder
+
+
+def drain(modules: Path, server_dsn: str, mqtt_url: str, folder: Path, shape: Shape, messages: Messages) -> NodeRed:
+    """A backlog that waits for Node-RED at the broker, until its last row is there (or none came for a while)."""
+    home = folder / f"node-red-{shape.readings}"
+    dsn = fresh_database(server_dsn)
+    try:
+        with connect(dsn, autocommit=True, application_name="lifeline bench") as conn:
+            conn.execute(_TABLE)
+            _write_home(home, modules, dsn, mqtt_url)
+            with _running(home, modules), Blaster(mqtt_url) as blaster:  # the broker keeps its session from now on
+                _await(lambda: b"Connected to broker" in (home / "log").read_bytes(), "Node-RED does not connect")
+                SystemClock().pause_s(1.0)  # it says nothing of its subscription
+                blaster.publish(messages.take(1))
+                blaster.drain()
+                _await(lambda: _rows(conn) == shape.readings, "Node-RED takes no message, try its log")
+            with Blaster(mqtt_url) as blaster:
+                blaster.publish(messages.take(shape.messages))
+                blaster.drain()
+            with _running(home, modules) as process:
+                total = (shape.messages + 1) * shape.readings
+                per_s, rows = _rate(conn, shape.readings, total)
+                used = usage(process.pid)
+    finally:
+        drop_database(dsn)
+    version = str(json.loads((modules / "node_modules" / "node-red" / "package.json").read_text())["version"])
+    return NodeRed(shape.name, version, per_s, used.peak_mib if used is not None else 0.0, total - rows)
+
+
+def _write_home(home: Path, modules: Path, dsn: str, mqtt_url: str) -> None:
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "node_modules").unlink(missing_ok=True)
+    (home / "node_modules").symlink_to((modules / "node_modules").resolve())
+    (home / "flows.json").write_text(json.dumps(_flow(mqtt_url)))
+    (home / "settings.js").write_text(
+        "module.exports = {flowFile: 'flows.json', httpAdminRoot: false, httpNodeRoot: false, uiHost: '127.0.0.1', "
+        "uiPort: 0, telemetry: {enabled: false}, logging: {console: {level: 'info'}}, "
+        f"functionGlobalContext: {{pg: require('pg'), dsn: {json.dumps(_address(dsn))}}}}};\n"
+    )
+    (home / "settings.js").chmod(0o600)
+
+
+def _address(dsn: str) -> str:
+    parts = conninfo_to_dict(dsn)
+    return "postgresql://{user}:{password}@{host}:{port}/{dbname}".format_map(parts)
+
+
+def _flow(mqtt_url: str) -> list[dict[str, object]]:
+    address = BrokerAddress.of(mqtt_url)
+    broker = {
+        "id": "broker", "type": "mqtt-broker", "name": "", "broker": address.host, "port": str(address.port),
+        "clientid": "bench-node-red", "autoConnect": True, "usetls": False, "protocolVersion": "4", "keepalive": "60",
+        "cleansession": False, "autoUnsubscribe": False,
+    }  # fmt: skip
+    hear = {
+        "id": "hear", "type": "mqtt in", "z": "tab", "topic": "lifeline/v1/+/+/readings", "qos": "1",
+        "datatype": "json", "broker": "broker", "inputs": 0, "wires": [["write"]],
+    }  # fmt: skip
+    write = {
+        "id": "write", "type": "function", "z": "tab", "func": _WRITE, "initialize": _POOL, "finalize": "",
+        "outputs": 0, "libs": [], "wires": [],
+    }  # fmt: skip
+    return [{"id": "tab", "type": "tab", "label": "usual"}, broker, hear, write]
+
+
+@contextmanager
+def _running(home: Path, modules: Path) -> Iterator[subprocess.Popen[bytes]]:
+    program = modules / "node_modules" / "node-red" / "red.js"
+    command = ["node", str(program.resolve()), "--userDir", str(home), "--settings", str(home / "settings.js")]
+    surroundings = {**os.environ, "NODE_ENV": "production"}
+    with (home / "log").open("wb") as said:
+        process = subprocess.Popen(  # noqa: S603 - the program that the user named
+            command, stdout=said, stderr=said, env=surroundings, preexec_fn=die_with_parent()
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _rows(conn: Connection) -> int:
+    row = conn.execute("SELECT count(*) FROM public.node_red").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _rate(conn: Connection, before: int, total: int) -> tuple[float, int]:
+    """Rows/s from the first that is seen to the last, and how many there are in the end."""
+    clock, end_s = SystemClock(), stopwatch_s() + _PATIENCE_S
+    while (first := _rows(conn)) <= before:
+        if stopwatch_s() > end_s:
+            raise OutsideError("Node-RED takes no message, try its log")
+        clock.pause_s(0.02)
+    began_s = news_s = stopwatch_s()
+    rows = first
+    while rows < total and stopwatch_s() - news_s < 20.0:
+        clock.pause_s(0.2)
+        if (now := _rows(conn)) > rows:
+            rows, news_s = now, stopwatch_s()
+    return (rows - first) / max(news_s - began_s, 1e-3), rows
+
+
+def _await(done: Callable[[], bool], what: str) -> None:
+    clock, end_s = SystemClock(), stopwatch_s() + 60.0
+    while not done():
+        if stopwatch_s() > end_s:
+            raise OutsideError(what)
+        clock.pause_s(0.1)
