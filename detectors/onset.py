@@ -11,7 +11,7 @@ from math import exp, isfinite
 from typing import Final
 
 _QUIET = 100  # samples for which only what is clearly rarer is news again
-_CLEARLY: Final = 2.0  # times rarer
+_CLEARLY: Final = 4.0  # times rarer
 _MEMORY = 5000.0  # samples in which an earlier bout fades
 _FORGOTTEN = 25_000  # samples after which it counts for nothing
 
@@ -27,7 +27,8 @@ class Onsets:
     def take(self, years: float) -> float:
         """The return period as news, years: 0 when it is none; NaN (blind) stays NaN.
 
-        News is divided by one more than the earlier bouts as rare, because what came so often comes so often.
+        News is divided by the square of one more than the earlier bouts as rare: what came so often comes so often, and
+        who is often wrong is believed less.
         """
         self._at += 1
         if not isfinite(years):
@@ -41,4 +42,4 @@ class Onsets:
         often = sum(exp((at - self._at) / _MEMORY) for at, other in self._before if other * _CLEARLY >= years)
         self._standing = deque([(self._at, years)])  # rarer than all that stood
         self._before.append((self._at, years))
-        return years / (1.0 + often)
+        return years / (1.0 + often) ** 2

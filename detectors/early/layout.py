@@ -99,13 +99,17 @@ START_SHAPE = START_EXCESS + CHANNEL_COUNT
 NATURE_WIDTH = START_SHAPE + CHANNEL_COUNT
 
 # Places that are not float32.
-_OTHERS = (0, SAME_S), (TOGETHER_TOP + 1, COUNT), (HISTOGRAM // 2, SHOWN), (LOUD // 2, TAIL), (PRESENT, PRESENT + 4)
+_OTHERS = (0, SAME_S), (TOGETHER_TOP + 1, COUNT), (HISTOGRAM // 2, SHOWN), (LOUD // 2, TAIL), (COVARIANCE, REST_D)
 
 
 def sound(rows: NDArray[np.float32]) -> bool:
     """Whether rows (n, WIDTH) can be a sensor's: what is not finite would be taken for a place in memory."""
     ends = [*(begin for begin, _ in _OTHERS), WIDTH]
     finite = all(np.isfinite(rows[:, old:new]).all() for (_, old), new in zip(_OTHERS, ends[1:], strict=True))
+    beside = rows[rows[:, REST_D] >= 0]  # without neighbours counts stand there
+    finite = finite and all(
+        np.isfinite(beside[:, a:b]).all() for a, b in ((COVARIANCE, PRESENT), (PRESENT + 4, REST_D))
+    )
     wide = np.isfinite(rows[:, 2 * LEVEL : COUNT].view(np.float64)).all()
     tails = (rows[:, TAIL + THRESHOLD : TAIL + EXCESS_2] > 0).all(axis=1) & (rows[:, TOGETHER_THRESHOLD] > 0)
     widths = rows[rows[:, HELD] >= SOUGHT, BIN]  # until then the largest value stands there, which may be below 0

@@ -51,7 +51,7 @@ PAD = 0.25
 def place_in(f: Row, low: int, bins: int, value: float) -> float:
     """Where a value lies between the first and the last bin of a histogram whose lower end and width stand at `low`."""
     place = (value - np.float64(f[low])) / np.float64(f[low + 1])
-    return max(0.0, min(bins - 1.0, place))
+    return min(bins - 1.0, place) if place > 0.0 else 0.0  # also when the row was damaged, and it is no number
 
 
 def nats(f: Row, h: Row, counts: int, low: int, bins: int, value: float) -> float:

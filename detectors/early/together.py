@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from detectors.early.layout import TICKS, TOGETHER_EXCESS, TOGETHER_SHAPE, TOGETHER_THRESHOLD, TOGETHER_TOP
+from detectors.early.layout import TICKS, TOGETHER_EXCESS, TOGETHER_SHAPE, TOGETHER_THRESHOLD, TOGETHER_TOP, UNKNOWN
 
 Row = Any
 PART = 1.0 / 16.0  # of ticks pass the threshold
@@ -28,6 +28,8 @@ def settled(f: Row, p: Row, years: float, tick_y: float) -> float:
     """The return period in years of a loudest one, with ticks of so many years."""
     over = years / (tick_y * np.float64(f[TOGETHER_THRESHOLD]))
     if over <= 1.0:
+        if p[UNKNOWN] > 0.0:  # one scale throughout: channels are as shy below the threshold as above
+            return float(exp(log(max(over, 1e-30)) / p[TOGETHER_EXCESS]) * tick_y / PART)
         return float(over * tick_y / PART)
     times = log1p(p[TOGETHER_SHAPE] * log(over) / p[TOGETHER_EXCESS]) / p[TOGETHER_SHAPE]
     return float(tick_y / PART * exp(min(times, 40.0)))
@@ -38,6 +40,8 @@ def unsettled(f: Row, p: Row, years: float, tick_y: float) -> float:
     rare = years * PART / tick_y
     least = tick_y * np.float64(f[TOGETHER_THRESHOLD])
     if rare <= 1.0:
+        if p[UNKNOWN] > 0.0:
+            rare = exp(log(rare) * p[TOGETHER_EXCESS])
         return float(rare * least)
     shape = p[TOGETHER_SHAPE]
     return float(least * exp(min(p[TOGETHER_EXCESS] * (exp(shape * log(rare)) - 1.0) / shape, 40.0)))

@@ -55,9 +55,9 @@ def _same(a: Found, b: Found) -> None:
 def test_compiled_and_plain_tell_the_same_to_the_bit() -> None:
     values = _life(2)[:2400]
     values[500:520], values[1500], values[1700:1760] = 180.0, np.nan, 97.0
-    subjects = [Subject(name, quantity) for name, quantity in (("a", "gas_pressure"), ("b", "methane"))]
+    subjects = [Subject(name, quantity) for name, quantity in (("a", "gas_pressure"), ("b", "methane"), ("c", ""))]
     fast, plain = Fleet(subjects), Fleet(subjects, plain=True)
-    batch = _together(_columns(values), _columns(values - 80, row=1, start=7))
+    batch = _together(_columns(values), _columns(values - 80, row=1, start=7), _columns(values, row=2))
     _same(fast.update(batch), plain.update(batch))
     assert fast.snapshot() == plain.snapshot()
 
@@ -244,6 +244,16 @@ def test_a_snapshot_of_the_first_hours_is_taken_back_whatever_the_sign_of_the_va
     assert other.snapshot() == fleet.snapshot()
 
 
+@pytest.mark.parametrize("quantity", ["", "methane"])
+def test_a_row_is_taken_back_whatever_it_has_counted(quantity: str) -> None:
+    fleet = Fleet([Subject("a", quantity)])
+    fleet.update(_columns(_life(2)))
+    row = np.frombuffer(fleet.row_state(0)[8:], np.float32).copy()
+    row.view(np.uint16)[layout.SCALES + 1] = 0x7F90  # as a number of single precision it would be none
+    fleet.put_row_state(0, fleet.row_state(0)[:8] + row.tobytes())
+    assert fleet.row_state(0)[8:] == row.tobytes()
+
+
 @pytest.mark.parametrize("place", [layout.TOGETHER_THRESHOLD, layout.TAIL + layout.THRESHOLD])
 def test_a_row_with_a_threshold_of_nothing_is_refused(place: int) -> None:
     fleet = Fleet([Subject("a", "")])
@@ -265,6 +275,24 @@ def test_a_plain_spike_of_a_quantity_nobody_knows_is_abnormal_even_by_its_rarity
         assert found.verdict[-1] == ABNORMAL
         assert not (found.verdict[:-1] == ABNORMAL).any()
     assert found.channel[-1] == RARITY
+
+
+def test_an_alarm_of_a_quantity_nobody_knows_comes_no_more_often_than_it_says_and_a_shift_is_one_in_a_year() -> None:
+    """Twenty sensors' first twelve weeks: four and a half sensor-years."""
+    dice, minute_5, n, shifted = np.random.default_rng(4), 5 * MINUTE_US, 288 * 84, 288 * 35
+    found = 0
+    for _ in range(20):
+        day = np.sin(np.arange(n) / 288 * 2 * np.pi)
+        calm = 20 + 3 * day + dice.normal(0, 0.5, n)
+        time_us = np.arange(n, dtype=np.int64) * minute_5
+        columns = _columns(calm)._replace(time_us=time_us, local_us=time_us)
+        years = np.nan_to_num(Fleet([Subject("a", "vibration")]).update(columns).return_period_years)
+        rare = np.flatnonzero(years >= 1 / 12)
+        found += int((np.diff(rare, prepend=-100) > 72).sum())
+        columns.value[shifted:] += 4.0
+        answers = Fleet([Subject("a", "vibration")]).update(columns)
+        assert np.nanmax(answers.return_period_years[shifted : shifted + 288]) >= 1
+    assert found < 70, "54 are what it says"
 
 
 def test_a_sensor_nobody_knows_is_not_judged_by_its_jumps_before_it_has_shown_how_it_jumps() -> None:
