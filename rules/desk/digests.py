@@ -29,7 +29,6 @@ def digest(city: City, escalation: Escalation, flood: Flood, waiting: Waiting) -
     lines = [_incident(city, incident, entry, said, language) for incident, entry in entries]
     level = max((_level(entry) for _, entry in entries), default=Level.NONE)
     alarms = [alarm for line in lines for alarm in line["alarms"] if alarm["new"]]
-    said.update(alarm["alarm"] for alarm in alarms)
     own = city.districts.get(district)
     subject = say(
         "flood.digest_subject", language, level=say(f"levels.{level.word}", language), n=sum(map(_counted, lines)),
@@ -78,13 +77,15 @@ def _incident(city: City, incident: str, entry: Entry, said: set[str], language:
     """One incident of a digest: its new alarms and its gravest one in full, the others by id."""
     order = sorted(entry.alarms.values(), key=lambda a: (-_now(a), a.raised_us, a.id))
     full = [alarm for at, alarm in enumerate(order) if at == 0 or alarm.id not in said]
-    return {
+    line = {
         "incident": incident,
         "kinds": list(entry.kinds),
         "level": _level(entry).word,
         "alarms": [{**_alarm(city, alarm, language), "new": alarm.id not in said} for alarm in full],
         "also": [alarm.id for alarm in order if alarm not in full],
     }
+    said.update(entry.alarms)  # it may have gone on to another incident of the same digest
+    return line
 
 
 def _alarm(city: City, alarm: Alarm, language: str) -> Said:
