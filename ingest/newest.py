@@ -17,8 +17,9 @@ import psycopg
 from city.clock import stopwatch_s
 from city.errors import LifelineError
 from city.reading import Readings
+from store.batch import newest_of
 from store.connection import Connection, connect
-from store.readings import ReadingWriter, newest_of
+from store.readings import ReadingWriter
 
 log = logging.getLogger(__name__)
 

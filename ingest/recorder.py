@@ -48,7 +48,7 @@ _TICK_S: Final = 0.1
 _DRAIN_S: Final = 10.0  # what a stop waits for; the broker keeps the rest
 _COLLECT_AFTER: Final = 50_000
 _HUNG_S: Final = 60.0  # the network's loop goes round ten times a second; connecting may take its time
-_MALLOC: Final = ((-8, 1), (-3, 1 << 17), (-1, 1 << 17))  # M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
+_MALLOC: Final = ((-8, 1), (-3, 1 << 21), (-1, 1 << 24))  # M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
 _BACK_OFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 

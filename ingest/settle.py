@@ -21,8 +21,9 @@ from ingest.admit import Admission, Admitted
 from ingest.memory import Memory, TakeBack
 from ingest.message import Arrival, Refused
 from ingest.reasons import MENDABLE, Reason
+from store.batch import Packed, pack
 from store.connection import Connection
-from store.readings import Packed, Written, pack
+from store.readings import Written
 from store.rejections import Rejection
 from store.statements import statements
 

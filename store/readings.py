@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from city.clock import stopwatch_s
 from city.reading import Readings
-from store.columns import Marks, array_of, copy_bytes, integers, literal, moments, understand
+from store.batch import DAY_US, Mask, Packed, Rows, newest, newest_of, pack, spell
+from store.columns import Marks, array_of, copy_bytes, integers, moments, understand
 from store.connection import Connection
 from store.sending import copy_in
 from store.statements import statements
@@ -27,10 +28,6 @@ from store.statements import statements
 _SQL = statements("readings")
 _MAKE_STAGE = (_SQL["make_stage"] + ";" + _SQL["empty_stage"]).encode()  # one way to the server instead of two
 _WARY_BATCHES = 20
-_DAY_US = 86_400_000_000
-
-Mask = NDArray[np.bool_]
-_BUCKET_US = 300_000_000  # of the shortest roll-up
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,27 +50,6 @@ class Written:
     repeated: Mask
     conflicting: Mask
     stored: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Packed:
-    """A batch made ready to be written, which needs no connection: see `pack`."""
-
-    readings: Readings
-    order: NDArray[np.intp]
-    first: Mask
-    unique: Readings
-    marks: Marks | None
-    data: bytes
-
-
-def pack(readings: Readings, marks: Marks | None = None) -> Packed:
-    """Sort a batch by sensor and time, set repeats within it aside, and spell the rest as COPY takes it."""
-    order, first = _first_of_each(readings)
-    unique = readings.take(order if first.all() else order[first])
-    if marks is not None:
-        marks = None if marks.say_nothing(readings) else marks.take(order[first])
-    return Packed(readings, order, first, unique, marks, copy_bytes(unique, None, marks))
 
 
 class _Standing(NamedTuple):
@@ -113,7 +89,7 @@ class ReadingWriter:
         self._wary_left = 0
         self._held = self._holding = Readings.of([])  # newest of each sensor: before this transaction, and in it
         self._wrote: Readings | None = None  # newest values that this transaction wrote
-        self._known: NDArray[np.int32] | None = None  # sensors with a row in `lifeline.latest`
+        self._known: Mask | None = None  # by number of sensor: whether it has a row in `lifeline.latest`
         self._caught_up_s = 0.0
 
     def write(self, readings: Readings, marks: Marks | None = None) -> Written:
@@ -125,13 +101,15 @@ class ReadingWriter:
 
     def write_packed(self, batch: Packed) -> Written:
         """Write a batch that was made ready before (see `write`)."""
-        unique = batch.unique
-        standing = self._put(batch) if len(unique) else (np.empty(0, np.bool_), np.empty(0), np.empty(0))
-        if standing[0].all() and len(unique) == len(batch.readings):
-            self._keep_latest(unique)
-            none = np.zeros(len(unique), np.bool_)
-            return Written(standing[0], none, none, batch.readings.value)
-        self._keep_latest(unique.take(standing[0]))
+        unique = batch.rows.readings
+        standing = self._put(batch.rows) if len(unique) else (np.empty(0, np.bool_), np.empty(0), np.empty(0))
+        if standing[0].all():
+            self._keep_latest(batch.rows.newest)
+            if len(unique) == len(batch.readings):
+                none = np.zeros(len(unique), np.bool_)
+                return Written(standing[0], none, none, batch.readings.value)
+        else:
+            self._keep_latest(newest(unique.take(standing[0])))
         return _spread(batch.readings, batch.order, batch.first, standing)
 
     @property
@@ -150,12 +128,12 @@ class ReadingWriter:
         if self._hold_s and self._known is None:
             self._conn.execute(_SQL["mend_latest"])
             rows = self._conn.execute(_SQL["known_latest"]).fetchall()
-            self._known = np.array([sensor_id for (sensor_id,) in rows], dtype=np.int32)
+            self._known = _marked(np.zeros(0, np.bool_), np.array([one for (one,) in rows], dtype=np.int32))
 
     def committed(self) -> None:
         """The transaction is committed."""
         if self._wrote is not None and self._known is not None:
-            self._known = np.union1d(self._known, self._wrote.sensor_id)
+            self._known = _marked(self._known, self._wrote.sensor_id)
             self._caught_up_s = stopwatch_s()
         self._held, self._wrote = self._holding, None
 
@@ -169,48 +147,45 @@ class ReadingWriter:
         held, self._held = self._held, Readings.of([])
         return held
 
-    def write_newest(self, newest: Readings) -> None:
+    def write_newest(self, values: Readings) -> None:
         """Write newest values, one of each sensor, where they are newer than what stands."""
-        self._stage(newest)
+        self._stage(values)
         self._conn.execute(_SQL["lock_latest"])
-        if self._conn.execute(_SQL["update_latest"]).rowcount < len(newest):
+        if self._conn.execute(_SQL["update_latest"]).rowcount < len(values):
             self._conn.execute(_SQL["insert_latest"])
 
-    def _put(self, batch: Packed) -> tuple[Mask, NDArray[np.float64], NDArray[np.float64]]:
+    def _put(self, rows: Rows) -> tuple[Mask, NDArray[np.float64], NDArray[np.float64]]:
         """Store rows without repeats among them: which are new, and the value and raw value that now stand."""
-        unique = batch.unique
-        self._prepare(unique.time_us)
+        self._prepare(rows.days)
         if self._wary_left == 0:
-            if self._copied(unique.time_us, batch.data, marked=batch.marks is not None):
-                return np.ones(len(unique), np.bool_), unique.value, unique.raw
+            if self._copied(rows):
+                return np.ones(len(rows.readings), np.bool_), rows.readings.value, rows.readings.raw
             self._wary_left = _WARY_BATCHES
         else:
             self._wary_left -= 1
-        return self._put_among(unique, batch.marks)
+        return self._put_among(rows)
 
-    def _put_among(
-        self, unique: Readings, marks: Marks | None
-    ) -> tuple[Mask, NDArray[np.float64], NDArray[np.float64]]:
+    def _put_among(self, rows: Rows) -> tuple[Mask, NDArray[np.float64], NDArray[np.float64]]:
         """The same where some stand already: look for these first, and copy the others."""
+        unique = rows.readings
         standing = self._standing(unique)
         new = np.ones(len(unique), np.bool_)
         new[standing.row] = False
         if new.any():
-            rest, left = unique.take(new), marks and marks.take(new)
-            data = copy_bytes(rest, None, left)
-            if not self._copied(rest.time_us, data, marked=left is not None):
-                merged = self._merge(rest, left)
-                rows = np.flatnonzero(new)[merged.row].astype(np.int32)
-                standing = standing.before(merged._replace(row=rows))
-                new[rows] = False
+            rest = spell(unique.take(new), rows.marks and rows.marks.take(new))
+            if not self._copied(rest):
+                merged = self._merge(rest)
+                old = np.flatnonzero(new)[merged.row].astype(np.int32)
+                standing = standing.before(merged._replace(row=old))
+                new[old] = False
         value, raw = unique.value.copy(), unique.raw.copy()
         value[standing.row], raw[standing.row] = standing.value, standing.raw
         return new, value, raw
 
-    def _copied(self, time_us: NDArray[np.int64], data: bytes, *, marked: bool) -> bool:
+    def _copied(self, rows: Rows) -> bool:
         for attempt in (1, 2):
             try:
-                copy_in(self._conn, self._copying(time_us, marked=marked), data)
+                copy_in(self._conn, self._copying(rows), rows.data)
             except psycopg.errors.UniqueViolation:
                 self._conn.execute(_SQL["back"])
                 return False
@@ -220,36 +195,36 @@ class ReadingWriter:
                 self._pieces.clear()
                 if attempt == 2:
                     raise
-                self._prepare(time_us, again=True)
+                self._prepare(rows.days, again=True)
             else:
                 break
         return True
 
-    def _copying(self, time_us: NDArray[np.int64], *, marked: bool) -> bytes:
-        """A COPY of rows of these times in a savepoint of its own, as one query."""
-        piece = self._piece(time_us)
-        said = [_SQL["savepoint"], _SQL["copy_marked" if marked else "copy"].format(piece or "readings")]
+    def _copying(self, rows: Rows) -> bytes:
+        """A COPY of rows in a savepoint of its own, as one query."""
+        piece = self._piece(rows.month)
+        statement = _SQL["copy" if rows.marks is None else "copy_marked"]
+        said = [_SQL["savepoint"], statement.format(piece or "readings")]
         if piece:  # of what does not go through the whole table its triggers know nothing
-            buckets = (np.unique(time_us // _BUCKET_US) * _BUCKET_US).tolist()
-            said.append(_SQL["mark_touched"].format(literal(buckets)))
+            said.append(_SQL["mark_touched"].format(rows.buckets))
         return ";".join([*said, _SQL["release"]]).encode()
 
-    def _piece(self, time_us: NDArray[np.int64]) -> str:
-        """The one partition that holds all these times, if rows may be put straight into it; else empty."""
-        first, last = (int(us.astype("datetime64[us]").astype("datetime64[M]").astype(int)) for us in _span(time_us))
-        if first != last:
+    def _piece(self, month: int | None) -> str:
+        """The one partition that holds a month, if there is one and rows may be put straight into it; else empty."""
+        if month is None:
             return ""
-        if first not in self._pieces:
-            row = self._conn.execute(_SQL["piece"], {"us": int(time_us[0])}).fetchone()
-            self._pieces[first] = str(row[0]) if row else ""
-        return self._pieces[first]
+        if month not in self._pieces:
+            first_us = int(np.datetime64(month, "M").astype("datetime64[us]").astype(np.int64))
+            row = self._conn.execute(_SQL["piece"], {"us": first_us}).fetchone()
+            self._pieces[month] = str(row[0]) if row else ""
+        return self._pieces[month]
 
-    def _merge(self, rest: Readings, marks: Marks | None) -> _Standing:
+    def _merge(self, rest: Rows) -> _Standing:
         """Put in rows while another session does, too; those of them that it had put in."""
-        self._prepare(rest.time_us, again=True)
-        self._stage(rest, marks)
+        self._prepare(rest.days, again=True)
+        self._stage(rest.readings, rest.marks)
         old = np.array([row for (row,) in self._conn.execute(_SQL["merge"]).fetchall()], dtype=np.int32)
-        return self._standing(rest).among(old)
+        return self._standing(rest.readings).among(old)
 
     def _standing(self, unique: Readings) -> _Standing:
         """Of these rows, those whose sensor and instant the table has."""
@@ -272,56 +247,35 @@ class ReadingWriter:
         with self._conn.cursor() as cursor, cursor.copy(statement) as copy:
             copy.write(data)
 
-    def _prepare(self, time_us: NDArray[np.int64], *, again: bool = False) -> None:
-        first, last = _span(time_us // _DAY_US)
-        days = {int(first)} if first == last else set(np.unique(time_us // _DAY_US).tolist())
+    def _prepare(self, days: frozenset[int], *, again: bool = False) -> None:
         for day in sorted(days if again else days - self._days):
-            self._conn.execute(_SQL["prepare"], {"us": day * _DAY_US})
+            self._conn.execute(_SQL["prepare"], {"us": day * DAY_US})
         self._days |= days
 
-    def _keep_latest(self, new: Readings) -> None:
-        """Keep the newest of each sensor, now or in a moment; `new` is sorted by sensor and time."""
-        if not len(new):
+    def _keep_latest(self, values: Readings) -> None:
+        """Keep newest values, one of each sensor, now or in a moment."""
+        if not len(values):
             return
-        newest = _newest(new)
         if self._known is None:
-            self._write_latest(newest)
+            self._write_latest(values)
             return
-        self._holding = newest = newest_of(self._holding, newest)
+        self._holding = held = newest_of(self._holding, values)
         due = stopwatch_s() - self._caught_up_s > self._hold_s
         # A sensor's first value is never held: what is missing after a kill is looked for by what stands.
-        if due or not np.isin(newest.sensor_id, self._known, assume_unique=True).all():
-            self._write_latest(newest)
+        if due or held.sensor_id.max() >= len(self._known) or not self._known[held.sensor_id].all():
+            self._write_latest(held)
 
-    def _write_latest(self, newest: Readings) -> None:
-        self._holding, self._wrote = Readings.of([]), newest
-        self.write_newest(newest)
-
-
-def _span(times: NDArray[np.int64]) -> tuple[np.int64, np.int64]:
-    return times.min(), times.max()
+    def _write_latest(self, values: Readings) -> None:
+        self._holding, self._wrote = Readings.of([]), values
+        self.write_newest(values)
 
 
-def newest_of(some: Readings, others: Readings) -> Readings:
-    """The newest of each sensor, by sensor, of two that hold one of each; of equally new ones the latter's."""
-    if not len(some):
-        return others
-    both = Readings(*(np.concatenate([getattr(some, name), getattr(others, name)]) for name in Readings.__slots__))
-    return _newest(both.take(np.lexsort((both.time_us, both.sensor_id))))
-
-
-def _newest(rows: Readings) -> Readings:
-    """The last row of each sensor; `rows` are sorted by sensor and time."""
-    return rows.take(np.append(rows.sensor_id[1:] != rows.sensor_id[:-1], True))
-
-
-def _first_of_each(readings: Readings) -> tuple[NDArray[np.intp], Mask]:
-    """Order by (sensor, time), stable, and in that order which rows are the first of their key."""
-    order = np.lexsort((readings.time_us, readings.sensor_id))
-    sensor, time = readings.sensor_id[order], readings.time_us[order]
-    first = np.ones(len(order), np.bool_)
-    first[1:] = (sensor[1:] != sensor[:-1]) | (time[1:] != time[:-1])
-    return order, first
+def _marked(known: Mask, sensor_id: NDArray[np.int32]) -> Mask:
+    """A mask by number of sensor, with some more of them."""
+    most = int(sensor_id.max(initial=-1)) + 1
+    known = np.concatenate([known, np.zeros(max(0, most - len(known)), np.bool_)])
+    known[sensor_id] = True
+    return known
 
 
 def _spread(

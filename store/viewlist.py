@@ -23,7 +23,7 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         },
         "The register": {
             "sensors": "Sensors of the city folder in force.",
-            "heard": "Which sensors are heard: where each is, and whether nothing fresh is known; quicker than `latest`.",
+            "heard": "Which sensors are heard: where each is, whether nothing fresh is known; quicker than `latest`.",
             "sites": "Places of the city folder in force.",
             "gateways": "Gateways of the city folder in force, and what they sent so far.",
             "districts": "Districts by name.",
