@@ -83,12 +83,16 @@ class Intake:
             self._bytes += sum([len(delivery.payload) + _MESSAGE_BYTES for delivery in deliveries])
             self._changed.notify_all()
 
-    def take(self, max_rows: int, timeout_s: float) -> list[Delivery]:
-        """Take what is pending, up to about `max_rows` (at least one message), to write it; empty after `timeout_s`."""
+    def take(self, max_rows: int, timeout_s: float, *, enough_rows: int = 1, linger_s: float = 0.0) -> list[Delivery]:
+        """Take what is pending, up to about `max_rows` (at least one message), to write it; empty after `timeout_s`.
+
+        While there are less than `enough_rows` it waits for more, `linger_s` at most.
+        """
         with self._changed:
             batch, self._next = self._next, []
             if not batch:
-                self._changed.wait_for(lambda: self._queued, timeout_s)
+                if self._changed.wait_for(lambda: self._queued, timeout_s) and linger_s > 0:
+                    self._changed.wait_for(lambda: self._queued_rows >= enough_rows, linger_s)
                 batch = self._taken(max_rows)
             if batch:
                 self._writing.append(batch)

@@ -38,6 +38,7 @@ class Newest:
         self._dsn = dsn
         self._conn: Connection | None = None
         self._changed = threading.Condition()
+        self._heard: list[Readings] = []  # not yet held: what many batches say is sorted once
         self._held, self._ending, self._failed = _NOTHING, False, False
         self._after = -1  # the sensor that was written last; the next slice follows it
         self._thread = threading.Thread(target=self._run, name="recorder-newest", daemon=True)
@@ -47,7 +48,7 @@ class Newest:
         """Take committed newest values, one of each sensor, by sensor."""
         if len(newest):
             with self._changed:
-                self._held = newest_of(self._held, newest)
+                self._heard.append(newest)
                 self._changed.notify()
 
     def close(self) -> None:
@@ -61,10 +62,11 @@ class Newest:
         due_s = 0.0
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._ending or len(self._held))
+                self._changed.wait_for(lambda: self._ending or self._heard or len(self._held))
                 if not self._ending:
                     self._changed.wait_for(lambda: self._ending, due_s - stopwatch_s())
                 ending = self._ending
+                self._hold()
                 slices = -(-len(self._held) // _SLICE)
                 held = self._slice()
             began_s = stopwatch_s()
@@ -75,6 +77,11 @@ class Newest:
             due_s = began_s + (_AGAIN_S if self._failed else rest_s)
         if self._conn is not None:
             self._conn.close()
+
+    def _hold(self) -> None:
+        heard, self._heard = self._heard, []
+        if heard:
+            self._held = newest_of(self._held, *heard)
 
     def _slice(self) -> Readings:
         """Take the next sensors' values, round and round."""

@@ -24,7 +24,7 @@ from city.clock import Clock, SystemClock, from_us, stopwatch_s
 from city.errors import LifelineError, OutsideError
 from city.mapping import load_mappings
 from ingest import session
-from ingest.ahead import Ahead
+from ingest.ahead import WORTH_ROWS, Ahead
 from ingest.decoders import Decoders
 from ingest.intake import Delivery, Intake
 from ingest.link import Link, LinkSettings
@@ -45,6 +45,7 @@ _MAX_ROWS: Final = 60_000  # pending readings: above, reading from the broker pa
 _MAX_BYTES: Final = 20 << 20
 _BEAT_S: Final = 0.5
 _TICK_S: Final = 0.1
+_PACE_S: Final = 0.006  # from batch to batch while few come: what a batch costs whatever is in it would fill the time
 _DRAIN_S: Final = 10.0  # what a stop waits for; the broker keeps the rest
 _COLLECT_AFTER: Final = 50_000
 _HUNG_S: Final = 60.0  # the network's loop goes round ten times a second; connecting may take its time
@@ -121,6 +122,7 @@ class _Recorder:
         self._heard_us: int | None = None
         self._beat_s, self._beaten_readings = stopwatch_s(), 0
         self._beats_failed = 0
+        self._began_s = 0.0
         self._client = f"{settings.client_id} at {address}"
         self._noted_connects, self._is_host = 0, False
         self._base: dict[str, int] = {}  # counts of writers before a reconnection
@@ -216,7 +218,9 @@ class _Recorder:
             if stop.is_set() and drain_until_s is None:
                 drain_until_s = stopwatch_s() + _DRAIN_S
                 self._link.stop()
-            batch = self._intake.take(_BATCH_ROWS, _TICK_S)
+            linger_s = self._began_s + _PACE_S - stopwatch_s()
+            batch = self._intake.take(_BATCH_ROWS, _TICK_S, enough_rows=WORTH_ROWS, linger_s=linger_s)
+            self._began_s = stopwatch_s()
             self._tell_turned()
             if batch:
                 if not self._write(batch, drain_until_s, stop):

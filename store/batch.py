@@ -77,12 +77,13 @@ def newest(rows: Readings) -> Readings:
     return rows.take(np.append(rows.sensor_id[1:] != rows.sensor_id[:-1], True)) if len(rows) else rows
 
 
-def newest_of(some: Readings, others: Readings) -> Readings:
-    """The newest of each sensor, by sensor, of two that hold one of each; of equally new ones the latter's."""
-    if not len(some):
-        return others
-    both = Readings(*(np.concatenate([getattr(some, name), getattr(others, name)]) for name in Readings.__slots__))
-    return newest(both.take(np.lexsort((both.time_us, both.sensor_id))))
+def newest_of(*parts: Readings) -> Readings:
+    """The newest of each sensor, by sensor, of parts that hold one of each; of equally new ones the last part's."""
+    some = [part for part in parts if len(part)]
+    if len(some) < 2:
+        return some[0] if some else parts[-1]
+    all_of_them = Readings(*(np.concatenate([getattr(part, name) for part in some]) for name in Readings.__slots__))
+    return newest(all_of_them.take(np.lexsort((all_of_them.time_us, all_of_them.sensor_id))))
 
 
 def _first_of_each(readings: Readings) -> tuple[NDArray[np.intp], Mask]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from datetime import datetime
 
 import psycopg
@@ -60,6 +61,18 @@ def test_a_look_ahead_ends_when_nothing_comes() -> None:
     assert looking.end() is None
     looking.close()
     assert stopwatch_s() - began_s < 10.0
+
+
+def test_little_waits_a_moment_for_more_and_enough_does_not() -> None:
+    intake = Intake(10, 1 << 20, lambda: None)
+    one, more = (Delivery(None, at, b"x", at, 1, rows=3) for at in range(2))
+    intake.put([one])
+    assert intake.take(10, 0.0, enough_rows=5, linger_s=0.001) == [one], "only a moment"
+    intake.put([one])
+    late = threading.Timer(0.01, intake.put, [[more]])
+    late.start()
+    assert intake.take(10, 0.0, enough_rows=5, linger_s=60.0) == [one, more]
+    late.join()
 
 
 def test_what_was_taken_ahead_is_given_next_and_acknowledged_in_order() -> None:
