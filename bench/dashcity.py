@@ -110,6 +110,6 @@ def _fill_rollups(conn: Connection, scale: Scale) -> int:
             values = {"first": first, "last": last, "width": width}
             conn.execute("SELECT lifeline.prepare_rollup(%s, %s)", (table, first))
             rows[table] += conn.execute(_ROLLUP.format(table=table).encode(), values).rowcount
-    for minutes in (60, 1440):
-        conn.execute("SELECT lifeline.group_buckets(%s, %s, %s)", (minutes, DAY - timedelta(days=scale.days), NOW))
+    for bucket_min in (60, 1440):
+        conn.execute("SELECT lifeline.group_buckets(%s, %s, %s)", (bucket_min, DAY - timedelta(days=scale.days), NOW))
     return rows["rollup_1h"]

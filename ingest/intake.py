@@ -70,6 +70,7 @@ class Intake:
         self._looking = False
         self._done: deque[Delivery] = deque()
         self._rows = self._bytes = self._queued_rows = 0
+        self._wanted_rows = 1  # for which somebody waits: nobody is woken for less
 
     def put(self, deliveries: Sequence[Delivery]) -> None:
         """Queue messages in order of receipt (network thread)."""
@@ -81,7 +82,8 @@ class Intake:
             self._rows += rows
             self._queued_rows += rows
             self._bytes += sum([len(delivery.payload) + _MESSAGE_BYTES for delivery in deliveries])
-            self._changed.notify_all()
+            if self._queued_rows >= self._wanted_rows:
+                self._changed.notify_all()
 
     def take(self, max_rows: int, timeout_s: float, *, enough_rows: int = 1, linger_s: float = 0.0) -> list[Delivery]:
         """Take what is pending, up to about `max_rows` (at least one message), to write it; empty after `timeout_s`.
@@ -91,8 +93,8 @@ class Intake:
         with self._changed:
             batch, self._next = self._next, []
             if not batch:
-                if self._changed.wait_for(lambda: self._queued, timeout_s) and linger_s > 0:
-                    self._changed.wait_for(lambda: self._queued_rows >= enough_rows, linger_s)
+                if self._wait_rows(1, timeout_s) and linger_s > 0:
+                    self._wait_rows(enough_rows, linger_s)
                 batch = self._taken(max_rows)
             if batch:
                 self._writing.append(batch)
@@ -116,10 +118,16 @@ class Intake:
         with self._changed:
             if self._next:
                 return []
-            self._changed.wait_for(lambda: not self._looking or self._queued_rows >= enough_rows)
+            self._wait_rows(enough_rows, None, lambda: not self._looking)
             if self._queued_rows >= enough_rows:
                 self._next = self._taken(max_rows)
             return self._next
+
+    def _wait_rows(self, rows: int, timeout_s: float | None, or_else: Callable[[], bool] = lambda: False) -> bool:
+        self._wanted_rows = rows
+        came = self._changed.wait_for(lambda: or_else() or self._queued_rows >= rows, timeout_s)
+        self._wanted_rows = 1
+        return came
 
     def _taken(self, max_rows: int) -> list[Delivery]:
         taken: list[Delivery] = []

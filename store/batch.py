@@ -64,12 +64,17 @@ def pack(readings: Readings, marks: Marks | None = None) -> Packed:
 
 def spell(readings: Readings, marks: Marks | None) -> Rows:
     """Spell rows that are sorted and have no repeats."""
-    buckets = np.unique(readings.time_us // _BUCKET_US) * _BUCKET_US
-    days = np.unique(buckets // DAY_US).tolist()
+    buckets = _each(readings.time_us // _BUCKET_US) * _BUCKET_US
+    days = _each(buckets // DAY_US).tolist()
     months = np.array([*days[:1], *days[-1:]], "datetime64[D]").astype("datetime64[M]").astype(np.int64).tolist()
     month = months[0] if len(set(months)) == 1 else None
     data = copy_bytes(readings, None, marks)
     return Rows(readings, marks, data, newest(readings), frozenset(days), month, literal(buckets.tolist()))
+
+
+def _each(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The different ones in their order; mostly there is one."""
+    return numbers[:1] if (numbers == numbers[:1]).all() else np.unique(numbers)
 
 
 def newest(rows: Readings) -> Readings:

@@ -79,6 +79,9 @@ def copy_bytes(readings: Readings, rows: NDArray[np.int32] | None = None, marks:
     if rows is not None:
         columns["row"] = rows
         fields.append(("row", ">i4"))
+    if all(mask.all() or not mask.any() for mask in empty.values()):  # one kind of row, as mostly
+        null = {name for name, mask in empty.items() if mask.all()}
+        return b"".join((_HEADER, _block(columns, fields, null), _TRAILER))
     kinds = sum(mask.astype(np.uint8) << bit for bit, mask in enumerate(empty.values()))
     parts = [_HEADER]
     for kind in np.unique(kinds).tolist():
