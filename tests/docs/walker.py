@@ -38,6 +38,11 @@ def missing(expected: str, said: str) -> str:
     return ""
 
 
+def _heed_interrupts() -> None:
+    """As in a terminal, also where the tests run in the background of a shell, which ignores Ctrl-C for its jobs."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """A shell that keeps its variables and functions from block to block; and programs left running beside it."""
 
@@ -72,6 +77,7 @@ class Terminal:
             process = subprocess.Popen(  # noqa: S603 - the page's own line
                 ["bash", "-c", f"exec {text}"], cwd=folder, env={**self._environment, **environment},  # noqa: S607
                 stdin=subprocess.DEVNULL, stdout=screen, stderr=screen, start_new_session=True,
+                preexec_fn=_heed_interrupts,
             )  # fmt: skip
         self._running[name] = process, log
 

@@ -40,8 +40,6 @@ from pathlib import Path
 from city.load import load_city
 from store import bundle
 from store.connection import connect
-from tests.running import eventually
-from tests.running import eventually
 root = Path(sys.argv[2])
 files = {str(p.relative_to(root)): p.read_text() for p in sorted(root.rglob("*")) if p.is_file()}
 with connect(sys.argv[1], autocommit=True) as conn:
