@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -12,6 +13,8 @@ from typing import Self
 
 from bench.storecity import DAY, NOW, Scale, minutes
 from city.clock import SystemClock, stopwatch_s
+from city.reading import Readings
+from ingest.newest import Newest
 from store import rollups
 from store.columns import copy_bytes
 from store.connection import Connection, connect
@@ -93,16 +96,16 @@ def measure(dsn: str, other: str, scale: Scale, progress: Callable[[str], None])
         Keeper(dsn) as keeper,
     ):
         _without_triggers(plain)
-        writer = ReadingWriter(conn)
+        writer = Writer(conn, dsn)
         for first in range(0, scale.minutes, TURN):
             progress(f"writing {first}/{scale.minutes} minutes, {rows / kept_s if kept_s else 0:,.0f} rows/s")
             batches = list(minutes(scale, first, min(TURN, scale.minutes - first)))
             last = first + TURN >= scale.minutes
             began_s = stopwatch_s()
             for number, batch in enumerate(batches, first + 1):
-                with conn.transaction():
-                    writer.write(batch)
+                writer.write(batch)
                 keeper.reached(DAY + timedelta(minutes=number))
+            writer.settle()
             written_s += stopwatch_s() - began_s
             if last:
                 keeper.reached(NOW)  # the day is over, also where only its first hours were written
@@ -111,6 +114,31 @@ def measure(dsn: str, other: str, scale: Scale, progress: Callable[[str], None])
             copied_s += _copy(plain, [copy_bytes(batch) for batch in batches], first)
             rows += sum(map(len, batches))
     return Writing(rows, rows / kept_s, rows / written_s, rows / copied_s)
+
+
+class Writer:
+    """Writes as the recorder does: batches in transactions, the newest value of each sensor beside them."""
+
+    def __init__(self, conn: Connection, dsn: str) -> None:
+        self._conn, self._dsn = conn, dsn
+        self._readings = ReadingWriter(conn, math.inf)
+        self._newest: Newest | None = None
+
+    def write(self, batch: Readings) -> None:
+        """One batch, committed."""
+        with self._conn.transaction():
+            self._readings.begin()
+            self._readings.write(batch)
+        self._readings.committed()
+        if self._newest is None:
+            self._newest = Newest(self._dsn)
+        self._newest.hear(self._readings.take_held())
+
+    def settle(self) -> None:
+        """Wait until the newest values stand."""
+        if self._newest is not None:
+            self._newest.close()
+            self._newest = None
 
 
 def _without_triggers(conn: Connection) -> None:
@@ -145,7 +173,7 @@ def polled(dsn: str, scale: Scale, turns: int, polling: Callable[[], AbstractCon
     """Write on after the day, in turns without and with dashboards polling."""
     spent, rows = [0.0, 0.0], [0, 0]
     with connect(dsn, autocommit=True, application_name="lifeline bench") as conn, Keeper(dsn) as keeper:
-        writer, at = ReadingWriter(conn), scale.minutes
+        writer, at = Writer(conn, dsn), scale.minutes
         for turn in range(2 * turns):
             way = turn % 2
             batches = list(minutes(scale, at, TURN))
@@ -153,9 +181,9 @@ def polled(dsn: str, scale: Scale, turns: int, polling: Callable[[], AbstractCon
                 began_s = stopwatch_s()
                 for batch in batches:
                     at += 1
-                    with conn.transaction():
-                        writer.write(batch)
+                    writer.write(batch)
                     keeper.reached(DAY + timedelta(minutes=at))
+                writer.settle()
                 keeper.drain()
                 spent[way] += stopwatch_s() - began_s
             rows[way] += sum(map(len, batches))
