@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from city.levels import Level
+from rules.desk.digests import digest
+from rules.desk.floods import Entry, Flood, Waiting
+from rules.desk.plan import Person
 from rules.inputs import HoldKind
 from tests.rules.small_city import FILES, T0_US
 from tests.rules.storm import annunciated, began, floods, gathered, queued, rise, steps, storm_desk
@@ -85,6 +88,22 @@ def test_everything_that_came_is_told_once() -> None:
         alarm for n in queued(desk) if n.target == "li" for alarm in n.content.get("new", n.content.get("alarms", []))
     ]
     assert sorted(told) == sorted({a.alarm for a in annunciated(desk)})
+
+
+def test_an_alarm_that_went_on_to_another_incident_of_the_same_digest_is_news_once() -> None:
+    desk = storm_desk()
+    rise(desk, range(4), 0)
+    moved, stayed = desk.alarms()[:2]
+    flood = Flood("f", "city", "", T0_US, T0_US)
+    entries = {
+        "before": Entry(["raise"], {moved.id: moved}),
+        "after": Entry(["raise"], {stayed.id: stayed, moved.id: moved}),
+    }
+    person = Person("li", {"en": "Li"}, "en", {"email": "li@example.org"})
+    waiting = Waiting("d", person, ("north", "waterlogging"), T0_US, ("email",), "roster/day", entries)
+    said = digest(desk.checked.book.city, desk.checked.escalation, flood, waiting)
+    assert sorted(said.content["new"]) == sorted([moved.id, stayed.id])
+    assert flood.said == {"li": {moved.id, stayed.id}}
 
 
 def test_clears_and_updates_are_gathered_too() -> None:
