@@ -1,7 +1,7 @@
 """While the database writes one batch, the next one is judged and spelled in a thread of its own.
 
 Only a batch that needs nothing of its transaction for that is made ready ahead, and it is used only when the one before
-it was committed as it stands; else it is judged in its own transaction, as if nobody had looked.
+it went in as it stands; else it is judged in its own transaction, as if nobody had looked.
 """
 
 from __future__ import annotations

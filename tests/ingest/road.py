@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from datetime import datetime
 from typing import Any
 
 import psycopg
+import pytest
 
 from city.clock import ManualClock
 from city.load import load_city
@@ -15,8 +17,8 @@ from ingest.intake import Delivery, Intake
 from ingest.newest import Newest
 from ingest.turns import Turns
 from ingest.writer import BatchWriter
-from store import bundle
-from store.connection import Connection
+from store import bundle, journal
+from store.connection import Connection, Cursor
 from tests.ingest.fed import START, START_US, TOPIC, message
 
 SECOND_US = 1_000_000
@@ -106,3 +108,15 @@ class Road:
             except psycopg.OperationalError:
                 self.failed += 1
         self.intake.written()
+
+
+def refuse_often(patch: pytest.MonkeyPatch, seed: int) -> None:
+    """Let the database fail on the journal's row of two batches in five."""
+    chance, send = random.Random(seed), journal.send
+
+    def send_or_fail(conn: Connection, kind: journal.Kind, payload: bytes, at: datetime) -> Cursor:
+        if kind == "readings" and chance.random() < 0.4:
+            raise psycopg.OperationalError("the disk is full")
+        return send(conn, kind, payload, at)
+
+    patch.setattr(journal, "send", send_or_fail)

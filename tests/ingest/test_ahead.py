@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import threading
-from datetime import datetime
 
-import psycopg
 import pytest
 
 from city.clock import stopwatch_s
@@ -15,9 +12,8 @@ from ingest.admit import Admission
 from ingest.ahead import Ahead, Ready
 from ingest.intake import Delivery, Intake
 from ingest.memory import Memory
-from store import journal
-from store.connection import Connection, Cursor
-from tests.ingest.road import Road, deliveries
+from store.connection import Connection
+from tests.ingest.road import Road, deliveries, refuse_often
 
 
 @pytest.mark.parametrize(("seed", "trouble"), [(1, "database"), (2, "poison"), (3, "database"), (4, "none")])
@@ -32,12 +28,7 @@ def test_nothing_differs_for_having_looked_ahead(
     assert len(expected[0]) > 50, "there is something to compare"
     assert {reason for reason, *_ in expected[1]} >= {"future_time", "unknown_sensor"}
 
-    chance, send, ready = random.Random(seed), journal.send, list[Ready]()
-
-    def fail_often(conn: Connection, kind: journal.Kind, payload: bytes, at: datetime) -> Cursor:
-        if trouble == "database" and kind == "readings" and chance.random() < 0.4:
-            raise psycopg.OperationalError("the disk is full")
-        return send(conn, kind, payload, at)
+    ready = list[Ready]()
 
     def look(self: Ahead, admission: Admission, memory: Memory) -> Ready | None:
         if (found := looked(self, admission, memory)) is not None and found.judged is not None:
@@ -46,7 +37,8 @@ def test_nothing_differs_for_having_looked_ahead(
 
     looked = ahead.Ahead._look
     monkeypatch.setattr(ahead.Ahead, "_look", look)
-    monkeypatch.setattr(journal, "send", fail_often)
+    if trouble == "database":
+        refuse_often(monkeypatch, seed)
     road = Road(conn, looks=True, dsn=database if seed > 1 else "")
     assert road.go(deliveries(seed), files) == expected
     assert ready, "some were judged ahead"

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import datetime
 
-import psycopg
 import pytest
 
 from city.clock import ManualClock
@@ -19,10 +16,10 @@ from ingest.intake import Delivery
 from ingest.newest import Newest
 from ingest.turns import Turns
 from ingest.writer import BatchWriter
-from store import bundle, journal
-from store.connection import Connection, Cursor, connect
+from store import bundle
+from store.connection import Connection, connect
 from tests.ingest.fed import START, START_US, TOPIC, message
-from tests.ingest.road import Road, deliveries
+from tests.ingest.road import Road, deliveries, refuse_often
 
 _JOURNAL_LOCK = "SELECT pg_advisory_xact_lock(7234017283807667200)"  # as journal.sql takes it
 _WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -55,14 +52,8 @@ def test_nothing_differs_for_two_under_way(
     monkeypatch.setattr(writer, "WORTH_ROWS", 1)
     expected = Road(conn, looks=False).go(deliveries(seed), files)
     assert len(expected[0]) > 50, "there is something to compare"
-    chance, send = random.Random(seed), journal.send
-
-    def fail_often(conn: Connection, kind: journal.Kind, payload: bytes, at: datetime) -> Cursor:
-        if trouble == "database" and kind == "readings" and chance.random() < 0.4:
-            raise psycopg.OperationalError("the disk is full")
-        return send(conn, kind, payload, at)
-
-    monkeypatch.setattr(journal, "send", fail_often)
+    if trouble == "database":
+        refuse_often(monkeypatch, seed)
     road = Road(conn, looks=looks, dsn=database, second=second)
     assert road.go(deliveries(seed), files) == expected
     assert (road.failed > 0) == (trouble != "none")
@@ -101,20 +92,16 @@ def batch(seq: int, *values: tuple[str, float], at_us: int = START_US) -> list[D
 
 
 @pytest.fixture
-def newest(database: str) -> Iterator[Newest]:
-    with closing(Newest(database)) as made:
-        yield made
+def held(
+    conn: Connection, second: Connection, database: str, files: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Held]:
+    with closing(Newest(database)) as newest:
+        yield Held(conn, second, files, newest, monkeypatch)
 
 
 def test_the_next_goes_in_while_the_one_before_waits_for_its_commit(
-    conn: Connection,
-    second: Connection,
-    database: str,
-    files: dict[str, str],
-    newest: Newest,
-    monkeypatch: pytest.MonkeyPatch,
+    conn: Connection, database: str, held: Held
 ) -> None:
-    held = Held(conn, second, files, newest, monkeypatch)
     first = batch(0, ("wl-011", 4.0), ("wl-012", 5.0), at_us=START_US)
     held.write(first)  # a sensor's first value goes in alone
     assert held.put.acquire(timeout=PATIENCE_S)
@@ -135,14 +122,8 @@ def test_the_next_goes_in_while_the_one_before_waits_for_its_commit(
 
 
 def test_what_comes_again_while_its_first_copy_waits_is_stored_once(
-    conn: Connection,
-    second: Connection,
-    database: str,
-    files: dict[str, str],
-    newest: Newest,
-    monkeypatch: pytest.MonkeyPatch,
+    conn: Connection, database: str, held: Held
 ) -> None:
-    held = Held(conn, second, files, newest, monkeypatch)
     batches = [batch(0, ("wl-011", 1.0), ("wl-012", 2.0)), batch(0, ("wl-011", 1.0), ("wl-012", 3.0))]
     thread = threading.Thread(target=held.write, args=batches)
     with connect(database) as other, connect(database, autocommit=True) as watching:
