@@ -284,8 +284,7 @@ class _Bench:
 
     def _rows(self, conn: Connection) -> Readings:
         entries = [entry for entry in journal.read(conn, 0, 1_000_000) if entry.kind == "readings"]
-        parts = [journal.decode_readings(entry.payload) for entry in entries]
-        return Readings(*(np.concatenate([getattr(part, name) for part in parts]) for name in Readings.__slots__))
+        return Readings.joined(journal.decode_readings(entry.payload) for entry in entries)
 
 
 def _stored(conn: Connection) -> int:

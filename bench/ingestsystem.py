@@ -88,11 +88,11 @@ def _mosquitto(binary: Path, folder: Path) -> Iterator[tuple[int, str]]:
     except OSError as error:
         raise InputError(f"--mosquitto: cannot be run, got {binary}: {error}") from error
     try:
-        _await(lambda: _listens(port), "the broker does not listen")
+        await_true(lambda: _listens(port), "the broker does not listen")
         yield process.pid, f"mqtt://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait()
+        await_end(process)
 
 
 def _listens(port: int) -> bool:
@@ -140,7 +140,7 @@ class Recorders:
         clock = SystemClock()
         began_s = stopwatch_s()
         with connect(self._dsn, autocommit=True, application_name="lifeline bench") as conn:
-            _await(lambda: _connected(conn), "the recorder does not connect, try its log")
+            await_true(lambda: _connected(conn), "the recorder does not connect, try its log")
         if self._count > 1:
             clock.pause_s(stopwatch_s() - began_s + 1.0)
 
@@ -149,11 +149,7 @@ class Recorders:
         for process in self._running:
             process.send_signal(signal.SIGTERM)
         for process in self._running:
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            await_end(process)
         self._running.clear()
         with connect(self._dsn, autocommit=True, application_name="lifeline bench") as conn:
             conn.execute("DELETE FROM lifeline.roles")
@@ -167,12 +163,22 @@ class Recorders:
         return found
 
 
+def await_end(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a process that was told to end, and kill it if it does not."""
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def _connected(conn: Connection) -> bool:
     beat = beats(conn).get("recorder")
     return beat is not None and bool(beat.detail.get("connected"))
 
 
-def _await(done: Callable[[], bool], what: str) -> None:
+def await_true(done: Callable[[], bool], what: str) -> None:
+    """Wait until something is so; OutsideError with `what` when it is not for long."""
     clock, end_s = SystemClock(), stopwatch_s() + PATIENCE_S
     while not done():
         if stopwatch_s() > end_s:

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from pathlib import Path
 from psycopg.conninfo import conninfo_to_dict
 
 from bench.ingestload import Blaster, Messages, Shape
+from bench.ingestsystem import await_end, await_true
 from bench.machine import usage
 from city.broker_address import BrokerAddress
 from city.clock import SystemClock, stopwatch_s
@@ -80,22 +81,24 @@ def drain(modules: Path, server_dsn: str, mqtt_url: str, folder: Path, shape: Sh
             conn.execute(_TABLE)
             _write_home(home, modules, dsn, mqtt_url)
             with _running(home, modules), Blaster(mqtt_url) as blaster:  # the broker keeps its session from now on
-                _await(lambda: b"Connected to broker" in (home / "log").read_bytes(), "Node-RED does not connect")
+                await_true(lambda: b"Connected to broker" in (home / "log").read_bytes(), "Node-RED does not connect")
                 SystemClock().pause_s(1.0)  # it says nothing of its subscription
                 blaster.publish(messages.take(1))
                 blaster.drain()
-                _await(lambda: _rows(conn) == shape.readings, "Node-RED takes no message, try its log")
+                await_true(lambda: _rows(conn) == shape.readings, f"Node-RED takes no message: {_said(home)}")
             with Blaster(mqtt_url) as blaster:
                 blaster.publish(messages.take(shape.messages))
                 blaster.drain()
             with _running(home, modules) as process:
                 total = (shape.messages + 1) * shape.readings
-                per_s, rows = _rate(conn, shape.readings, total)
+                per_s, rows = _rate(conn, shape.readings, total, home)
                 used = usage(process.pid)
+                if used is None or not used.peak_mib:
+                    raise OutsideError(f"Node-RED ended by itself: {_said(home)}")
     finally:
         drop_database(dsn)
     version = str(json.loads((modules / "node_modules" / "node-red" / "package.json").read_text())["version"])
-    return NodeRed(shape.name, version, per_s, used.peak_mib if used is not None else 0.0, total - rows)
+    return NodeRed(shape.name, version, per_s, used.peak_mib, total - rows)
 
 
 def _write_home(home: Path, modules: Path, dsn: str, mqtt_url: str) -> None:
@@ -147,11 +150,7 @@ def _running(home: Path, modules: Path) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        await_end(process)
 
 
 def _rows(conn: Connection) -> int:
@@ -159,12 +158,12 @@ def _rows(conn: Connection) -> int:
     return int(row[0]) if row else 0
 
 
-def _rate(conn: Connection, before: int, total: int) -> tuple[float, int]:
+def _rate(conn: Connection, before: int, total: int, home: Path) -> tuple[float, int]:
     """Rows/s from the first that is seen to the last, and how many there are in the end."""
     clock, end_s = SystemClock(), stopwatch_s() + _PATIENCE_S
     while (first := _rows(conn)) <= before:
         if stopwatch_s() > end_s:
-            raise OutsideError("Node-RED takes no message, try its log")
+            raise OutsideError(f"Node-RED takes no message: {_said(home)}")
         clock.pause_s(0.02)
     began_s = news_s = stopwatch_s()
     rows = first
@@ -172,12 +171,11 @@ def _rate(conn: Connection, before: int, total: int) -> tuple[float, int]:
         clock.pause_s(0.2)
         if (now := _rows(conn)) > rows:
             rows, news_s = now, stopwatch_s()
+    if rows == first:
+        raise OutsideError(f"Node-RED wrote nothing after what was seen first: {_said(home)}")
     return (rows - first) / max(news_s - began_s, 1e-3), rows
 
 
-def _await(done: Callable[[], bool], what: str) -> None:
-    clock, end_s = SystemClock(), stopwatch_s() + 60.0
-    while not done():
-        if stopwatch_s() > end_s:
-            raise OutsideError(what)
-        clock.pause_s(0.1)
+def _said(home: Path) -> str:
+    """The end of its log."""
+    return (home / "log").read_text(encoding="utf-8", errors="replace")[-500:]

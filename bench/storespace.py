@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
-import numpy as np
 from rich.table import Table
 
 from bench.storecity import NOW, Scale, fill_register, minutes
@@ -83,7 +82,7 @@ def run(dsn: str, scale: Scale = ONE_SESSION, progress: Callable[[str], None] = 
             progress(f"{tier.value}: writing {first}/{scale.minutes} minutes")
             hour = list(minutes(scale, first, min(_HOUR, scale.minutes - first)))
             with conn.transaction():
-                writer.write(Readings(*(np.concatenate([getattr(b, n) for b in hour]) for n in Readings.__slots__)))
+                writer.write(Readings.joined(hour))
         progress(f"{tier.value}: packing")
         return SpaceReport(tier.value, scale.sensors * scale.minutes, scale.sensors, space(conn, tier))
 

@@ -135,7 +135,7 @@ class Writer:
         self._newest.hear(self._readings.take_held())
 
     def settle(self) -> None:
-        """Wait until the newest values stand."""
+        """Wait for the newest values, as long as `Newest.close` does."""
         if self._newest is not None:
             self._newest.close()
             self._newest = None

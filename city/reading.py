@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -62,6 +62,12 @@ class Readings:
         for sensor_id, time_us, value, flag, received_us in zip(*(c.tolist() for c in columns), strict=True):
             if (name := names.get(sensor_id)) is not None:
                 yield Sample(name, time_us, value, _FLAGS[flag], received_us)
+
+    @classmethod
+    def joined(cls, parts: Iterable[Readings]) -> Readings:
+        """The rows of all parts (one at least), one after another."""
+        parts = list(parts)
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__slots__))
 
     @classmethod
     def of(cls, rows: list[tuple[int, int, int, float, int, float]]) -> Readings:

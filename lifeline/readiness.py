@@ -31,8 +31,11 @@ def not_ready(settings: Settings, pids: Mapping[str, int | None], *, hearing: bo
     beats = _beats(settings) if wanted else {}
     for name in wanted:
         beat = beats.get(name)
-        deaf = hearing and name == "recorder" and beat is not None and not beat.detail.get("connected")
-        if beat is None or beat.pid != pids[name] or deaf:
+        if (
+            beat is None
+            or beat.pid != pids[name]
+            or (hearing and name == "recorder" and not beat.detail.get("connected"))
+        ):
             missing.append(name)
     if pids.get("api") is not None and not _accepts(settings.http):
         missing.append("api")

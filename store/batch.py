@@ -87,8 +87,8 @@ def newest_of(*parts: Readings) -> Readings:
     some = [part for part in parts if len(part)]
     if len(some) < 2:
         return some[0] if some else parts[-1]
-    all_of_them = Readings(*(np.concatenate([getattr(part, name) for part in some]) for name in Readings.__slots__))
-    return newest(all_of_them.take(np.lexsort((all_of_them.time_us, all_of_them.sensor_id))))
+    every = Readings.joined(some)
+    return newest(every.take(np.lexsort((every.time_us, every.sensor_id))))
 
 
 def _first_of_each(readings: Readings) -> tuple[NDArray[np.intp], Mask]:

@@ -21,7 +21,7 @@ from city.clock import stopwatch_s
 from store.columns import literal
 from store.connection import Connection
 from store.statements import statements
-from store.vitals import room
+from store.vitals import has_room_beside
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ _SQL = statements("decimals")
 _ROWS = 100_000  # packed in one transaction: about a second
 
 
-def pack_next(conn: Connection, before: datetime, go_on: Callable[[float], bool] = lambda _: True) -> bool:
+def pack_next(conn: Connection, before: datetime, go_on: Callable[[float], bool]) -> bool:
     """Pack the values of the piece that is compressed next; false when it was stopped before its end.
 
     Parameters
@@ -45,9 +45,7 @@ def pack_next(conn: Connection, before: datetime, go_on: Callable[[float], bool]
     if found is None:
         return True
     piece, first, past, size_bytes = found
-    free_bytes = room(conn)
-    if free_bytes is not None and free_bytes < 2 * size_bytes:  # rows are written anew before the old ones go
-        log.warning("packing %s: no room beside it", piece, extra={"action": "packing_no_room", "piece": piece})
+    if not has_room_beside(conn, piece, size_bytes):  # rows are written anew before the old ones go
         return True
     return pack(conn, piece, (first, past), go_on)
 

@@ -202,7 +202,7 @@ def _joined(parts: list[Readings]) -> Readings:
         return parts[0]
     if not parts:
         return Readings.of([])
-    joined = Readings(*(np.concatenate([getattr(part, name) for part in parts]) for name in Readings.__slots__))
+    joined = Readings.joined(parts)
     return joined.take(np.lexsort((joined.time_us, joined.sensor_id, joined.received_us)))
 
 

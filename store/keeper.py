@@ -86,12 +86,17 @@ class Keeping:
 
     def turn(self) -> None:
         """Do whatever is due once."""
+        now = self._keep_up()
+        self._every("retention", _RETENTION_EVERY_S, lambda: self.let_go(now))
+
+    def _keep_up(self) -> datetime:
+        """What does not wait for long work: roll-ups, figures of health, and the word that the keeper lives."""
         self._beat()
         now = self.clock.now()
         self._every("tidy", _TIDY_EVERY_S, lambda: rollups.tidy(self.conn, now - timedelta(days=2), now + _AHEAD))
         self._compute(now)
-        self._every("retention", _RETENTION_EVERY_S, lambda: self.let_go(now))
         self._every("vitals", _VITALS_EVERY_S, self._measure)
+        return now
 
     def let_go(self, now: datetime) -> None:
         """One pass of retention, and one piece compressed; what hinders it is told in `city.health`."""
@@ -128,10 +133,9 @@ class Keeping:
                 return
 
     def _go_on(self, took_s: float) -> bool:
-        """Between two steps of long work: the city's roll-ups do not wait for it."""
-        self._beat()
+        """Between two steps of long work."""
         systemd.turned()
-        self._compute(self.clock.now())
+        self._keep_up()
         return not self.stop.wait(took_s * (1 / _SHARE - 1))
 
     def _measure(self) -> None:

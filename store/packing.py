@@ -14,7 +14,7 @@ import psycopg
 from store.connection import Connection
 from store.migrate import Tier, detect_tier
 from store.statements import statements
-from store.vitals import room
+from store.vitals import has_room_beside
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +44,7 @@ def pack(conn: Connection, now: datetime) -> str:
     if found is None:
         return ""
     piece, size_bytes = str(found[0]), int(found[1])
-    free_bytes = room(conn)
-    if free_bytes is not None and free_bytes < 2 * size_bytes:
-        log.warning("packing %s: no room beside it", piece, extra={"action": "packing_no_room", "piece": piece})
+    if not has_room_beside(conn, piece, size_bytes):
         return ""
     for (index,) in conn.execute(_SQL["leftovers"], (piece,)).fetchall():
         conn.execute(f"DROP INDEX CONCURRENTLY {index}".encode())

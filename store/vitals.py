@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
 from typing import Any, LiteralString
@@ -13,6 +14,8 @@ from store.connection import Connection
 from store.health import Row, Vitals
 from store.migrate import Tier, detect_tier
 from store.statements import statements
+
+log = logging.getLogger(__name__)
 
 _SQL = statements("vitals")
 
@@ -72,6 +75,15 @@ def _server(conn: Connection) -> str:
     extension = conn.execute("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'").fetchone()
     said = f"PostgreSQL {version // 10000}.{version % 10000}"
     return f"{said}, TimescaleDB {extension[0]}" if extension else said
+
+
+def has_room_beside(conn: Connection, piece: str, size_bytes: int) -> bool:
+    """Whether a piece of so many bytes can be written anew beside itself; told in the log where not."""
+    free_bytes = room(conn)
+    if free_bytes is None or free_bytes >= 2 * size_bytes:
+        return True
+    log.warning("packing %s: no room beside it", piece, extra={"action": "packing_no_room", "piece": piece})
+    return False
 
 
 def room(conn: Connection) -> int | None:

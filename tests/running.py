@@ -45,8 +45,8 @@ def running(role: Callable[[_Settings, threading.Event], object], settings: _Set
     finally:
         stop.set()
         thread.join(PATIENCE_S)
-    assert not thread.is_alive()
-    assert not failed, failed
+        assert not thread.is_alive()
+        assert not failed, failed
 
 
 @contextmanager

@@ -41,6 +41,14 @@ def unit(table: str, language: str) -> str:
     return in_words(f"{table}.unit", "symbols", language)
 
 
+def suffix(where: str, language: str) -> str:
+    """The unit of sensors that have the same one, as Grafana takes it: a suffix, since `m` alone would be minutes."""
+    return f"""\
+SELECT 'suffix: ' || {unit("s", language)} AS unit
+FROM city.sensors s WHERE {where}
+LIMIT 1"""  # noqa: S608 - built from constants of this room
+
+
 def in_words(column: str, topic: str, language: str) -> str:
     """What a column holds, by its words in the catalogue; as it stands where it has none."""
     known = [key.removeprefix(f"{topic}.") for key in catalogue() if key.startswith(f"{topic}.")]

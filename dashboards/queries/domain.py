@@ -151,8 +151,5 @@ def _kept(domain: str, width: str, compared: str) -> str:
 
 
 def unit(domain: str, language: str) -> str:
-    """The quantity's unit as Grafana takes it: a suffix, since `m` alone would be minutes."""
-    return f"""\
-SELECT 'suffix: ' || {common.unit("s", language)} AS unit
-FROM city.sensors s WHERE domain = '{domain}' AND quantity = {chosen("quantity")}
-LIMIT 1"""  # noqa: S608 - built from constants of this room
+    """The quantity's unit as Grafana takes it."""
+    return common.suffix(f"domain = '{domain}' AND quantity = {chosen('quantity')}", language)

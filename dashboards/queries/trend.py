@@ -8,7 +8,7 @@ RAW_BELOW_MS, FIVE_MINUTES_BELOW_MS = 300_000, 3_600_000  # finer steps read rea
 
 
 def chosen(variable: str) -> str:
-    """What a sensor is compared with: the value of a variable."""
+    """What a column is compared with: the value of a variable."""
     return f"ANY(ARRAY[${{{variable}:sqlstring}}]::text[])"
 
 
@@ -84,8 +84,5 @@ LIMIT 2000"""  # noqa: S608 - built from constants of this room
 
 
 def unit(variable: str, language: str) -> str:
-    """The sensor's unit as Grafana takes it: a suffix, since `m` alone would be minutes."""
-    return f"""\
-SELECT 'suffix: ' || {common.unit("s", language)} AS unit
-FROM city.sensors s WHERE sensor = {chosen(variable)}
-LIMIT 1"""  # noqa: S608 - built from constants of this room
+    """The sensor's unit as Grafana takes it."""
+    return common.suffix(f"sensor = {chosen(variable)}", language)

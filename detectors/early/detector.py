@@ -40,7 +40,8 @@ class EarlySign:
         day need readings at least every two and a half hours.
     Warm-up, delay
         24 readings; after a pause (over an hour and five intervals) 3. Until a sensor has seen some weeks, tails are
-        wide: only gross signs pass. Daily habits take about three days, weekends a week.
+        wide: only gross signs pass. Of a quantity nobody knows, without neighbours, all but `rarity` and `flat` are
+        silent for twelve weeks. Daily habits take about three days, weekends a week.
         A jump of ten times the noise is found at once, a shift of one noise in about an hour of minutes.
     Direction
         `up` or `down`: the side of the expectation on which the loudest channel stands; `up` for more noise, `down` for

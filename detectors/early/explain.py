@@ -30,7 +30,7 @@ class Heard(NamedTuple):
         Its part of the false-alarm budget; 0: off.
     return_period_years
         Of the sample by this channel's part of the budget, before all channels together are held against what they said
-        before; NaN below the threshold.
+        before; NaN below the threshold, 0 while the channel is not believed yet.
     """
 
     channel: str

@@ -2,8 +2,8 @@
 
 The tails every sensor starts with (threshold, mean excess, shape of each channel) are set by hand and checked on
 simulated sensors; the tail of all channels together is fitted to 100 and more fault-free years of simulated sensors of
-each kind, by the alarms a year at budgets from 12 to 0.1. They are not learned across a running fleet: a sensor must
-not depend on which others are watched, nor on the order in which their samples came.
+each kind (18 of the kind nobody knows), by the alarms a year at budgets from 12 to 0.1. They are not learned across a
+running fleet: a sensor must not depend on which others are watched, nor on the order in which their samples came.
 """
 
 from __future__ import annotations
@@ -70,10 +70,10 @@ class Nature:
         Whether its noise has hours, as that of flow has: small in the night, and much of what then flows.
     back
         Whether a jump is news only once the next reading has jumped back: where puffs that come at once and fade
-        slowly are part of life.
+        slowly are part of life. Nor does one reading move what its neighbours leave over an hour far.
     unknown
-        Whether nobody knows the quantity: how rare it is is looked at on more scales, and what else speaks is believed
-        only once its own tails are known. Jumps and shifts may be its life.
+        Whether nobody knows the quantity: how rare it is is looked at on more scales, and without neighbours what else
+        speaks, but `flat`, is believed only once its own tails are known. Jumps and shifts may be its life.
     together, together_shape
         Tail of the logarithm of what all channels say together. Its mean excess is 1 where they are right, less where
         they are shy; its shape is 0 where that stays so, more where what is rarest has causes of its own.

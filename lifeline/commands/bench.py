@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from city.errors import InputError
 from lifeline.commands.options import Data, DatabaseUrl, MqttUrl, tier_named
 
 app = typer.Typer(help="Measurements of whole systems.", no_args_is_help=True)
@@ -103,11 +104,13 @@ def store(
     """Measure the store on each tier that is here: a day of 10,000 sensors, a month of roll-ups, the wall."""
     with _progress() as progress:
         if space is not None:
+            if quick or tier or dsn or data:
+                raise InputError("--space: stands alone, try without --quick, --tier, --dsn and --data")
             report = _room("storespace").run(space, progress=progress)
         else:
-            room, tiers = _room("store"), [tier_named(named) for named in tier or ("plain", "apache", "community")]
+            room, chosen = _room("store"), {"tiers": [tier_named(named) for named in tier]} if tier else {}
             scale = room.QUICK if quick else room.FULL
-            report = room.run(scale, tiers=tiers, dsns=dsn or [], data=data, progress=progress)
+            report = room.run(scale, **chosen, dsns=dsn or [], data=data, progress=progress)
     _tell(report, json_file=json_file)
 
 

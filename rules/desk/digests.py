@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from city.clock import from_us
-from city.display import names, unit_name
+from city.display import measured, names
 from city.levels import Level
 from city.model import City
 from city.words import catalogue, say
@@ -140,7 +140,7 @@ def _line(city: City, alarm: Mapping[str, Any], language: str) -> str:
     return say(
         "flood.line", language, level=say(f"levels.{alarm['level']}", language), title=alarm["title"],
         where=alarm["sensor"] if names(alarm["title"], alarm["where"]) else f"{alarm['where']} {alarm['sensor']}",
-        value=say("flood.no_value", language) if value is None else f"{value:g} {unit_name(alarm['unit'], language)}",
+        value=say("flood.no_value", language) if value is None else measured(value, alarm["unit"], language),
         since=at.strftime("%m-%d %H:%M:%S"), state=say("flood.stands" if alarm["stands"] else "flood.over", language),
         alarm=alarm["alarm"], incident=alarm["incident"],
     )  # fmt: skip

@@ -1,5 +1,5 @@
 -- Readings as they were said, however they are kept: every reader reads `lifeline.measured`, and only writers and the keeper
--- name the table. On a columnstore the keeper packs short decimals (`store/packing.py`): `value` is then null, `raw` holds the
+-- name the table. On a columnstore the keeper packs short decimals (`store/decimals.py`): `value` is then null, `raw` holds the
 -- decimal's digits as a whole number, and the upper byte of `tests` says by which power of ten they are to be divided: 1 to 9.
 -- No column of their own: with more than eight every row of every tier would take eight bytes more for its nulls.
 -- Both whole number and power of ten are exact, so the quotient is the very double that was said.

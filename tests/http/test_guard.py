@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from queue import Queue
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -19,6 +18,7 @@ from lifeline.http.app import AppSettings, create_app, run_api
 from lifeline.http.gate import is_loopback
 from lifeline.http.needs import READING, Need
 from lifeline.http.who import Role
+from tests.running import serving
 
 if TYPE_CHECKING:
     from tests.http.conftest import World
@@ -45,21 +45,12 @@ def test_a_taken_port_is_said_at_the_start(database: str) -> None:
 
 def test_an_answer_on_a_kept_connection_waits_for_no_acknowledgement(database: str) -> None:
     """With Nagle's algorithm each of them takes 40 ms or more, however idle the machine is: the quickest tells."""
-    stop, ports = threading.Event(), Queue[int]()
-    thread = threading.Thread(
-        target=run_api, args=(settings(database), "127.0.0.1", 0, stop), kwargs={"ready": ports.put}
-    )
-    thread.start()
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{ports.get(timeout=60)}", timeout=60) as person:
-            took_s = []
-            for _ in range(30):
-                began_s = stopwatch_s()
-                assert person.get("/healthz").status_code == 200
-                took_s.append(stopwatch_s() - began_s)
-    finally:
-        stop.set()
-        thread.join()
+    with serving(settings(database)) as address, httpx.Client(base_url=address, timeout=60) as person:
+        took_s = []
+        for _ in range(30):
+            began_s = stopwatch_s()
+            assert person.get("/healthz").status_code == 200
+            took_s.append(stopwatch_s() - began_s)
     assert min(took_s) < 0.035
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from city.errors import OutsideError
@@ -45,16 +44,12 @@ def test_many_go_in_slices_and_none_is_left_out(
     beside = Newest(city_database)
     try:
         for at_s in range(5):
-            beside.hear(newest_of(*(said(sensor, at_s, float(at_s)) for sensor in sensors)))
+            beside.hear(Readings.joined(said(sensor, at_s, float(at_s)) for sensor in sensors))
         eventually(lambda: stands(conn) == dict.fromkeys(sensors, 4.0))
-        beside.hear(newest_of(*(said(sensor, 9, 9.0) for sensor in sensors)))
+        beside.hear(Readings.joined(said(sensor, 9, 9.0) for sensor in sensors))
     finally:
         beside.close()
     assert stands(conn) == dict.fromkeys(sensors, 9.0)
-
-
-def newest_of(*one_each: Readings) -> Readings:
-    return Readings(*(np.concatenate([getattr(one, name) for one in one_each]) for name in Readings.__slots__))
 
 
 def test_what_could_not_be_written_is_written_later(

@@ -28,6 +28,7 @@ from lifeline.ports import kept_port
 from lifeline.story import Story, write_city
 from store import bundle
 from store.connection import connect
+from tests.running import eventually
 
 ROOT = Path(__file__).parents[2]
 EVIL = 'a\n2026-01-01T00:00:00Z ERROR rules.watcher: forged\r\x1b[2J\x1b[31m\x00\x85\u2028{"action": "x"}\u202e\ud800'
@@ -243,7 +244,7 @@ def _use(url: str) -> None:
 
 
 def _until(path: Path, word: str) -> None:
-    end_s = stopwatch_s() + 40
-    while word not in path.read_text(encoding="utf-8", errors="replace"):
-        assert stopwatch_s() < end_s, f"{path.name}: never said {word}\n{path.read_text(encoding='utf-8')[-2000:]}"
-        SystemClock().pause_s(0.1)
+    def said() -> str:
+        return path.read_text(encoding="utf-8", errors="replace")
+
+    eventually(lambda: word in said(), lambda: f"{path.name}: never said {word}\n{said()[-2000:]}")

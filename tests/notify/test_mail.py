@@ -26,6 +26,7 @@ from rules.notify.channels import send
 from rules.notify.letter import Answer, GiveUp, Letter, Retry, Sent, Tools
 from rules.notify.mail import judge
 from tests.notify.wires import talking
+from tests.running import free_port
 
 NOW = datetime(2026, 7, 1, 8, tzinfo=UTC)
 LETTER = Letter(
@@ -68,9 +69,7 @@ class Box:
 
 @contextmanager
 def server(box: Box, **options: object) -> Iterator[int]:
-    with socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     controller = Controller(box, hostname="127.0.0.1", port=port, **dict[str, Any](options))
     controller.start()
     try:
