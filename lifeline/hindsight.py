@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import isnan
+from math import ceil, isnan
 from zoneinfo import ZoneInfo
 
 from city.clock import from_us
@@ -14,11 +14,18 @@ from city.reading import Sample
 from detectors.columns import ABNORMAL, BLIND
 from detectors.early.channels import CHANNELS
 from detectors.early.explain import Heard
+from detectors.early.learning import learning
 from detectors.subject import Subject
 from lifeline.past import Where, past
 from rules.check import Checked
 from rules.signs.hindsight import Hindsight, look_back
-from rules.signs.telling import YOUNG, finding
+from rules.signs.telling import finding
+
+_UNTIL_THEN = {
+    "gross": "only what is gross is called rare",
+    "seldom": "only what is gross, or a value it hardly ever had, is called rare",
+    "values": "only a value it hardly ever had, or standing still, is called rare",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +103,9 @@ def lines(said: Answer) -> Iterator[str]:
         f"a reading every {explanation.interval_s:g} s; {int((found.verdict == ABNORMAL).sum())} of "
         f"{len(found.verdict)} samples abnormal, {int((found.verdict == BLIND).sum())} not to be judged"
     )
-    if (left := YOUNG.days - explanation.seen_days) > 0:
-        yield f"still being learned, for about {left:.0f} days more: before that only what is gross is called rare"
+    known = learning(past.subject)
+    if (left := known.days - explanation.seen_days) > 0:
+        yield f"still being learned, for about {ceil(left)} days more: before that {_UNTIL_THEN[known.until_then]}"
     for place, other in enumerate(past.subject.context[: columns.context.shape[1]]):
         now = float(columns.context[-1, place])
         away = "" if other.away_m is None else f", {other.away_m:.0f} m away"
@@ -119,6 +127,13 @@ def heard(said: Answer) -> list[tuple[str, Heard]]:
         return (0.0 if isnan(one.return_period_years) else one.return_period_years), beyond
 
     return [(words[one.direction], one) for one in sorted(used, key=rank, reverse=True)]
+
+
+def once_in(one: Heard) -> str:
+    """How seldom what a channel says comes; empty where it is nothing unusual."""
+    if isnan(one.return_period_years):
+        return ""
+    return f"{one.return_period_years:.3g} years" if one.return_period_years > 0 else "not believed yet"
 
 
 def loudest(past: Hindsight, most: int) -> list[str]:

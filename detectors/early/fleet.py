@@ -16,6 +16,7 @@ from detectors.early import layout
 from detectors.early.compiled import available, compiled
 from detectors.early.explain import Explanation, explain
 from detectors.early.kernel import DONE, RUN, UNEVEN, run
+from detectors.early.learning import stands_alone
 from detectors.early.natures import FROZEN, parameters
 from detectors.early.neighbours import NONE, PEER, RAIN_GAUGE, REGRESSOR, THERMOMETER
 from detectors.early.settings import Settings
@@ -94,8 +95,7 @@ class Fleet:
             self._marks[places] = marks
 
     def _kind(self, subject: Subject) -> int:
-        alone = all(one.quantity == "rainfall" for one in subject.context)
-        like = subject.quantity, subject.tags, alone
+        like = subject.quantity, subject.tags, stands_alone(subject)
         at = self._kind_of.get(like)
         if at is None:
             at = self._kind_of[like] = self._kind_like(*like)

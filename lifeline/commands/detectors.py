@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -143,9 +142,8 @@ def explain(
         screen.print(line, markup=False, highlight=False, soft_wrap=True)
     table = Table("channel", "statistic", "threshold", "mean excess", "direction", "once in", "part of budget")
     for direction, one in hindsight.heard(said):
-        years = "" if isnan(one.return_period_years) else f"{one.return_period_years:.3g} years"
         figures = (f"{one.statistic:.3g}", f"{one.threshold:.3g}", f"{one.scale:.3g}")
-        table.add_row(one.channel, *figures, direction, years, f"{one.weight:.2g}")
+        table.add_row(one.channel, *figures, direction, hindsight.once_in(one), f"{one.weight:.2g}")
     screen.print(table)
 
 

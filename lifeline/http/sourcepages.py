@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, HTTPException, Query, Request
 from starlette.responses import Response
 
+from detectors.early.learning import MOST_D, learning
+from detectors.subject import Subject
 from lifeline.http.console import PAGE, Console, Page, Text, named, pages
 from lifeline.http.data import Row
 from lifeline.http.look import language_for
 from lifeline.http.plotting import picture
-from rules.signs.telling import YOUNG
 
 SPANS_H = (1, 6, 24, 168, 744)
 REJECTIONS = 100
@@ -104,15 +105,20 @@ def _sensor(console: Console, request: Request, sensor: str, hours: float) -> di
         "readings": data.rows("readings", **given, limit=30),
         "alarms": data.rows("alarms", open=None, incident=None, sensor=sensor, level=None, before=None, limit=30),
         "findings": data.rows("findings", sensor=sensor, before=None, limit=30),
-        "learning": _learning(data.row("heard_since", sensor=sensor), now),
+        "learning": _learning(console, found, now),
         "blind": [row for row in data.rows("blind", gateway=found["gateway"], limit=500) if row["sensor"] == sensor],
         "shelves": [row for row in data.rows("shelves", limit=500) if row["scope"] == sensor],
         "rejections": data.rows("rejections_page", reason=None, gateway=None, sensor=sensor, before=None, limit=10),
     }
 
 
-def _learning(heard: Row | None, now: datetime) -> tuple[date, date] | None:
-    """Since which day and until about when early signs are still learning a sensor; None when they know it."""
-    if heard is None or (until := heard["since"] + YOUNG) <= now:
+def _learning(console: Console, sensor: Row, now: datetime) -> tuple[date, date, str] | None:
+    """Since when and until about when early signs learn a sensor, and what they say until then; None: they know it."""
+    heard = console.data.row("heard_since", sensor=sensor["sensor"])
+    if heard is None or heard["since"] + timedelta(days=MOST_D) <= now:
         return None
-    return heard["since"].date(), until.date()
+    checked = console.in_force.get(console.data)
+    subject = checked.book.subjects.get(sensor["sensor"]) if checked else None
+    known = learning(subject or Subject(sensor["sensor"], sensor["quantity"]))
+    until = heard["since"] + timedelta(days=known.days)
+    return (heard["since"].date(), until.date(), known.until_then) if until > now else None

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
 from functools import cache
 from math import isfinite
 
@@ -15,14 +14,12 @@ from city.display import unit_name
 from city.words import catalogue, say
 from detectors.columns import ABNORMAL, BLIND, Found
 from detectors.early.channels import BLIND_REASONS, CHANNELS
-from detectors.early.tails import YOUNG_D
 from detectors.protocol import Finding, Verdict
 from rules.alarm.track import EARLY_SIGN
 
 _DIRECTIONS = {1: "up", -1: "down"}
 _VERDICTS = (Verdict.NORMAL, Verdict.ABNORMAL, Verdict.BLIND)
 _YEAR_DAYS, _RAREST = 365.25, 1000
-YOUNG = timedelta(days=YOUNG_D)  # from then on a sensor's tails have their whole part of the budget
 _NUMBER = r"[-+]?(?:\d[\d.]*(?:e[-+]?\d+)?|inf|nan)"
 _EXPECTED = rf", expected (?P<expected>{_NUMBER}) \((?P<low>{_NUMBER}) to (?P<high>{_NUMBER})\)"
 _VALUE = rf"(?P<value>{_NUMBER}) (?P<unit>\S{{1,20}})"

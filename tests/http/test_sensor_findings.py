@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 from psycopg.types.json import Jsonb
 
+from city.folder import read_folder
 from tests.http.conftest import World
 
 
@@ -45,8 +47,36 @@ def test_a_young_sensor_says_since_when_and_until_about_when_it_is_learned(clien
         world.now,
     )
     since = (world.now - timedelta(days=3)).date()
-    until = since + timedelta(days=28)
-    assert f"still learning this sensor, since {since}, until about {until}" in page()
-    assert f"自 {since} 起，约至 {until}" in page("zh")
+    until = since + timedelta(days=42)
+    gross = "only what is gross, or a value it hardly ever had, is called rare"
+    assert f"still learning this sensor, since {since}, until about {until}: before that {gross}." in page()
+    assert f"自 {since} 起，约至 {until}；此前仅对明显异常或几乎从未出现过的数值示警。" in page("zh")
     _heard(world, 40)
+    assert "still learning" in page()
+    _heard(world, 50)
     assert "still learning" not in page()
+
+
+def test_how_long_it_is_learned_follows_from_who_stands_beside_it_and_from_its_kind(
+    client: httpx.Client, world: World
+) -> None:
+    def page(sensor: str, language: str = "en") -> str:
+        return client.get(f"/sensors/{sensor}", params={"lang": language}).text
+
+    files = read_folder(Path(__file__).parents[2] / "city" / "example")
+    world.run("INSERT INTO lifeline.bundles VALUES ('b2', %s, now())", Jsonb(files))
+    world.run("UPDATE lifeline.current_bundle SET bundle = 'b2'")
+    _heard(world, 20)
+    world.run("INSERT INTO lifeline.bands SELECT sensor_id, 1, %s, 3, 2, 4 FROM lifeline.sensors", world.now)
+    since = (world.now - timedelta(days=20)).date()
+
+    world.run("UPDATE lifeline.sensors SET sensor = 'st-stone-1', quantity = 'strain' WHERE sensor = 'wl-017'")
+    until = since + timedelta(days=28)
+    assert f"until about {until}: before that only what is gross is called rare." in page("st-stone-1")
+    assert f"约至 {until}；此前仅对明显异常示警。" in page("st-stone-1", "zh")
+
+    world.run("UPDATE lifeline.sensors SET sensor = 'nobody', quantity = 'wind_speed' WHERE sensor = 'st-stone-1'")
+    until = since + timedelta(days=84)
+    told = f"until about {until}: before that only a value it hardly ever had, or standing still, is called rare."
+    assert told in page("nobody")
+    assert f"约至 {until}；此前仅对几乎从未出现过的数值或读数不变示警。" in page("nobody", "zh")

@@ -50,7 +50,7 @@ def asked(recorded: Path, at: datetime) -> hindsight.Answer:
 def test_a_step_is_told_with_what_was_expected_and_who_stands_beside(recorded: Path) -> None:
     said = asked(recorded, START + timedelta(days=DAYS - 1, minutes=50))
     first, verdict, known, young, beside = list(hindsight.lines(said))
-    assert young.startswith("still being learned, for about ")
+    assert young == "still being learned, for about 4 days more: before that only what is gross is called rare"
     assert first.startswith(f"{SENSOR} (strain), 2026-05-25T08:50:00+08:00")
     assert "for this sensor" in verdict
     assert "um/m" in verdict
@@ -96,10 +96,28 @@ def test_the_command_prints_every_channel_and_draws(
     out = capsys.readouterr().out
     assert "context_level_16" in out
     assert "once in" in out
+    assert "not believed" not in out
     drawn = Image.open(io.BytesIO(picture.read_bytes())).convert("RGB")
     assert drawn.size == (1100, 750)
     colours = {colour for _, colour in drawn.getcolors(maxcolors=1 << 20) or ()}
     assert {(0xC9, 0xD6, 0xE3), (0xC0, 0, 0)} <= colours  # the band, and what is abnormal
+
+
+def test_what_is_not_believed_yet_is_not_told_as_a_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dice, readings = random.Random(3), tmp_path / "readings.csv"
+    lines = ["sensor,time,value,unit"]
+    for i in range(1000):  # a thermometer alone: of a kind the engine does not know, with a jump at its end
+        moment = START + timedelta(minutes=5 * i)
+        lines.append(f"{THERMOMETER},{moment.isoformat()},{24 + dice.gauss(0, 0.2) + 9 * (i == 999):.2f},Cel")
+    readings.write_text("\n".join(lines) + "\n")
+    options = ["--at", (START + timedelta(minutes=5000)).isoformat(), "--city", str(CITY), "--readings", str(readings)]
+    assert run_command(["detectors", "explain", THERMOMETER, *options]) == 0
+    out = capsys.readouterr().out
+    values = "only a value it hardly ever had, or standing still, is called rare"
+    assert f"still being learned, for about 81 days more: before that {values}" in out
+    [spike] = [line for line in out.splitlines() if "│ spike" in line]
+    assert "not believed yet" in spike
+    assert "│ 0 years" not in out
 
 
 def test_an_unknown_sensor_and_an_empty_span_are_told(recorded: Path) -> None:
