@@ -45,9 +45,8 @@ def test_the_engine_holds_to_what_is_said(quantity: str) -> None:
         f[0, layout.SEEN_D], f[0, layout.TICK_S] = age_d, 0.0
         young.put_rows(np.array([0]), f)
         at_us = int(f.view(np.int64)[0, layout.LAST_US]) + 600_000_000
-        sample = Columns(*(np.array([one], kind) for one, kind in (
-            (0, np.int64), (at_us, np.int64), (at_us, np.int64), (14.0, np.float64), (1, np.uint8))),
-            np.full((1, 4), np.nan))  # fmt: skip
+        at = np.array([at_us])
+        sample = Columns(np.zeros(1, np.int64), at, at, np.array([14.0]), np.ones(1, np.uint8), np.full((1, 4), np.nan))
         spike = young.explain(0, sample).channels[0]
         assert spike.statistic > spike.threshold
         return spike.return_period_years
