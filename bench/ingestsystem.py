@@ -25,6 +25,7 @@ from store import bundle
 from store.child import die_with_parent
 from store.connection import Connection, connect
 from store.embedded import EmbeddedPostgres
+from store.ports import free_port
 from store.roles import beats
 from store.testing import drop_database, fresh_database
 
@@ -70,9 +71,7 @@ def _version(binary: Path) -> str:
 
 @contextmanager
 def _mosquitto(binary: Path, folder: Path) -> Iterator[tuple[int, str]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     config = folder / "mosquitto.conf"
     lines = [
         f"listener {port} 127.0.0.1",

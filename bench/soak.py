@@ -25,11 +25,12 @@ from bench.soakreport import Counts, Report, trend
 from city.clock import SystemClock, from_us, stopwatch_s
 from city.errors import InputError, OutsideError
 from lifeline.files import tail
-from lifeline.ports import LOOPBACK, kept_port
+from lifeline.ports import kept_port
 from lifeline.roles import CORE
 from lifeline.settings import Settings
 from lifeline.supervisor import Supervisor
 from store.connection import Connection, connect
+from store.ports import LOOPBACK
 from store.roles import beats
 
 SENSORS_EACH = 20

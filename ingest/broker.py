@@ -24,12 +24,12 @@ import msgspec
 from city.clock import SystemClock, stopwatch_s
 from city.errors import InputError, OutsideError
 from store.child import die_with_parent
+from store.ports import LOOPBACK, free_port
 
 log = logging.getLogger(__name__)
 
 MAX_PAYLOAD: Final = 8 << 20  # bytes; above the contract's 1 MiB, so that a too big message is quarantined, not cut off
 ACK_WAIT_S: Final = 3.0  # unacknowledged messages come again after this; the recorder's batches stay well inside it
-_LOOPBACK: Final = "127.0.0.1"
 
 _CONFIG: Final = """\
 # Written at every start; edits are lost.
@@ -116,7 +116,7 @@ class EmbeddedBroker:
         if self._access is None:
             raise OutsideError(f"embedded broker in {self.folder}: not started yet, try start()")
         access = self._access
-        return f"mqtt://{access.user}:{access.password}@{_LOOPBACK}:{access.mqtt_port}"
+        return f"mqtt://{access.user}:{access.password}@{LOOPBACK}:{access.mqtt_port}"
 
     def start(self) -> str:
         """Start the server and wait until it answers MQTT.
@@ -208,15 +208,15 @@ class EmbeddedBroker:
             access = msgspec.json.decode(note.read_bytes(), type=_Access)
         except (FileNotFoundError, msgspec.DecodeError):
             access = _Access("lifeline", secrets.token_urlsafe(24), 0, 0)
-        access.mqtt_port = _free_port(access.mqtt_port)
-        access.client_port = _free_port(access.client_port, not_=access.mqtt_port)
+        access.mqtt_port = free_port(access.mqtt_port)
+        access.client_port = free_port(access.client_port, but=(access.mqtt_port,))
         _write_private(note, msgspec.json.encode(access))
         return access
 
     def _write_config(self, access: _Access) -> Path:
         config = self.folder / "nats.conf"
         text = _CONFIG.format(
-            host=_LOOPBACK,
+            host=LOOPBACK,
             client_port=access.client_port,
             mqtt_port=access.mqtt_port,
             max_payload=MAX_PAYLOAD,
@@ -262,26 +262,12 @@ def _write_private(path: Path, content: bytes) -> None:
     fresh.replace(path)
 
 
-def _free_port(wanted: int, not_: int = 0) -> int:
-    """Pick `wanted` when nobody listens there, else any free loopback port but `not_`."""
-    for port in (wanted, 0, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((_LOOPBACK, port))
-            except OSError:
-                continue
-            if (chosen := int(probe.getsockname()[1])) != not_:
-                return chosen
-    raise OutsideError("embedded broker: no free port on loopback, try stopping other programs")
-
-
 def _answers(access: _Access) -> bool:
     """Whether a CONNECT is accepted; that needs JetStream to be ready, which an open port does not tell."""
     fields = (b"lifeline-ready", access.user.encode(), access.password.encode())
     body = b"\x00\x04MQTT\x04\xc2\x00\x0a" + b"".join(len(field).to_bytes(2, "big") + field for field in fields)
     try:
-        with socket.create_connection((_LOOPBACK, access.mqtt_port), timeout=2.0) as connection:
+        with socket.create_connection((LOOPBACK, access.mqtt_port), timeout=2.0) as connection:
             connection.sendall(bytes((0x10, len(body))) + body)
             answer = connection.recv(4)
             connection.sendall(b"\xe0\x00")

@@ -22,13 +22,14 @@ from lifeline.cityfolder import read_checked
 from lifeline.files import DataLock
 from lifeline.glance import Glance, Summary, look, sum_up
 from lifeline.logs import log_to
-from lifeline.ports import LOOPBACK, kept_port
+from lifeline.ports import kept_port
 from lifeline.roles import CORE, DEMO, StopSignal, stop_on_signals
 from lifeline.screen import Screen, Setting, summary_table
 from lifeline.settings import Settings, prepare_data, secret
 from lifeline.supervisor import Supervisor
 from store import health
 from store.connection import Connection, connect
+from store.ports import LOOPBACK
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

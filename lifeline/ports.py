@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 from lifeline.files import write_atomic
 from lifeline.settings import Settings
-
-LOOPBACK = "127.0.0.1"
+from store.ports import LOOPBACK, free_port
 
 
 def kept_port(note: Path, wanted: int = 0) -> int:
@@ -17,7 +15,7 @@ def kept_port(note: Path, wanted: int = 0) -> int:
         kept = int(note.read_text())
     except (OSError, ValueError):
         kept = wanted
-    port = _free(kept)
+    port = free_port(kept)
     if port != kept or not note.exists():
         write_atomic(note, str(port))
     return port
@@ -26,15 +24,3 @@ def kept_port(note: Path, wanted: int = 0) -> int:
 def kept_address(settings: Settings) -> str:
     """The HTTP address given, or a loopback one that stays the same across restarts."""
     return settings.http or f"{LOOPBACK}:{kept_port(settings.data / 'http.port', 8080)}"
-
-
-def _free(wanted: int) -> int:
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((LOOPBACK, port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise OSError("no free port on loopback")

@@ -12,7 +12,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from city.clock import SystemClock, stopwatch_s
 from city.errors import OutsideError
 from store.account import Account, account_for, check_reach
 from store.binaries import Binaries, choose, copy_for_others
+from store.ports import free_port
 from store.remains import clear_remains
 
 USER = "lifeline"
@@ -236,10 +236,7 @@ class EmbeddedPostgres:
         with contextlib.suppress(OSError, ValueError):
             yield int((self.folder / "port").read_text())
         for _ in range(5):
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port: int = probe.getsockname()[1]
-            yield port
+            yield free_port()
 
     def _open_log(self) -> BinaryIO:
         file = self.folder / "postgres.log"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -10,8 +11,12 @@ from typing import Final, TypeVar
 
 from city.clock import SystemClock, stopwatch_s
 from lifeline.http.app import AppSettings, run_api
+from store.ports import free_port as free_of
 
 PATIENCE_S: Final = 180.0  # a bound for machines that are busy with other tests, not a time that is ever waited
+_WORKER: Final = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_OWN_PORTS: Final = range(10_000, 20_000)[_WORKER % 10 :: 10]  # of no other worker's tests
+_given = list[int]()
 _Found = TypeVar("_Found")
 _Settings = TypeVar("_Settings")
 
@@ -59,10 +64,9 @@ def serving(settings: AppSettings) -> Iterator[str]:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on now. Whole systems keep one: `lifeline.ports.kept_port`."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on now nor is told of again. Whole systems keep one: `lifeline.ports.kept_port`."""
+    _given.append(free_of(but=_given, among=_OWN_PORTS))
+    return _given[-1]
 
 
 def listens(port: int) -> bool:

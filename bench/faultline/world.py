@@ -37,6 +37,7 @@ from store import bundle
 from store.child import die_with_parent
 from store.connection import connect
 from store.embedded import EmbeddedPostgres
+from store.ports import free_port
 from store.roles import beats
 from store.testing import drop_database, fresh_database
 
@@ -48,9 +49,7 @@ class Mosquitto:
     """A mosquitto in a folder, for what needs MQTT 5: shared subscriptions."""
 
     def __init__(self, binary: Path, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
+        port = free_port()
         self.url, self._binary, self._config = f"mqtt://127.0.0.1:{port}", binary, folder / "mosquitto.conf"
         lines = (f"listener {port} 127.0.0.1", "allow_anonymous true", "max_queued_messages 0", "user root", "")
         self._config.write_text("\n".join(lines))

@@ -21,8 +21,9 @@ from bench.soak import run
 from bench.soakreport import TELLS_FROM_S, trend
 from city.clock import SystemClock, stopwatch_s
 from city.errors import InputError
-from lifeline.ports import LOOPBACK, kept_port
+from lifeline.ports import kept_port
 from lifeline.roles import CORE
+from store.ports import LOOPBACK
 
 PATIENCE_S = 120.0
 WALL = SystemClock()

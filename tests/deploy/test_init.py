@@ -226,8 +226,9 @@ def revoked(folder: Path) -> set[int]:
 
 
 def test_certificates_of_gateways_are_renewed_in_time_and_overlap(own_city: Path, tmp_path: Path, capsys: Out) -> None:
-    folder, now = tmp_path / "mutual", SystemClock().now()
+    folder = tmp_path / "mutual"
     assert run_command(["deploy", "init", str(folder), "--city", str(own_city), "--client-certificates"]) == 0
+    now = SystemClock().now()  # after the command's own: certificates end at its whole second
     for file in (folder / "gateways").iterdir():
         file.unlink()  # handed over
     assert dict(list(credentials.due(folder, now).items())[:1]) == {"gw-hill": CLIENT_DAYS - 1}

@@ -15,7 +15,8 @@ import pytest
 from bench.fleet import Fleet
 from city.clock import SystemClock, stopwatch_s
 from lifeline import endpoints
-from lifeline.ports import LOOPBACK, kept_port
+from lifeline.ports import kept_port
+from store.ports import LOOPBACK
 from tests.notify.wires import answering, web
 from tests.running import eventually
 
