@@ -25,7 +25,7 @@ import httpx
 
 from city.clock import Clock
 from city.words import languages, say
-from lifeline.ports import LOOPBACK
+from store.ports import LOOPBACK
 
 log = logging.getLogger(__name__)
 
