@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +96,7 @@ def run(
         writing = bench.write_path(200_000 if quick else 2_000_000)
         if not quick:
             drains.append(bench.large().drain(Shape("20 a message, 85,000 sensors", 20, 3 * LARGE_GATEWAYS * 5), 1))
-        peers = [bench.node_red(modules, one) for one in shapes if one.readings in (20, 100)] if modules else []
+        peers = list(bench.node_red(modules, [one for one in shapes if one.readings in (20, 100)])) if modules else []
         staged = tuple(bench.stages(shape) for shape in shapes)
         machine = describe(running.dsn, embedded_broker=False)
     missing = [] if running.shares else ["not measured: two recorders (they share by MQTT 5; try --mosquitto PROGRAM)"]
@@ -154,11 +155,12 @@ class _Bench:
         peak = after["recorder"].peak_mib if "recorder" in after else None
         return Drain(shape.name, count, shape.readings, len(rows), total - len(rows), per_s, copied_per_s, spent, peak)
 
-    def node_red(self, modules: Path, shape: Shape) -> nodered.NodeRed:
-        """The same backlog through Node-RED."""
-        self.progress(f"Node-RED, {shape.name}")
-        running = self.running
-        return nodered.drain(modules, running.dsn, running.mqtt_url, self.folder, shape, self._messages(shape))
+    def node_red(self, modules: Path, shapes: Sequence[Shape]) -> Iterator[nodered.NodeRed]:
+        """The same backlogs through each flow of Node-RED."""
+        dsn, url = self.running.dsn, self.running.mqtt_url
+        for flow, shape in product(nodered.FLOWS, shapes):
+            self.progress(f"Node-RED, {flow.name} flow, {shape.name}")
+            yield nodered.drain(modules, dsn, url, self.folder, flow, shape, self._messages(shape))
 
     def live(self, shape: Shape, seconds: float) -> Live:
         """Publish for a while as fast as the broker takes it, the recorder at work."""

@@ -14,7 +14,7 @@ from bench.ingestload import BLOCK, SHAPES, Blaster, Messages, Shape, city
 from bench.ingestreport import Delay, Drain, IngestReport, Live, WritePath
 from bench.ingestsystem import Servers
 from bench.machine import local
-from bench.nodered import NodeRed, find
+from bench.nodered import FLOWS, NodeRed, find
 from city.errors import InputError
 from city.load import load_city
 from ingest.decoders import decode
@@ -76,22 +76,28 @@ def test_goals_are_met_or_not_and_said() -> None:
     slow = replace(report, drains=tuple(replace(one, per_s=one.per_s / 2, peak_mib=200.0) for one in drains))
     assert [goal.met for goal in slow.goals()].count(False) == 5
     assert len(json.loads(report.json())["goals"]) == 8
-    beside = replace(report, peers=(NodeRed("20 a message", "4.1", 90_000.0, 200.0, 0),))
-    assert [goal.met for goal in beside.goals()] == [True] * 10
-    beside = replace(report, peers=(NodeRed("100 a message", "4.1", 600_000.0, 150.0, 3),))
+    usual, tuned = (NodeRed(flow.name, "20 a message", "4.1", 90_000.0, 200.0, 0) for flow in FLOWS)
+    beside = replace(report, peers=(usual, replace(tuned, per_s=160_000.0)))
+    assert [goal.met for goal in beside.goals()] == [True] * 10, "only the usual flow is a goal's"
+    assert json.loads(beside.json())["peers"][1]["flow"] == "tuned"
+    beside = replace(beside, peers=(replace(usual, shape="100 a message", per_s=6e5, peak_mib=150.0, lost=3), tuned))
     assert [goal.met for goal in beside.goals()][8:] == [False, False]
     console = Console(width=160)
     with console.capture() as seen:
         console.print(beside.render())
+    assert "tuned flow, 20 a message" in seen.get()
+    assert "4.4 times as fast at 0.45 of its memory" in seen.get()
     assert "3 lost" in seen.get()
     assert "drained / raw COPY, series blocks" in seen.get()
 
 
-def test_a_folder_without_node_red_is_told_before_anything_runs(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no node-red and no pg in .*try `npm install node-red pg`"):
+def test_all_that_node_red_lacks_is_told_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    with pytest.raises(InputError, match=r"no node-red in .*, no pg in .*; try `npm install node-red pg` in"):
         find(tmp_path)
     (tmp_path / "node_modules" / "node-red").mkdir(parents=True)
-    with pytest.raises(InputError, match="no pg in"):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(InputError, match=r": no pg in .*, no program `node` .*; try installing Node.js, then `npm"):
         find(tmp_path)
     assert find(None) is None
 
