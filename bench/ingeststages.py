@@ -25,6 +25,7 @@ from ingest.mqtt.packets import Publish
 from ingest.mqtt.reader import Reader
 from ingest.mqtt.words import Version
 from ingest.newest import Newest
+from ingest.posting import Posting
 from ingest.register import read
 from ingest.settle import judge
 from ingest.writer import BatchWriter
@@ -52,9 +53,9 @@ def stages(dsn: str, shape: Shape, messages: Sequence[tuple[str, bytes]]) -> Sta
     per = max(1, BATCH // shape.readings)
     with connect(dsn, autocommit=True, application_name="lifeline bench") as conn:
         judge_s = _judge_s(conn, [decoded[at : at + per] for at in range(0, len(decoded), per)], now_us)
-        newest = Newest(dsn)
+        newest, posting = Newest(dsn), Posting(dsn)
         try:
-            writer = BatchWriter(conn, SystemClock(), None, newest)
+            writer = BatchWriter(conn, SystemClock(), None, newest, posting=posting)
             deliveries = [
                 Delivery(message, now_us, packet[1], 1, 1, shape.readings)
                 for message, packet in zip(decoded, packets, strict=True)
@@ -66,6 +67,7 @@ def stages(dsn: str, shape: Shape, messages: Sequence[tuple[str, bytes]]) -> Sta
             server_s = _backend_s(conn) - before_s
         finally:
             newest.close()
+            posting.close()
     readings, written = len(decoded) * shape.readings, (len(decoded) - per) * shape.readings
     found = {"receive": receive_s / readings, "decode": decode_s / readings, "judge": judge_s / written}
     found |= {"write": max(0.0, commit_s - judge_s) / written}

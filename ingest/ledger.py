@@ -2,15 +2,19 @@
 
 For every gateway and hour of arrival: published = stored + repeated + rejected. A message refused whole counts as one
 published and one rejected. `missing` counts messages that the numbering says were sent and that did not come, in the
-hour in which that was found; it goes down there when they come late. Numbers are merged into what the database holds
-in the transaction that commits their readings, so several recorders may share a gateway's messages.
+hour in which that was found; it goes down there when they come late.
+
+The accounts of a batch are entered as one row in the transaction that commits its readings, and posted to the ledger a
+moment later with those of others (`ingest.posting`). Numbers are merged then: several recorders may share a gateway's
+messages, and no batch waits for another's gateways.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from ingest.clocks import UNKNOWN, Skew
 from ingest.numbering import Came, Gap, Numbering, take
@@ -23,8 +27,7 @@ HOUR_US: Final = 3_600_000_000
 _COUNTS: Final = ("messages", "published", "received", "stored", "repeated", "rejected", "missing")
 
 
-@dataclass(slots=True)
-class Account:
+class Account(msgspec.Struct, array_like=True):
     """One gateway's share of a batch in one hour; counts may be negative where something is made good."""
 
     messages: int = 0
@@ -35,22 +38,69 @@ class Account:
     rejected: int = 0
     missing: int = 0
 
+    def add(self, share: Account) -> None:
+        """Count another share of the same hour."""
+        self.messages += share.messages
+        self.published += share.published
+        self.received += share.received
+        self.stored += share.stored
+        self.repeated += share.repeated
+        self.rejected += share.rejected
+        self.missing += share.missing
 
-@dataclass(slots=True)
-class _Heard:
+
+class _Heard(msgspec.Struct, array_like=True):
     """What a batch says of a gateway besides counts."""
 
     last_seen_us: int = 0
-    numbers: list[tuple[Came, int]] = field(default_factory=list)
+    numbers: list[tuple[Came, int]] = []
     skew: Skew | None = None
+
+    def add(self, later: _Heard) -> None:
+        """Take in what a later batch says."""
+        self.last_seen_us = max(self.last_seen_us, later.last_seen_us)
+        self.numbers += later.numbers
+        self.skew = later.skew or self.skew
+
+
+class _Entry(msgspec.Struct, array_like=True):
+    """The accounts of a batch as they are kept until they are posted."""
+
+    accounts: list[tuple[str, int, Account]]
+    heard: dict[str, _Heard]
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder(_Entry)
 
 
 class Ledger:
-    """The accounts of one batch."""
+    """The accounts of one batch, or of several."""
 
     def __init__(self) -> None:
         self.accounts: dict[tuple[str, int], Account] = {}
         self._heard: dict[str, _Heard] = {}
+
+    def entry(self) -> bytes:
+        """All of it, to be entered now and posted later; empty when there is nothing."""
+        if not self.accounts:
+            return b""
+        accounts = [(gateway, hour, account) for (gateway, hour), account in self.accounts.items()]
+        return _ENCODER.encode(_Entry(accounts, self._heard))
+
+    def add(self, entry: bytes) -> None:
+        """Take in the accounts of a batch that were entered (see `entry`), in the order of their batches."""
+        told = _DECODER.decode(entry)
+        for gateway, hour, share in told.accounts:
+            if (account := self.accounts.get((gateway, hour))) is None:
+                self.accounts[gateway, hour] = share
+            else:
+                account.add(share)
+        for gateway, news in told.heard.items():
+            if (heard := self._heard.get(gateway)) is None:
+                self._heard[gateway] = news
+            else:
+                heard.add(news)
 
     def of(self, gateway: str, at_us: int) -> Account:
         """A gateway's account of the hour of `at_us` (µs since 1970)."""
@@ -82,21 +132,17 @@ class Ledger:
         self._of(gateway).skew = skew
 
     def write(self, conn: Connection) -> None:
-        """Add the accounts to the database, in the batch's transaction."""
-        if columns := self.merged(conn):
-            add(conn, columns)
-
-    def merged(self, conn: Connection) -> list[object]:
-        """The accounts as `add` takes them; their gateways are locked to the end of the transaction."""
+        """Add the accounts to those in the database; their gateways are locked to the end of the transaction."""
         if not self.accounts:
-            return []
+            return
         numberings = self._number(conn)
         hours = [
             (gateway, hour * HOUR_US, *(getattr(account, name) for name in _COUNTS))
             for (gateway, hour), account in sorted(self.accounts.items())
         ]
         gateways = [self._row(gateway, numberings.get(gateway)) for gateway in sorted({row[0] for row in hours})]
-        return [_column(column) for rows in (hours, gateways) for column in zip(*rows, strict=True)]
+        columns = [_column(column) for rows in (hours, gateways) for column in zip(*rows, strict=True)]
+        conn.execute(_SQL["count"], columns)
 
     def _of(self, gateway: str) -> _Heard:
         heard = self._heard.get(gateway)
@@ -130,9 +176,20 @@ class Ledger:
         return gateway, heard.last_seen_us, skew.skew_s, skew.uncertainty_s, skew.since_us, *span, pairs, hours
 
 
-def add(conn: Connection, columns: list[object]) -> None:
-    """Add the accounts of a batch; waits for no answer in a pipeline."""
-    conn.execute(_SQL["count"], columns)
+def enter(conn: Connection, entry: bytes) -> None:
+    """Keep the accounts of a batch in its transaction, until they are posted; waits for no answer in a pipeline."""
+    conn.execute(_SQL["enter"], (entry,))
+
+
+def post(conn: Connection, limit: int) -> int:
+    """Post accounts that were entered, the oldest first, in the caller's transaction; how many there were."""
+    conn.execute(_SQL["lock_entries"])
+    entries = conn.execute(_SQL["take_entries"], (limit,)).fetchall()
+    ledger = Ledger()
+    for _, entry in sorted(entries):
+        ledger.add(entry)
+    ledger.write(conn)
+    return len(entries)
 
 
 def online(conn: Connection) -> dict[str, bool | None]:

@@ -29,6 +29,7 @@ from ingest.decoders import Decoders
 from ingest.intake import Delivery, Intake
 from ingest.link import Link, LinkSettings
 from ingest.newest import Newest
+from ingest.posting import Posting
 from ingest.turns import Turns
 from ingest.wire import NO_FILES, TlsFiles
 from ingest.writer import BatchWriter
@@ -113,6 +114,7 @@ class _Recorder:
         self._intake = Intake(_MAX_ROWS, _MAX_BYTES, self._link.wake)
         self._ahead = Ahead(self._intake, _AHEAD_ROWS, _BATCH_ROWS, settings.database_url)
         self._newest: Newest | None = None
+        self._posting: Posting | None = None
         self._turns = Turns(self._written)
         self._conn: Connection | None = None
         self._second: Connection | None = None
@@ -135,7 +137,7 @@ class _Recorder:
         gc.set_threshold(_COLLECT_AFTER)
         _give_back()
         try:
-            self._newest = Newest(self._settings.database_url)
+            self._newest, self._posting = Newest(self._settings.database_url), Posting(self._settings.database_url)
             self._open()
             if not self._await_city(stop):
                 return
@@ -153,8 +155,9 @@ class _Recorder:
             self._turns.close()
             self._close()
             self._ahead.close()
-            if self._newest is not None:
-                self._newest.close()
+            for beside in (self._newest, self._posting):
+                if beside is not None:
+                    beside.close()
             self._link.close()
 
     def _network(self) -> None:
@@ -167,8 +170,9 @@ class _Recorder:
         self._conn = connect(self._settings.database_url, autocommit=True, application_name="lifeline recorder")
         self._second = connect(self._settings.database_url, autocommit=True, application_name="lifeline recorder")
         try:
+            dsn = self._settings.database_url
             self._writer = BatchWriter(
-                self._conn, self._settings.clock, self._ahead, self._newest, self._settings.database_url, self._second
+                self._conn, self._settings.clock, self._ahead, self._newest, dsn, self._second, self._posting
             )
         except psycopg.errors.UndefinedTable as error:
             raise OutsideError("database: not migrated, try `lifeline migrate`") from error

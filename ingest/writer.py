@@ -11,6 +11,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import psycopg
 
@@ -24,10 +25,11 @@ from ingest.books import Books, Totals
 from ingest.clocks import Clocks
 from ingest.decoders import drill_of
 from ingest.intake import Delivery
-from ingest.ledger import add, online
+from ingest.ledger import enter, online
 from ingest.memory import Memory
 from ingest.message import ReadingsMessage, Refusal
 from ingest.newest import HOLD_S, Newest
+from ingest.posting import Posting
 from ingest.reasons import Reason
 from ingest.settle import Judged, judge, settle
 from store import bundle, journal, rejections, traces
@@ -81,6 +83,8 @@ class BatchWriter:
         The same database, for what is done over connections of its own; empty: nothing is.
     second
         The other connection; needs `newest`.
+    posting
+        Posts gateways' accounts to their ledger beside the batches; without it they are posted with them.
     """
 
     def __init__(
@@ -91,8 +95,10 @@ class BatchWriter:
         newest: Newest | None = None,
         dsn: str = "",
         second: Connection | None = None,
+        posting: Posting | None = None,
     ) -> None:
         self._conn, self._clock, self._ahead, self._newest, self._dsn = conn, clock, ahead, newest, dsn
+        self._posting = posting
         hold_s = HOLD_S if newest is None else math.inf
         self._hands = [_Hand(one, ReadingWriter(one, hold_s)) for one in (conn, second) if one is not None]
         self._online = online(conn)
@@ -191,6 +197,8 @@ class BatchWriter:
         put.hand.readings.committed()
         if self._newest is not None:
             self._newest.hear(put.hand.readings.take_held())
+        if self._posting is not None:
+            self._posting.hear()
         self._memory.committed()
         self._online.update(books.online)
         self.totals.add(books.totals)
@@ -218,12 +226,14 @@ class BatchWriter:
         new = self._account(put, books)
         played = books.played(conn)
         rejections.add(conn, books.rejections)
-        accounts = books.ledger.merged(conn)  # locks gateways in their order: statuses only after it
+        entry = books.ledger.entry() if self._posting is not None else b""
+        if self._posting is None:
+            books.ledger.write(conn)
         now, seq = self._clock.now(), 0
         with conn.pipeline():
-            if accounts:
-                add(conn, accounts)
-            for status in books.statuses:
+            if entry:
+                enter(conn, entry)
+            for status in sorted(books.statuses, key=itemgetter("gateway")):  # locked in the order of posting
                 conn.execute(_SQL["status"], status)
             # The journal's lock is held to the commit, so it comes last.
             row = journal.send(conn, "readings", journal.encode_readings(new), now) if len(new) else None

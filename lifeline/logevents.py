@@ -72,6 +72,7 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "packing_no_room": "Old readings are not packed: there is no room beside them.",
         "packing_waits": "Packing waits for a lock.",
         "picture_failed": "The picture of a notice could not be drawn; the notice goes without.",
+        "posting_held": "Gateways' accounts could not be posted beside the readings; they are posted later.",
         "preview_failed": "A page of the preview could not be drawn.",
         "probe_lost": "The recorder's own message does not come back from the broker.",
         "request": "A request was answered.",

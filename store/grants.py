@@ -43,7 +43,7 @@ CHANGING = (
 MARKED = ("bundles.applied_at", "rejections.replayed_at")
 # Tables without a policy by district that the API reads: about no district, or shown only beside a row that has one.
 OPEN = (
-    "roles", "health", "clock", "current_bundle", "bundles", "latest", "gateway_ledger", "readings", "kept_readings",
+    "roles", "health", "clock", "current_bundle", "bundles", "gateway_ledger", "readings", "kept_readings",
     "broker_sessions", "measured", "hearing", "origin",
 )  # fmt: skip
 PASSING = (
@@ -54,6 +54,7 @@ PASSING = (
     "limits",
     "gateway_hours",
     "recorders",
+    "ledger_entries",
 )  # rows that go when no longer true
 STATEMENT_TIMEOUT = "30s"
 READER_CONNECTIONS = 20  # of one log-in: however many it opens, the roles still find room

@@ -5,6 +5,19 @@ FROM unnest(%(sensors)s::text[], %(times)s::timestamptz[]) AS a (sensor, time)
 JOIN lifeline.rejections r ON r.sensor = a.sensor AND r.time = a.time
 WHERE r.reason IN ('future_time', 'conflict')
 
+-- name: enter
+-- What a batch says of its gateways, kept until it is posted to their ledger.
+INSERT INTO lifeline.ledger_entries (entry) VALUES (%s)
+
+-- name: lock_entries
+-- Of recorders that post, one after the other.
+SELECT pg_advisory_xact_lock(7234017283807667208)
+
+-- name: take_entries
+-- The oldest entries, to be posted in this transaction.
+DELETE FROM lifeline.ledger_entries WHERE id = ANY (ARRAY(SELECT id FROM lifeline.ledger_entries ORDER BY id LIMIT %s))
+RETURNING id, entry
+
 -- name: begin
 -- Gateways that had no row yet.
 INSERT INTO lifeline.gateway_ledger (gateway) SELECT unnest(%s::text[]) ON CONFLICT (gateway) DO NOTHING
@@ -15,7 +28,7 @@ SELECT gateway, first_seq, first_us, last_seq, last_us, gaps, gap_hours FROM lif
 WHERE gateway = ANY(%s) ORDER BY gateway FOR UPDATE
 
 -- name: count
--- Add a batch to each gateway's ledger, by hour and in all. Their rows are locked already (`standing`), so that updates may go
+-- Add accounts to each gateway's ledger, by hour and in all. Their rows are locked already (`standing`), so that updates may go
 -- in any order: they cost a third of an upsert.
 WITH hours AS MATERIALIZED (
     SELECT *, lifeline.from_us(hour_us) AS hour

@@ -15,6 +15,7 @@ from ingest.ahead import Ahead
 from ingest.decoders import Decoders
 from ingest.intake import Delivery, Intake
 from ingest.newest import Newest
+from ingest.posting import Posting
 from ingest.turns import Turns
 from ingest.writer import BatchWriter
 from store import bundle, journal
@@ -24,13 +25,14 @@ from tests.ingest.fed import START, START_US, TOPIC, message
 SECOND_US = 1_000_000
 _EMPTIED = """\
 TRUNCATE lifeline.readings, lifeline.latest, lifeline.gateway_ledger, lifeline.gateway_hours, lifeline.rejections,
-         lifeline.journal, lifeline.hearing"""
+         lifeline.journal, lifeline.hearing, lifeline.ledger_entries"""
 _KEPT = (
     "SELECT sensor_id, time, value, raw, flag, tests, claimed_at, received_at FROM lifeline.readings ORDER BY 1, 2",
     "SELECT reason, gateway, sensor, time, detail FROM lifeline.rejections ORDER BY 1, 2, 3, 4, 5",
     "SELECT gateway, first_seq, last_seq, gaps, messages, published, stored, repeated, rejected, missing"
     " FROM lifeline.gateway_ledger ORDER BY 1",
     "SELECT * FROM lifeline.gateway_hours ORDER BY 1, 2",
+    "SELECT entry FROM lifeline.ledger_entries",
     "SELECT sensor_id, time, value FROM lifeline.latest ORDER BY 1",
     "SELECT kind, payload FROM lifeline.journal ORDER BY seq",
 )
@@ -67,8 +69,9 @@ class Road:
         self.intake = Intake(10_000, 1 << 30, lambda: None)
         self.ahead = Ahead(self.intake, 1, 24, dsn) if looks else None
         self.newest = Newest(dsn) if second is not None else None
+        self.posting = Posting(dsn) if second is not None else None
         self.turns = Turns(lambda _: self.intake.written())
-        self.writer = BatchWriter(conn, ManualClock(START), self.ahead, self.newest, dsn, second)
+        self.writer = BatchWriter(conn, ManualClock(START), self.ahead, self.newest, dsn, second, self.posting)
 
     def go(self, messages: list[Delivery], files: dict[str, str]) -> list[list[Any]]:
         bundle.apply(self.conn, files, load_city(files), START)
@@ -95,8 +98,9 @@ class Road:
         if self.ahead is not None:
             self.ahead.close()
         self.writer.catch_up()
-        if self.newest is not None:
-            self.newest.close()
+        for beside in (self.newest, self.posting):
+            if beside is not None:
+                beside.close()
         return [self.conn.execute(query).fetchall() for query in _KEPT]
 
     def alone(self, batch: list[Delivery]) -> None:

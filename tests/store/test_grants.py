@@ -25,7 +25,7 @@ from store.readings import ReadingWriter
 NOW = datetime(2026, 7, 1, 8, tzinfo=UTC)
 # Tables behind public views that need no policy: shown only together with a row that has one, or about no district.
 WITHOUT_POLICY = {
-    "readings", "kept_readings", "rollup_5m", "rollup_1h", "rollup_1d", "latest", "gateway_ledger", "rejections",
+    "readings", "kept_readings", "rollup_5m", "rollup_1h", "rollup_1d", "unheard", "gateway_ledger", "rejections",
     "roles", "health", "clock", "sizes", "bundles", "current_bundle", "deafness", "broker_sessions",
     "hearing", "origin", "measured",
 }  # fmt: skip
@@ -37,7 +37,7 @@ HISTORY = {
     "hearing", "deafness", "findings", "incident_events", "alarm_events", "hold_events", "meta", "migrations",
     "readers", "packed", "attachments", "command_marks", "cap_changes", "audit",
     "annunciations", "digest_entries", "clock_corrections", "broker_sessions", "origin", "given_traces",
-    "bundles", "snapshot_rest", "limits",
+    "bundles", "snapshot_rest", "limits", "ledger_entries", "unheard",
 }  # fmt: skip
 
 
@@ -72,6 +72,7 @@ def conn(store_database: str, two_districts: City) -> Iterator[Connection]:
         opened.execute("INSERT INTO lifeline.sizes VALUES (now(), 1)")
         opened.execute("INSERT INTO lifeline.deafness VALUES (now())")
         opened.execute("INSERT INTO lifeline.hearing (seq, kind, recorded_at, payload) VALUES (-1, 'tick', now(), '')")
+        opened.execute("INSERT INTO lifeline.ledger_entries (entry) VALUES ('')")
         opened.execute("INSERT INTO lifeline.broker_sessions VALUES ('c', now(), false)")
         opened.execute("INSERT INTO lifeline.recorders VALUES ('c', now(), now(), 1)")
         rollups.finish(opened, NOW - timedelta(minutes=30))
