@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from city.clock import from_us, to_us
+from city.model import City
 from city.reading import Readings
-from store import journal
+from store import journal, register
 from store.connection import Connection, connect
 from store.readings import ReadingWriter
 
+# What `city.latest` is to show, put together from the register itself.
+JOINED = """
+SELECT s.sensor, l.time, l.value, l.flag,
+       coalesce(extract(epoch FROM city.now() - l.received_at) > greatest(3 * s.interval_s, 300), true)
+FROM lifeline.sensors s LEFT JOIN lifeline.latest l USING (sensor_id) WHERE s.in_register ORDER BY 1"""
 START_US = to_us(datetime(2026, 6, 30, 23, 0, tzinfo=UTC))
 Row = tuple[int, int, int, float, int, float]
 
@@ -83,3 +90,47 @@ def test_the_next_writer_finds_what_a_killed_one_held(busy: ReadingWriter, store
     with connect(store_database, autocommit=True) as conn:
         commit(ReadingWriter(conn, hold_s=3600.0), conn, row(4, 0, 4.0))
         assert newest(conn) == {1: 14.0, 2: 2.0, 4: 4.0}
+
+
+def test_the_view_follows_the_register_and_whoever_changes_newest_values(store_database: str, small_city: City) -> None:
+    rain = small_city.sensors["rg-1"]
+    slow = replace(small_city, sensors={**small_city.sensors, "rg-1": replace(rain, interval_s=3600.0)})
+    without = replace(small_city, sensors={"wl-1": small_city.sensors["wl-1"]})
+    with connect(store_database, autocommit=True) as conn:
+
+        def shown(city: City | None = None) -> list[tuple[object, ...]]:
+            if city is not None:
+                register.sync(conn, city)
+            found = conn.execute("SELECT sensor, time, value, flag, stale FROM city.latest ORDER BY 1").fetchall()
+            assert found == conn.execute(JOINED).fetchall()
+            return [(sensor, value, stale) for sensor, _, value, _, stale in found]
+
+        assert shown(small_city) == [("rg-1", None, True), ("wl-1", None, True)]
+        rg, wl = (register.ids(conn)[sensor] for sensor in ("rg-1", "wl-1"))
+        commit(ReadingWriter(conn), conn, row(rg, 0, 1.0), row(wl, 0, 2.0))
+        conn.execute("UPDATE lifeline.latest SET received_at = now() - interval '20 min'")
+        assert shown() == [("rg-1", 1.0, True), ("wl-1", 2.0, True)]
+        assert shown(slow) == [("rg-1", 1.0, False), ("wl-1", 2.0, True)]
+        assert shown(without) == [("wl-1", 2.0, True)]
+        commit(ReadingWriter(conn), conn, row(rg, 1, 3.0))  # it speaks on
+        assert shown() == [("wl-1", 2.0, True)]
+        assert shown(slow)[0] == ("rg-1", 3.0, True), "it was received long ago"
+        conn.execute("DELETE FROM lifeline.latest WHERE sensor_id = %s", (rg,))
+        assert shown()[0] == ("rg-1", None, True)
+        conn.execute("TRUNCATE lifeline.latest")
+        assert shown(without) == [("wl-1", None, True)]
+        commit(ReadingWriter(conn), conn, row(rg, 2, 5.0), row(wl, 2, 6.0))
+        assert shown(small_city) == [("rg-1", 5.0, True), ("wl-1", 6.0, True)]
+        assert conn.execute("SELECT count(*) FROM lifeline.unheard").fetchone() == (0,)
+
+
+def test_newest_values_that_came_before_their_register_are_shown_with_it(store_database: str, small_city: City) -> None:
+    """As when a backup of an earlier version is restored: in whatever order the tables come."""
+    with connect(store_database, autocommit=True) as conn:
+        conn.execute("INSERT INTO lifeline.latest SELECT n, now(), n, 1, now() FROM generate_series(1, 9) n")
+        assert conn.execute("SELECT count(*) FROM city.latest").fetchone() == (0,)
+        register.sync(conn, small_city)
+        numbers = register.ids(conn)
+        found = conn.execute("SELECT sensor, value, stale FROM city.latest ORDER BY 1").fetchall()
+        assert found == [(sensor, float(numbers[sensor]), False) for sensor in ("rg-1", "wl-1")]
+        assert conn.execute("SELECT count(*) FROM lifeline.unheard").fetchone() == (0,)
