@@ -43,7 +43,6 @@ TAKEN = {
     ("README.zh.md", "sh"): "tests/docs/test_readme_zh.py::test_what_is_typed_and_sent_is_the_same",
     ("README.zh.md", "text"): "tests/docs/test_readme_zh.py::test_what_is_typed_and_sent_is_the_same",
     ("deploy/README.md", "sh"): "tests/deploy/test_readme.py::test_lifelines_own_commands_do_what_is_told",
-    ("deploy/SECURITY.md", "mermaid"): "tests/docs/test_blocks.py::test_the_drawing_names_roles_that_there_are",
     ("deploy/SECURITY.md", "sh"): COMMANDS,
     ("deploy/backup.md", "ini"): "tests/docs/test_blocks.py::test_settings_of_postgresql_are_ones_it_knows",
     ("deploy/backup.md", "sh"): COMMANDS,
@@ -247,16 +246,13 @@ def test_the_readings_of_the_readme_are_taken() -> None:
 def test_the_drawing_names_roles_that_there_are() -> None:
     from lifeline.roles import CORE
 
-    [block] = fenced("deploy/SECURITY.md", "mermaid")
-    head, *arrows = block.text.splitlines()
-    assert head == "flowchart LR"
-    assert arrows
-    named = set()
-    for arrow in arrows:
-        found = re.fullmatch(r"    (\w+)(?:\[.+\])? --(?: \".+\" --| [A-Z]+ --)?> (\w+)(?:[\[(].+[\])])?", arrow)
-        assert found, arrow
-        named |= set(found.groups())
-    assert set(CORE) - {"keeper"} <= named
+    page = (ROOT / "deploy" / "SECURITY.md").read_text(encoding="utf-8")
+    [(words, target)] = re.findall(r"!\[([^\]]+)\]\((\S+\.svg)\)", page)
+    drawing = (ROOT / "deploy" / target).read_text(encoding="utf-8")
+    boxes = set(re.findall(r'<g class="box[^"]*" id="(\w+)"', drawing))
+    assert set(CORE) | {"api", "broker", "database", "gateway", "grafana"} <= boxes
+    assert not re.findall(r"<script|href=|@import|url\((?!#)", drawing), "a reader's browser asks nobody else"
+    assert [box for box in sorted(boxes - {"services"}) if box not in words.lower()] == []
 
 
 def test_settings_of_postgresql_are_ones_it_knows(database: str) -> None:
