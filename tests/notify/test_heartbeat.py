@@ -18,7 +18,7 @@ from rules.notify.zone import Home
 from store.connection import Connection, pool
 from store.roles import Beat, beat
 from tests.notify.conftest import T0, Endpoint, Outbox
-from tests.running import eventually, running
+from tests.running import PATIENCE_S, eventually, running
 
 HOME = Home({"en": "Bench", "zh": "台"}, heartbeat_env="BEAT_URL")
 
@@ -36,7 +36,7 @@ def alive(conn: psycopg.Connection[tuple[object, ...]], *but: str) -> None:
 
 def heart(connections: ConnectionPool[Connection], url: str, pulse_s: float | None = None) -> Heartbeat:
     clock = FastClock(to_us(T0), SystemClock().now_us(), 1.0)
-    return Heartbeat(connections, {"BEAT_URL": url}, clock, lambda: pulse_s or stopwatch_s(), timeout_s=0.5)
+    return Heartbeat(connections, {"BEAT_URL": url}, clock, lambda: pulse_s or stopwatch_s(), timeout_s=PATIENCE_S)
 
 
 def health(outbox: Outbox) -> tuple[str, str]:
@@ -80,7 +80,7 @@ def test_it_stays_away_when_a_role_stands_still(
     assert f"no {dead}" in heart(connections, endpoint.url).beat(HOME)
     beat(outbox.conn, dead, 1)
     outbox.conn.execute("UPDATE lifeline.roles SET beat_at = beat_at - interval '40 s' WHERE role = %s", (dead,))
-    assert f"the {dead} has not beaten for 40 s" in heart(connections, endpoint.url).beat(HOME)
+    assert f"the {dead} has not beaten for 4" in heart(connections, endpoint.url).beat(HOME)  # 40 s, and a slow machine
     assert endpoint.seen == []
     assert health(outbox)[0] == "fault"
     assert dead in health(outbox)[1]
@@ -127,12 +127,12 @@ def test_the_running_notifier_beats_as_the_bundle_says_and_stops_with_the_watche
     )
     outbox.conn.execute("INSERT INTO lifeline.current_bundle (bundle) VALUES ('b')")
     alive(outbox.conn)
+    outbox.conn.execute("UPDATE lifeline.roles SET beat_at = beat_at + interval '1 h'")  # however long the start takes
     settings = NotifierSettings(database, "http://x", b"0" * 16, SystemClock(), environ={"BEAT_URL": endpoint.url})
     with running(run_notifier, settings):
         endpoint.wait(2)
-        outbox.conn.execute("UPDATE lifeline.roles SET beat_at = beat_at - interval '40 s' WHERE role = 'watcher'")
+        outbox.conn.execute("UPDATE lifeline.roles SET beat_at = now() - interval '40 s' WHERE role = 'watcher'")
         eventually(lambda: "the watcher has not beaten" in health(outbox)[1])
-        heard = len(endpoint.seen)
-        outbox.conn.execute("UPDATE lifeline.roles SET beat_at = beat_at - interval '9 s' WHERE role = 'watcher'")
-        eventually(lambda: "for 5" in health(outbox)[1])  # it looked again
+        heard, told = len(endpoint.seen), health(outbox)[1]
+        eventually(lambda: health(outbox)[1] != told)  # it looked again, some seconds later
         assert len(endpoint.seen) == heard

@@ -26,7 +26,7 @@ from rules.notify.channels import send
 from rules.notify.letter import Answer, GiveUp, Letter, Retry, Sent, Tools
 from rules.notify.mail import judge
 from tests.notify.wires import talking
-from tests.running import free_port
+from tests.running import PATIENCE_S, free_port
 
 NOW = datetime(2026, 7, 1, 8, tzinfo=UTC)
 LETTER = Letter(
@@ -70,7 +70,7 @@ class Box:
 @contextmanager
 def server(box: Box, **options: object) -> Iterator[int]:
     port = free_port()
-    controller = Controller(box, hostname="127.0.0.1", port=port, **dict[str, Any](options))
+    controller = Controller(box, hostname="127.0.0.1", port=port, ready_timeout=PATIENCE_S, **dict[str, Any](options))
     controller.start()
     try:
         yield port
@@ -81,7 +81,7 @@ def server(box: Box, **options: object) -> Iterator[int]:
 @pytest.fixture
 def tools() -> Iterator[Tools]:
     with httpx.Client() as http:
-        yield Tools(http, ManualClock(NOW), {"MAIL_PASSWORD": "right"}, timeout_s=2.0)
+        yield Tools(http, ManualClock(NOW), {"MAIL_PASSWORD": "right"}, timeout_s=PATIENCE_S)
 
 
 def deliver(port: int, tools: Tools, **settings: object) -> Answer:
@@ -199,7 +199,7 @@ def test_tls_is_used_when_offered_and_the_password_goes_only_inside_it(tools: To
         settings = {"ca_file": str(authority), "password_env": "MAIL_PASSWORD", "user": "lifeline", "host": "localhost"}
         assert isinstance(deliver(port, tools, **settings), Sent)
         stranger = deliver(port, tools)
-        wrong = Tools(tools.http, tools.wall, {"MAIL_PASSWORD": "wrong"}, timeout_s=2.0)
+        wrong = Tools(tools.http, tools.wall, {"MAIL_PASSWORD": "wrong"}, timeout_s=PATIENCE_S)
         refused = deliver(port, wrong, **settings)
     assert box.secure == [True]
     assert isinstance(stranger, GiveUp)

@@ -17,12 +17,12 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
 from city.broker_address import BrokerAddress
-from city.clock import ManualClock, SystemClock
+from city.clock import ManualClock
 from city.levels import Level
 from rules.notify.channels import send
 from rules.notify.letter import Answer, GiveUp, Letter, Retry, Sent, Tools
 from tests.notify.test_mail import certificate
-from tests.notify.wires import refusing
+from tests.running import PATIENCE_S, eventually, free_port
 
 NOW = datetime(2026, 7, 1, 8, tzinfo=UTC)
 LETTER = Letter(
@@ -37,7 +37,7 @@ def deliver(url: str, **settings: object) -> Answer:
 
 def deliver_it(letter: Letter, url: str, **settings: object) -> Answer:
     with httpx.Client() as http:
-        tools = Tools(http, ManualClock(NOW), {"BROKER": url, "PASSWORD": "right"}, timeout_s=5.0)
+        tools = Tools(http, ManualClock(NOW), {"BROKER": url, "PASSWORD": "right"}, timeout_s=PATIENCE_S)
         given = {"type": "mqtt", "topic": "notices/{person}", "url_env": "BROKER", **settings}
         return send(letter, {key: value for key, value in given.items() if value is not None}, tools)
 
@@ -53,13 +53,10 @@ def listening(url: str, topic: str) -> Iterator[list[MQTTMessage]]:
     client.on_message = lambda _client, _data, message: heard.append(message)
     client.connect(address.host, address.port)
     client.loop_start()
-    assert ready.wait(10)
+    assert ready.wait(PATIENCE_S)
     try:
         yield heard
-        for _ in range(500):
-            if heard:
-                break
-            SystemClock().pause_s(0.02)
+        eventually(lambda: heard)
     finally:
         client.disconnect()
         client.loop_stop()
@@ -110,8 +107,7 @@ def test_a_password_never_travels_in_the_clear() -> None:
 @pytest.fixture
 def strict(mosquitto: Path, tmp_path: Path) -> Iterator[tuple[int, int, Path]]:
     """A mosquitto that lets people publish below `notices/` alone: its port, its port with TLS, its authority."""
-    with refusing() as port, refusing() as safe:
-        pass
+    port, safe = free_port(), free_port()
     _, authority = certificate(tmp_path)
     rights, config = tmp_path / "rights", tmp_path / "mosquitto.conf"
     rights.write_text("topic readwrite notices/#\n", encoding="utf-8")
@@ -125,14 +121,11 @@ def strict(mosquitto: Path, tmp_path: Path) -> Iterator[tuple[int, int, Path]]:
     )
     server = subprocess.Popen([str(mosquitto), "-c", str(config)], stderr=subprocess.DEVNULL)  # noqa: S603 - the tests' own
     try:
-        for _ in range(500):
-            if not isinstance(deliver(f"mqtt://127.0.0.1:{port}"), Retry):
-                break
-            SystemClock().pause_s(0.02)
+        eventually(lambda: not isinstance(deliver(f"mqtt://127.0.0.1:{port}"), Retry))
         yield port, safe, authority
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(PATIENCE_S)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # paho leaves a refused socket to the gc

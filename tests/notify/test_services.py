@@ -17,6 +17,7 @@ from city.levels import Level
 from rules.notify import services
 from rules.notify.letter import Answer, GiveUp, Letter, Retry, Sent, Tools
 from tests.notify.wires import answering, hanging, web
+from tests.running import PATIENCE_S
 
 NOW = datetime(2026, 7, 1, 8, tzinfo=UTC)
 LETTER = Letter(
@@ -25,7 +26,7 @@ LETTER = Letter(
 )  # fmt: skip
 
 
-def deliver(url: str, letter: Letter = LETTER, timeout_s: float = 5.0) -> Answer:
+def deliver(url: str, letter: Letter = LETTER, timeout_s: float = PATIENCE_S) -> Answer:
     with httpx.Client() as http:
         tools = Tools(http, ManualClock(NOW), {"CHAT": url}, timeout_s)
         return services.send(letter, {"type": "apprise", "url_env": "CHAT"}, tools)
@@ -83,7 +84,7 @@ def test_calls_that_never_come_back_are_left_behind_a_few_at_most() -> None:
     release = threading.Event()
 
     def ask() -> Answer:
-        release.wait(20)
+        release.wait(PATIENCE_S)
         return Sent()
 
     for _ in range(services.LEFT_BEHIND):
@@ -92,7 +93,7 @@ def test_calls_that_never_come_back_are_left_behind_a_few_at_most() -> None:
     assert isinstance(refused, Retry)
     assert "not come back" in refused.reason
     release.set()
-    assert isinstance(services.within(5.0, Sent), Sent)
+    assert isinstance(services.within(PATIENCE_S, Sent), Sent)
 
 
 def test_a_service_that_hangs_is_left_in_time_and_one_that_breaks_says_no_secret(

@@ -15,6 +15,7 @@ from rules.notify import mail, mqtt
 from rules.notify.channels import send
 from rules.notify.letter import Letter, Sent, Tools
 from tests.notify.wires import answering, web
+from tests.running import PATIENCE_S
 
 NOW = datetime(2026, 7, 1, 8, tzinfo=UTC)
 TRACE = "1c0ffee5ca1ab1e7000000000000002a"
@@ -23,7 +24,7 @@ LETTER = Letter("key-1", {"email": "li@example.org"}, "s", "t", "<p>t</p>", b"{}
 
 def test_a_webhook_and_an_mqtt_message_have_a_traceparent_that_is_the_same_on_every_attempt() -> None:
     with httpx.Client() as http, web(answering(200)) as server:
-        tools = Tools(http, ManualClock(NOW), {}, timeout_s=5.0)
+        tools = Tools(http, ManualClock(NOW), {}, timeout_s=PATIENCE_S)
         for _ in range(2):
             assert send(replace(LETTER, to={"webhook": server.url}), {"type": "webhook"}, tools) == Sent("HTTP 200")
     first, second = (headers["traceparent"] for headers, _, _ in server.seen)

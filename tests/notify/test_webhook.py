@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -17,6 +18,7 @@ from rules.notify import webhook
 from rules.notify.channels import send
 from rules.notify.letter import Answer, GiveUp, Letter, Retry, Sent, Tools
 from tests.notify.wires import answering, dropping_mid_answer, hanging, refusing, web
+from tests.running import PATIENCE_S
 
 NOW = datetime(2026, 7, 1, 8, tzinfo=UTC)
 
@@ -28,7 +30,7 @@ def letter(url: str) -> Letter:
 @pytest.fixture
 def tools() -> Iterator[Tools]:
     with httpx.Client() as http:
-        yield Tools(http, ManualClock(NOW), {"HOOK_SECRET": "s3cret"}, timeout_s=0.3)
+        yield Tools(http, ManualClock(NOW), {"HOOK_SECRET": "s3cret"}, timeout_s=PATIENCE_S)
 
 
 def deliver(url: str, tools: Tools, **settings: object) -> Answer:
@@ -87,7 +89,7 @@ def test_an_answer_cut_off_in_the_middle_is_tried_again(tools: Tools) -> None:
 def test_a_server_that_hangs_is_left_after_the_timeout(tools: Tools) -> None:
     release = threading.Event()
     with web(hanging(release)) as server:
-        given = deliver(server.url, tools)
+        given = deliver(server.url, replace(tools, timeout_s=0.3))
         release.set()
     assert isinstance(given, Retry)
     assert "Timeout" in given.reason

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.running import PATIENCE_S
+
 Behaviour = Callable[[BaseHTTPRequestHandler], None]
 Conversation = Callable[[socket.socket], None]
 
@@ -37,7 +39,7 @@ def hanging(release: threading.Event) -> Behaviour:
     """Takes the request and says nothing until released."""
 
     def behave(_handler: BaseHTTPRequestHandler) -> None:
-        release.wait(20)
+        release.wait(PATIENCE_S)
 
     return behave
 
@@ -98,7 +100,7 @@ def talking(say: Conversation) -> Iterator[int]:
                     return
                 open_calls.append(call)
                 try:
-                    call.settimeout(5)
+                    call.settimeout(PATIENCE_S)
                     say(call)
                 except OSError:
                     pass
@@ -120,7 +122,7 @@ def silent(release: threading.Event) -> Conversation:
     """Takes the call and never says a word."""
 
     def say(_call: socket.socket) -> None:
-        release.wait(20)
+        release.wait(PATIENCE_S)
 
     return say
 
