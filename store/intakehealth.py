@@ -34,6 +34,11 @@ def _clocks(conn: Connection) -> Row:
 
 def _books(conn: Connection) -> Row:
     open_, gateway = _one(conn, _SQL["open_books"])
+    waiting, since = _one(conn, _SQL["unposted"])
+    if waiting and not open_:
+        text = f"the accounts of {waiting:,} batches wait to be posted since {since:%Y-%m-%d %H:%M}Z"
+        advice = "see whether a recorder runs, and posting_held in its log; nothing is lost meanwhile"
+        return Row("gateway_books", "warning", text, float(waiting), "batches", advice)
     if not open_:
         return Row("gateway_books", "ok", "published = stored + repeated + rejected, everywhere", 0.0, "readings")
     advice = "a fault of Lifeline: report it with the rows of city.gateway_hours"

@@ -62,7 +62,7 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "health": "How Lifeline itself is: one line for each thing, with what to do.",
             "roles": "Lifeline's own processes, and their signs of life.",
             "sizes": "How large the database was, by the hour.",
-            "gateway_hours": "What gateways sent, by the hour.",
+            "gateway_hours": "What gateways sent, by the hour; a moment behind the readings.",
             "clock_corrections": "Corrections of gateways' clocks, where the register asks for them.",
             "broker_sessions": "Sessions of recorders at the broker, and whether one was lost.",
             "deafness": "Spans in which Lifeline itself heard nothing, so that silence in them is nobody else's.",

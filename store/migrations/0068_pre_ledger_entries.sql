@@ -4,7 +4,8 @@
 
 CREATE TABLE lifeline.ledger_entries (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    entry bytea NOT NULL
+    entry bytea NOT NULL,
+    entered_at timestamptz NOT NULL DEFAULT now()
 );
 -- Always nearly empty and always changing: its dead rows are to go before they are many.
 ALTER TABLE lifeline.ledger_entries SET (

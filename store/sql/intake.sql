@@ -17,6 +17,10 @@ SELECT coalesce(sum(open), 0)::bigint, (array_agg(gateway ORDER BY open DESC))[1
     SELECT gateway, abs(published - stored - repeated - rejected) FROM lifeline.gateway_hours
     WHERE hour > city.now() - interval '1 day') books
 
+-- name: unposted
+-- Batches whose accounts are entered and not posted to the ledger for more than a minute, and since when.
+SELECT count(*), min(entered_at) FROM lifeline.ledger_entries WHERE entered_at < now() - interval '1 minute'
+
 -- name: missing
 -- Messages that were found missing in the last day and did not come since; of how many gateways, and who misses the most.
 SELECT coalesce(sum(missing), 0)::bigint, count(DISTINCT gateway), (array_agg(gateway ORDER BY missing DESC))[1]

@@ -63,6 +63,14 @@ def test_books_that_are_open_missing_messages_and_lost_sessions_are_told(conn: C
     assert "one at mqtt://b:1" in rows(conn)["broker_session"].text
 
 
+def test_accounts_that_nobody_posts_are_told(conn: Connection) -> None:
+    conn.execute("INSERT INTO lifeline.ledger_entries (entry) VALUES ('')")
+    assert rows(conn)["gateway_books"].state == "ok"
+    conn.execute("UPDATE lifeline.ledger_entries SET entered_at = now() - interval '2 minutes'")
+    assert rows(conn)["gateway_books"].state == "warning"
+    assert "the accounts of 1 batches wait" in rows(conn)["gateway_books"].text
+
+
 def test_a_journal_that_was_cut_before_its_follower_is_a_fault(conn: Connection) -> None:
     with conn.transaction():
         numbers = [journal.append(conn, "tick", b"{}", NOW) for _ in range(3)]
