@@ -18,7 +18,7 @@ from lifeline.http.app import AppSettings
 from rules.notify.links import sign
 from store import journal
 from store.connection import Connection, connect
-from tests.running import serving
+from tests.running import PATIENCE_S, serving
 
 SECRET = b"0123456789abcdef"
 
@@ -238,4 +238,4 @@ def watcher(database: str) -> Iterator[Callable[[str, str], None]]:
     yield start
     stop.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE_S)

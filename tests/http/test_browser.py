@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from tests.running import PATIENCE_S
+
 if TYPE_CHECKING:
     from tests.http.conftest import World
 
@@ -42,7 +44,7 @@ def shoot(tmp_path: Path, client: httpx.Client, world: World) -> Callable[..., P
         file = tmp_path / f"{name}.png"
         command = [chromium, *FLAGS, *more, f"--user-data-dir={tmp_path / name}", f"--screenshot={file}"]
         command += [f"--window-size={width},{height}", f"{client.base_url}{path}"]
-        subprocess.run(command, check=True, capture_output=True, timeout=90)  # noqa: S603 - fixed words
+        subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE_S)  # noqa: S603 - fixed words
         return file
 
     return shot

@@ -18,6 +18,7 @@ from lifeline.http.capdrafts import Drafts
 from lifeline.http.data import Data
 from rules.cap.message import NAMESPACE
 from tests.http.people import account, token
+from tests.running import PATIENCE_S, eventually
 
 if TYPE_CHECKING:
     from tests.http.conftest import World
@@ -50,16 +51,16 @@ def change(world: World, kind: str, note: str = "", incident: str = "I-7", ago: 
 
 def settle(world: World, drafts: Drafts) -> None:
     """Draft until no change is left; the server does the same beside."""
-    for _ in range(200):
+
+    def settled() -> bool:
         drafts.look()
         left = world.conn.execute(
             "SELECT count(*) FROM lifeline.incident_events WHERE kind IN ('level', 'close', 'false_alarm', 'reopened')"
             " AND event NOT IN (SELECT change FROM lifeline.cap_changes)"
         ).fetchone()
-        if left == (0,):
-            return
-        SystemClock().pause_s(0.05)
-    pytest.fail("some changes are never looked at")
+        return left == (0,)
+
+    eventually(settled)
 
 
 def states(world: World) -> list[tuple[Any, ...]]:
@@ -183,7 +184,7 @@ def test_two_processes_make_one_draft(world: World, drafts: Drafts, database: st
     for one in looking:
         one.start()
     for one in looking:
-        one.join(20)
+        one.join(PATIENCE_S)
     settle(world, drafts)
     assert brief(world) == [("Alert", "draft")] * 8
     for data in others:
@@ -256,7 +257,7 @@ def test_of_two_people_who_release_one_does(client: httpx.Client, world: World, 
     for one in people:
         one.start()
     for one in people:
-        one.join(20)
+        one.join(PATIENCE_S)
     assert sorted(answers) == [200, 409, 409, 409]
     assert world.conn.execute("SELECT count(*) FROM lifeline.audit WHERE action = 'cap.release'").fetchone() == (1,)
 
@@ -322,10 +323,7 @@ def test_people_read_a_draft_release_it_by_hand_and_are_reminded(
 def test_the_running_server_drafts_by_itself(client: httpx.Client, world: World, drafts: Drafts) -> None:
     world.incident()
     change(world, "level", "none to red")
-    for _ in range(400):
-        if found := client.get("/api/v1/incidents/I-7/cap").json():
-            break
-        SystemClock().pause_s(0.05)
+    found = eventually(lambda: client.get("/api/v1/incidents/I-7/cap").json())
     assert [(row["msg_type"], row["state"]) for row in found] == [("Alert", "draft")]
 
 

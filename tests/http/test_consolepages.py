@@ -19,6 +19,7 @@ from lifeline.http import live, sitemap, timeline
 from store.connection import connect
 from tests.http.people import account, sign_in
 from tests.http.test_accounts import cheap
+from tests.running import PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.http.conftest import World
@@ -342,7 +343,7 @@ def test_pages_are_told_what_changed_and_never_what_it_is(client: httpx.Client, 
                     break
         finally:
             stop.set()
-            speaker.join(10)
+            speaker.join(PATIENCE_S)
     assert "event: changed" in heard
 
 

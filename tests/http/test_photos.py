@@ -16,6 +16,7 @@ from PIL import Image
 
 from lifeline.http import commands
 from lifeline.http.photos import LONGEST_PHOTO, LONGEST_SIDE, PhotoRefusedError, read_photo
+from tests.running import PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.http.conftest import World
@@ -175,7 +176,7 @@ def test_an_incident_has_at_most_twenty_photos_even_when_reports_race(
     for racer in racers:
         racer.start()
     for racer in racers:
-        racer.join(20)
+        racer.join(PATIENCE_S)
     assert sorted(answers) == [303, 422, 422]
     assert len(kept(world)) == 20
     assert len(world.commands()) == 7

@@ -25,11 +25,11 @@ from tests.http.test_guard import routes
 if TYPE_CHECKING:
     from tests.http.conftest import World
 
-SLEEP_S = 3
-# Each would show more than was asked, fail, or take three seconds, were it ever read as SQL.
+SLEEP_S = 30
+# Each would show more than was asked, fail, or take half a minute, were it ever read as SQL.
 SQL = (
-    "'", "\"", "' OR '1'='1", "'; SELECT pg_sleep(3); --", "' || pg_sleep(3) || '", "1); SELECT pg_sleep(3); --",
-    "$$; SELECT pg_sleep(3); $$", "\\'; SELECT pg_sleep(3); --", "%(limit)s", "%s%n%%", "{limit}",
+    "'", "\"", "' OR '1'='1", "'; SELECT pg_sleep(30); --", "' || pg_sleep(30) || '", "1); SELECT pg_sleep(30); --",
+    "$$; SELECT pg_sleep(30); $$", "\\'; SELECT pg_sleep(30); --", "%(limit)s", "%s%n%%", "{limit}",
     "x' UNION SELECT 1 --",
     "\ufeff' OR 1=1", "\u02bc OR 1=1",
 )  # fmt: skip

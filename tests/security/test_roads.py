@@ -45,7 +45,7 @@ def said(client: httpx.Client, method: str, address: str, key: dict[str, str], l
     head = (
         f"{method} {address} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {key['Authorization']}\r\n{length}\r\n\r\n"
     )
-    with socket.create_connection((url.host, url.port or 80), timeout=10) as line:
+    with socket.create_connection((url.host, url.port or 80), timeout=60) as line:
         line.sendall(head.encode())
         return int(line.recv(64).split()[1])
 
