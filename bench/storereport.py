@@ -21,12 +21,12 @@ MOST_BYTES, MOST_COMPRESSED = 95.0, 5.0
 class Space:
     """Bytes a reading: the table, its indexes while rows come in and once packed, and all after compression.
 
-    `packed` is None where the tier compresses instead, `compressed` where it cannot.
+    `compressed` is None where the tier cannot.
     """
 
     table: float
     indexes: float
-    packed: float | None
+    packed: float
     compressed: float | None
 
 
@@ -57,8 +57,7 @@ class TierReport:
         """Each goal, as far as this tier can be held to it."""
         ratio = self.writing.ratio
         yield Goal("durable insert with upkeep / raw COPY", f">= {LEAST_RATIO}", f"{ratio:.2f}", ratio >= LEAST_RATIO)
-        filling = self.space.table + self.space.indexes
-        used = filling if self.space.packed is None else self.space.table + self.space.packed
+        filling, used = self.space.table + self.space.indexes, self.space.table + self.space.packed
         got = f"{used:.1f} ({filling:.1f} in the piece that is filling)"
         yield Goal("bytes a reading with its key", f"<= {MOST_BYTES:g}", got, used <= MOST_BYTES)
         if (packed := self.space.compressed) is not None:
@@ -103,7 +102,7 @@ def _tables(one: TierReport) -> Iterator[Table | str]:
     head.add_row("rows/s raw COPY", f"{writing.copied_per_s:,.0f}")
     head.add_row("rows/s with walls", f"{one.polled.polled_per_s:,.0f} (without {one.polled.alone_per_s:,.0f})")
     space = one.space
-    later = "" if space.packed is None else f", packed {space.packed:.1f}"
+    later = f", packed {space.packed:.1f}"
     later += "" if space.compressed is None else f"; compressed {space.compressed:.2f}"
     head.add_row("bytes a reading", f"table {space.table:.1f}, indexes {space.indexes:.1f}{later}")
     yield head

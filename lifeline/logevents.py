@@ -69,6 +69,7 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "outbox_expire": "A gateway's outbox was full; its oldest readings were dropped.",
         "outlines_unread": "The outlines of districts could not be read.",
         "packed": "Old readings were packed.",
+        "packing_failed": "The database refused to pack a piece of readings; it is passed over for a day.",
         "packing_no_room": "Old readings are not packed: there is no room beside them.",
         "packing_waits": "Packing waits for a lock.",
         "picture_failed": "The picture of a notice could not be drawn; the notice goes without.",

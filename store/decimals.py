@@ -29,22 +29,22 @@ _SQL = statements("decimals")
 _ROWS = 100_000  # packed in one transaction: about a second
 
 
-def pack_next(conn: Connection, before: datetime, go_on: Callable[[float], bool]) -> bool:
-    """Pack the values of the piece that is compressed next; false when it was stopped before its end.
+def pack_next(conn: Connection, piece: str, go_on: Callable[[float], bool]) -> bool:
+    """Pack the values of a piece that is to be compressed; false when it was stopped before its end.
 
     Parameters
     ----------
     conn
         An autocommit connection of the tables' owner that holds `rollups.alone`, on TimescaleDB's community tier.
-    before
-        Pieces that end later are left alone.
+    piece
+        Its name; one that holds no readings is left alone.
     go_on
         Told after each transaction how long it took (seconds); false stops here.
     """
-    found = conn.execute(_SQL["next"], (before,)).fetchone()
+    found = conn.execute(_SQL["next"], (piece,)).fetchone()
     if found is None:
         return True
-    piece, first, past, size_bytes = found
+    first, past, size_bytes = found
     if not has_room_beside(conn, piece, size_bytes):  # rows are written anew before the old ones go
         return True
     return pack(conn, piece, (first, past), go_on)

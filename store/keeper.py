@@ -20,7 +20,7 @@ from city.clock import Clock, stopwatch_s
 from city.errors import FaultyInput, OutsideError
 from city.load import load_city
 from city.retention import Retention
-from store import bundle, health, packing, retention, roles, rollups, systemd, vitals
+from store import bundle, health, hindrance, packing, retention, roles, rollups, systemd, vitals
 from store.connection import Connection, connect
 
 log = logging.getLogger(__name__)
@@ -105,9 +105,11 @@ class Keeping:
         try:
             gone = retention.let_go(self.conn, self.retention, now)
             retention.compress(self.conn, self.retention, now, self._go_on)
-            packing.pack(self.conn, now)
-            advice = f"old data are kept longer than asked: {gone.waits}; tried again soon" if gone.waits else ""
+            packing.pack(self.conn, now, retention.columns_before(self.retention, now))
+            if advice := hindrance.standing(self.conn):
+                state = "warning"
             if gone.waits:
+                advice = f"old data are kept longer than asked: {gone.waits}; tried again soon"
                 self.marks["retention"] = stopwatch_s() - _RETENTION_EVERY_S + _RETENTION_AGAIN_S
         except psycopg.errors.InsufficientPrivilege as error:
             state = "warning"

@@ -24,7 +24,7 @@ from psycopg import sql
 from city.retention import ROLLUPS, Retention
 from store import decimals, hearing
 from store.connection import Connection
-from store.migrate import Tier, detect_tier
+from store.hindrance import attempt
 from store.statements import statements
 
 log = logging.getLogger(__name__)
@@ -90,11 +90,24 @@ def compress(
 
     `go_on` is told between two transactions how long one took (seconds); false stops there, and a later pass goes on.
     """
-    edge = _edge(now, retention.compress_after_s)
-    if edge is None or (detect_tier(conn) is Tier.COMMUNITY and not decimals.pack_next(conn, edge, go_on)):
+    edge = columns_before(retention, now)
+    row = conn.execute(_SQL["next_columns"], (edge,)).fetchone() if edge is not None else None
+    if row is None or row[0] is None:
         return ""
-    row = conn.execute(_SQL["compress"], (edge,)).fetchone()
-    return row[0] or "" if row else ""
+    piece = str(row[0])
+
+    def into_columns() -> bool:
+        if not decimals.pack_next(conn, piece, go_on):
+            return False
+        conn.execute(_SQL["compress"], (edge,))
+        return True
+
+    return piece if attempt(conn, "columns", piece, into_columns) else ""
+
+
+def columns_before(retention: Retention, now: datetime) -> datetime | None:
+    """The time before which readings are to be columns where the database can keep such; None when never."""
+    return _edge(now, retention.compress_after_s)
 
 
 def _edge(now: datetime, keep_s: float) -> datetime | None:

@@ -12,7 +12,7 @@ from store.statements import statements
 
 _SQL = statements("backup")
 SERIES_TIME = ("time", "bucket")  # the column by which a series is cut into pieces
-NOT_KEPT = frozenset({"migrations", "meta", "restoring", "sizes", "packed", "unheard"})  # not the city's
+NOT_KEPT = frozenset({"migrations", "meta", "restoring", "sizes", "packed", "unheard", "hindered"})  # not the city's
 
 
 class Table(msgspec.Struct, frozen=True):

@@ -1,17 +1,12 @@
 -- name: next
--- The piece that `lifeline.compress_one` takes next: where it is one of readings and values may be packed, its name, span, and
--- its bytes as rows.
-SELECT piece, range_start, range_end, pg_total_relation_size(piece::regclass) + coalesce((
+-- A piece's span and its bytes as rows, where it is one of readings and values may be packed.
+SELECT range_start, range_end, pg_total_relation_size(piece::regclass) + coalesce((
     SELECT sum(before_compression_total_bytes) FROM chunk_compression_stats('lifeline.readings') s
     WHERE format('%%I.%%I', s.chunk_schema, s.chunk_name) = piece), 0)
 FROM (
-    SELECT format('%%I.%%I', c.chunk_schema, c.chunk_name) AS piece, c.range_start, c.range_end, c.hypertable_name
-    FROM timescaledb_information.chunks c
-    JOIN _timescaledb_catalog.chunk k ON k.schema_name = c.chunk_schema AND k.table_name = c.chunk_name
-    WHERE c.hypertable_schema = 'lifeline' AND c.hypertable_name IN ('readings', 'rollup_5m')
-      AND c.range_end <= %s AND (NOT c.is_compressed OR k.status & 8 <> 0)
-    ORDER BY c.range_end LIMIT 1) n
-WHERE hypertable_name = 'readings' AND EXISTS (
+    SELECT format('%%I.%%I', chunk_schema, chunk_name) AS piece, range_start, range_end
+    FROM timescaledb_information.chunks WHERE hypertable_schema = 'lifeline' AND hypertable_name = 'readings') n
+WHERE piece = %s AND EXISTS (
     SELECT FROM pg_attribute WHERE attrelid = 'lifeline.readings'::regclass AND attname = 'value' AND NOT attnotnull)
 
 -- name: scales

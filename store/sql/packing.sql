@@ -1,7 +1,8 @@
 -- name: next
--- The oldest piece of readings that is over and not packed yet.
+-- The oldest piece of readings that is over and not packed yet, and neither becomes columns soon nor refuses.
 SELECT p.piece, pg_indexes_size(p.piece::regclass) FROM lifeline.pieces('readings') p
-WHERE p.last <= %s AND NOT EXISTS (SELECT FROM lifeline.packed k WHERE k.piece = p.piece)
+WHERE p.last <= %(over)s AND p.last > coalesce(%(past)s::timestamptz, '-infinity')
+  AND NOT EXISTS (SELECT FROM lifeline.packed k WHERE k.piece = p.piece) AND NOT lifeline.passed_over('indexes', p.piece)
 ORDER BY p.last LIMIT 1
 
 -- name: leftovers

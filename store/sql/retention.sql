@@ -63,6 +63,10 @@ DELETE FROM lifeline.rollup_1d WHERE bucket < %s
 -- What districts and domains had is as old as what it was made of, and few rows.
 DELETE FROM lifeline.domain_rollups WHERE minutes = %s AND bucket < %s
 
+-- name: next_columns
+-- The piece that is compressed next, where the database can.
+SELECT lifeline.next_columns(%s)
+
 -- name: compress
 -- One more piece compressed, where the database can; its name, or nothing.
 SELECT lifeline.compress_one(%s)

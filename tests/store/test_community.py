@@ -21,8 +21,10 @@ from city.reading import Readings
 from city.retention import DAY_S, Retention
 from store import register, rollups
 from store.connection import Connection, connect
+from store.hindrance import standing
 from store.keeper import Keeping
 from store.migrate import Tier, detect_tier
+from store.packing import pack
 from store.readings import ReadingWriter
 from store.retention import compress, let_go
 from store.statements import statements
@@ -175,6 +177,29 @@ def test_the_keeper_packs_and_compresses_and_can_be_stopped_between(old: Connect
     assert old.execute(packed, (newest,)).fetchone() == (2 * 12,)
     assert old.execute(COLUMNS).fetchone() != pieces
     assert _seen(old, sorted(register.ids(old).values())) == before
+
+
+def test_a_piece_that_refused_lets_those_behind_it_become_columns(old: Connection) -> None:
+    _write(old, LATER - timedelta(days=1), 7200, 12)
+    _write(old, DAYS[0] + timedelta(seconds=1), 7200, 12)  # late, into columns, which so become due again
+    first, *_, last = (p for (p,) in old.execute("SELECT piece FROM lifeline.pieces('readings') ORDER BY last"))
+    later = LATER + timedelta(days=10)
+    old.execute("INSERT INTO lifeline.hindered (work, piece, error) VALUES ('columns', %s, 'no')", (first,))
+    done = [compress(old, Retention(), later) for _ in range(5)]
+    assert last in done
+    assert first not in done
+    assert done[-1] == ""
+    old.execute("UPDATE lifeline.hindered SET failed_at = failed_at - interval '1 day'")
+    assert compress(old, Retention(), later) == first
+    assert standing(old) == ""
+
+
+def test_a_piece_is_packed_while_it_waits_to_become_columns(old: Connection) -> None:
+    _write(old, LATER - timedelta(days=1), 7200, 12)
+    *_, waiting, last = (p for (p,) in old.execute("SELECT piece FROM lifeline.pieces('readings') ORDER BY last"))
+    over = LATER + timedelta(days=1)
+    assert [pack(old, over, DAYS[-1], beside=False) for _ in range(3)] == [waiting, last, ""]
+    assert pack(old, over, LATER, beside=False) == ""
 
 
 def test_late_changed_and_deleted_readings_reach_columns_and_every_roll_up(old: Connection) -> None:

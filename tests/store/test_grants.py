@@ -37,7 +37,7 @@ HISTORY = {
     "hearing", "deafness", "findings", "incident_events", "alarm_events", "hold_events", "meta", "migrations",
     "readers", "packed", "attachments", "command_marks", "cap_changes", "audit",
     "annunciations", "digest_entries", "clock_corrections", "broker_sessions", "origin", "given_traces",
-    "bundles", "snapshot_rest", "limits", "ledger_entries", "unheard",
+    "bundles", "snapshot_rest", "limits", "ledger_entries", "unheard", "hindered",
 }  # fmt: skip
 
 
