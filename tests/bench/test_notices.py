@@ -45,8 +45,8 @@ def test_the_storm_is_a_city_in_force_and_the_same_for_one_seed() -> None:
 def test_the_sinks_take_notices_and_e_mails() -> None:
     body = {"notice": "n", "kind": "raise", "level": "red", "facts": {"sensor": "wl-1"}}
     with WebSink(SystemClock()) as web, MailSink() as mail:
-        assert httpx.post(web.url, json=body).status_code == 204
-        assert httpx.post(web.url, json={**body, "facts": None}).status_code == 204
+        assert httpx.post(web.url, json=body, timeout=60).status_code == 204
+        assert httpx.post(web.url, json={**body, "facts": None}, timeout=60).status_code == 204
         message = EmailMessage()
         message["From"] = message["To"] = "a@bench.invalid"
         message.set_content(".a line that begins with a dot")

@@ -28,6 +28,7 @@ from ingest.message import ReadingsMessage
 from rules.check import check_files
 from store.connection import connect
 from store.readings import ReadingWriter
+from tests.running import PATIENCE_S
 
 T0 = to_us(datetime(2026, 7, 1, 8, tzinfo=UTC))
 
@@ -74,12 +75,12 @@ def test_the_publisher_delivers_everything(broker: str) -> None:
     listener.connect(url.host, url.port)
     listener.loop_start()
     listener.subscribe("bench-test/#", qos=1)
-    assert subscribed.wait(10)
+    assert subscribed.wait(PATIENCE_S)
     with Publisher(broker, window=16) as publisher:
         for number in range(300):
             publisher.publish("bench-test/x", b"%d" % number)
         publisher.drain()
-    assert done.wait(10)
+    assert done.wait(PATIENCE_S)
     listener.disconnect()
     listener.loop_stop()
     assert received == [b"%d" % number for number in range(300)]

@@ -122,7 +122,7 @@ def test_a_stop_is_clean_at_any_moment(server_folder: Path) -> None:
         signals = chance.choices((signal.SIGTERM, signal.SIGINT), k=chance.randint(1, 2))  # some press twice
         for one in signals:
             process.send_signal(one)
-        code = process.wait(120)
+        code = process.wait(PATIENCE_S)
         told = f"{moment}: code {code} after {[one.name for one in signals]}: {said.read_text()[-2000:]}"
         # 0: a service's stop at full work. Killed by the signal: it had not begun.
         assert code in (0, 130) or (code == -signals[0] and not said.read_text()), told

@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
+from tests.running import PATIENCE_S
+
 # What Grafana 11.6 to 13 does at each address we ask, and so does this one; anything else is a 404 and is written down.
 CONTRACT = """\
 any    any                                       401 without a token it knows; 403 for a token that may not write
@@ -186,7 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
         if wrong is not None:
             if wrong.status <= 0:
                 if wrong.status == SILENT:
-                    self.fake.released.wait(10)
+                    self.fake.released.wait(PATIENCE_S)
                 self.close_connection = True
                 return
             status, answer = wrong.status, {"message": wrong.message}

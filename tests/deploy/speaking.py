@@ -14,6 +14,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from tests.running import PATIENCE_S
+
 
 class Speaker:
     """One connection over TLS, MQTT 5.
@@ -32,7 +34,7 @@ class Speaker:
 
     def __init__(
         self, port: int, ca: Path, user: str = "", password: str = "", certificate: Path | None = None,
-        client: str = "", keeps: bool = False, patience_s: float = 60.0,
+        client: str = "", keeps: bool = False, patience_s: float = PATIENCE_S,
     ) -> None:  # fmt: skip
         self.heard: list[tuple[str, bytes]] = []
         self.code, self.connections = -1, 0

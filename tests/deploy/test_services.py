@@ -190,9 +190,9 @@ def test_a_reading_goes_from_a_gateway_to_the_page(running: Stage, deployment: P
             lambda: wall.execute("SELECT 1 FROM city.health WHERE name = 'recorder_lag' AND state = 'ok'").fetchone()
         )
     at = f"http://127.0.0.1:{running.ports['api']}"
-    assert httpx.get(f"{at}/", follow_redirects=False).status_code in (302, 303, 307, 401)
+    assert httpx.get(f"{at}/", follow_redirects=False, timeout=60).status_code in (302, 303, 307, 401)
     password = (deployment / "secrets/console_admin_password").read_text()
-    with httpx.Client(base_url=at, headers={"origin": at}) as person:
+    with httpx.Client(base_url=at, headers={"origin": at}, timeout=60) as person:
         person.get("/login")
         entered = person.post("/login", data={"name": "admin", "password": password})
         assert entered.status_code in (200, 302, 303), entered.text
@@ -252,7 +252,7 @@ def test_nothing_that_is_secret_is_said_anywhere(running: Stage, deployment: Pat
     at = f"http://127.0.0.1:{running.ports['api']}"
     password = (deployment / "secrets/console_admin_password").read_text()
     pages = ("/metrics", "/health", "/api/v1/health", "/api/v1/audit", "/api/v1/tokens", "/api/v1/none", "/none")
-    with httpx.Client(base_url=at, headers={"origin": at}) as person:
+    with httpx.Client(base_url=at, headers={"origin": at}, timeout=60) as person:
         person.get("/login")
         person.post("/login", data={"name": "admin", "password": password})
         session = person.cookies["lifeline_session"]

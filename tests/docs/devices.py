@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
+from tests.running import PATIENCE_S
+
 
 @contextmanager
 def modbus() -> Iterator[int]:
@@ -33,7 +35,7 @@ def modbus() -> Iterator[int]:
     finally:
         asyncio.run_coroutine_threadsafe(server.shutdown(), loop).result(30)  # type: ignore[no-untyped-call]
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(30)
+        thread.join(PATIENCE_S)
         loop.close()
 
 
@@ -53,7 +55,7 @@ def probe() -> Iterator[str]:
         yield os.ttyname(slave)
     finally:
         stop.set()
-        thread.join(30)
+        thread.join(PATIENCE_S)
         os.close(slave)
         os.close(master)
 
@@ -80,5 +82,5 @@ def weather() -> Iterator[int]:
         yield server.server_address[1]
     finally:
         server.shutdown()
-        thread.join(30)
+        thread.join(PATIENCE_S)
         server.server_close()

@@ -18,7 +18,7 @@ from store import accounts
 from store.accounts import Rights
 from store.audit import Deed
 from store.connection import connect
-from tests.running import serving
+from tests.running import PATIENCE_S, serving
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 TEXT = (DOCS / "api.md").read_text(encoding="utf-8")
@@ -42,7 +42,7 @@ def served(database: str) -> Iterator[dict[str, str]]:
 
 def test_the_routes_are_those_there_are(served: dict[str, str]) -> None:
     key = {"Authorization": f"Bearer {served['KEY']}"}
-    paths = httpx.get(f"{served['LIFELINE']}/api/v1/openapi.json", headers=key).json()["paths"]
+    paths = httpx.get(f"{served['LIFELINE']}/api/v1/openapi.json", headers=key, timeout=60).json()["paths"]
     there = {f"{method.upper()} {path.removeprefix('/api/v1')}" for path, found in paths.items() for method in found}
     named = re.findall(r"^\| `((?:GET|POST|PATCH|DELETE) [^`]+)`", TEXT, re.MULTILINE)
     assert sorted(named) == sorted(there)
@@ -59,7 +59,7 @@ def test_the_examples_work(served: dict[str, str], tmp_path: Path) -> None:
     for example in EXAMPLES:
         done = subprocess.run(  # noqa: S603 - the page's own lines
             ["/bin/sh", "-ec", example], env={"PATH": "/usr/bin:/bin", **served}, cwd=tmp_path,
-            capture_output=True, text=True, check=True, timeout=30,
+            capture_output=True, text=True, check=True, timeout=PATIENCE_S,
         )  # fmt: skip
         said.append(done.stdout)
     assert '"name":"docs"' in said[0]

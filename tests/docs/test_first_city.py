@@ -132,7 +132,7 @@ def test_a_reader_gets_from_an_empty_folder_to_a_closed_incident(folder: Path, m
     try:
         for step in steps(PAGE):
             reader.follow(step)
-        incidents = httpx.get(f"{reader.web}/api/v1/incidents").json()["items"]
+        incidents = httpx.get(f"{reader.web}/api/v1/incidents", timeout=60).json()["items"]
         assert sorted((one["stage"], one["level"]) for one in incidents) == [("closed", "none"), ("raised", "red")]
         assert reader.pressed == ["acknowledge", "dispatch", "on_site", "report", "close"]
         assert (reader.here / "wall" / "lifeline-wall.html").stat().st_size > 10_000

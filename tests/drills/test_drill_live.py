@@ -22,7 +22,7 @@ from lifeline.ports import kept_port
 from store import health, journal
 from store.connection import connect
 from tests.drills.drillcity import SPEED, Gateways, Phones, city, phones, query, times, write
-from tests.running import eventually
+from tests.running import PATIENCE_S, eventually
 
 ROOT = Path(__file__).parents[2]
 REAL = {"wl-1": ("g1", 1.0), "wl-2": ("g2", 2.0), "rain-1": ("g2", 0.0)}
@@ -45,7 +45,7 @@ def running(data: Path, folder: Path, clock: FastClock) -> Iterator[endpoints.En
             yield found
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(30)
+            process.wait(PATIENCE_S)
 
 
 def kill(data: Path, role: str) -> None:
@@ -98,7 +98,7 @@ def _played(data: Path, dsn: str, crew: Phones) -> dict[str, Any]:
             incident = answer(crew, dsn)
             eventually(lambda: query(dsn, "SELECT FROM city.incidents WHERE drill AND level = 'none'"))
             close(dsn, incident)
-            assert playing.wait(120) == 1  # one of the expectations cannot be met
+            assert playing.wait(PATIENCE_S) == 1  # one of the expectations cannot be met
         finally:
             playing.kill()
     log_text = (data / "drill.log").read_text()

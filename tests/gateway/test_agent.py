@@ -21,10 +21,11 @@ from city.errors import InputError
 from gateway.agent import Agent, AgentSettings
 from gateway.envelope import body
 from gateway.outbox import Outbox
+from tests.running import PATIENCE_S
 
 START = datetime(2026, 7, 1, 8, tzinfo=UTC)
 START_US = 1_782_892_800_000_000
-FAST = AgentSettings(back_off_s=(0.02, 0.1), timeout_s=5.0)
+FAST = AgentSettings(back_off_s=(0.02, 0.1), timeout_s=PATIENCE_S)
 
 
 @asynccontextmanager
@@ -44,11 +45,11 @@ async def running(agent: Agent) -> AsyncIterator[None]:
         yield
     finally:
         stop.set()
-        await asyncio.wait_for(task, 20)
+        await asyncio.wait_for(task, PATIENCE_S)
 
 
 async def next_json(client: aiomqtt.Client) -> tuple[str, dict[str, Any]]:
-    message = await asyncio.wait_for(anext(aiter(client.messages)), 20)
+    message = await asyncio.wait_for(anext(aiter(client.messages)), PATIENCE_S)
     assert isinstance(message.payload, bytes)
     return message.topic.value, json.loads(message.payload)
 
@@ -189,5 +190,5 @@ async def test_kill_9_delivers_every_sample_at_least_once_with_its_own_time(brok
             process.wait()
         process = subprocess.Popen(command)  # noqa: S603, ASYNC220 - as above
         await hear(total)
-        assert await asyncio.to_thread(process.wait, 20) == 0
+        assert await asyncio.to_thread(process.wait, PATIENCE_S) == 0
     assert seen == {START_US // 1000 + n * 1000: float(n) for n in range(total)}

@@ -19,6 +19,7 @@ from city.errors import InputError
 from gateway.outbox import Outbox
 from gateway.simulate import Simulation, SimulatorSettings, run_simulator
 from gateway.storyline import POWERLESS
+from tests.running import PATIENCE_S
 
 MINUTE_US = 60_000_000
 SEED = 5
@@ -90,22 +91,22 @@ async def test_power_loss_kill_and_stop_lose_nothing(broker: str, tmp_path: Path
     for minute in (12.0, 30.0):  # killed twice before the power goes
         command = [sys.executable, "-c", _SIMULATOR, broker, str(tmp_path), str(start_us), clock_from(begin).spell()]
         process = subprocess.Popen(command)  # noqa: S603, ASYNC220 - our own text; starting takes no time
-        await asyncio.wait_for(until(minute), 60)
+        await asyncio.wait_for(until(minute), PATIENCE_S)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         begin = minute
     stop = threading.Event()
     settings = SimulatorSettings(broker, tmp_path, SEED, start_us, clock_from(begin), durable=False)
     running = asyncio.create_task(asyncio.to_thread(run_simulator, settings, stop))
-    await asyncio.wait_for(until(90.0), 60)
+    await asyncio.wait_for(until(90.0), PATIENCE_S)
     stop.set()
-    await asyncio.wait_for(running, 60)
+    await asyncio.wait_for(running, PATIENCE_S)
     measured = {}
     for gateway in simulation.town.gateways:
         with Outbox(tmp_path / f"{gateway}.outbox") as outbox:
             measured[gateway] = int(outbox.note("measured_us") or 0)
             assert outbox.messages == 0
-    await asyncio.wait_for(until(min(measured.values()) / MINUTE_US - start_us / MINUTE_US - 1), 60)
+    await asyncio.wait_for(until(min(measured.values()) / MINUTE_US - start_us / MINUTE_US - 1), PATIENCE_S)
     expected = {g: simulation.samples(g, start_us, until_us) for g, until_us in measured.items()}
     while any(len(ear.values[gateway]) < len(rows) for gateway, rows in expected.items()):
         await SystemClock().sleep_s(0.02)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import random
-import socket
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from gateway.edge import Edge
 from gateway.sources.http import PostSource
 from gateway.sources.modbus import value_of
 from tests.gateway.edging import connected, listening, running, write_config
+from tests.running import free_port
 
 
 def state(edge: Edge, name: str) -> dict[str, Any]:
@@ -46,14 +45,6 @@ async def device(*data: SimData, port: int = 0) -> AsyncIterator[int]:
         yield server.transport.sockets[0].getsockname()[1]  # type: ignore[attr-defined]  # an asyncio server
     finally:
         await server.shutdown()  # type: ignore[no-untyped-call]  # pymodbus says nothing of it
-
-
-def fixed_port() -> int:
-    """A free port that stays free while nobody listens there: systems give away higher ones."""
-    for port in random.sample(range(20_000, 30_000), 100):
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
-    raise OSError("no free port from 20000 to 29999")
 
 
 def words(form: str, value: float) -> list[int]:
@@ -110,7 +101,7 @@ async def test_modbus_reads_types_tables_and_refusals(broker: str, tmp_path: Pat
 async def test_a_device_that_goes_is_told_and_comes_back_while_others_go_on(broker: str, tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     log.write_text("")
-    data, port = SimData(0, values=[5], datatype=DataType.REGISTERS), fixed_port()
+    data, port = SimData(0, values=[5], datatype=DataType.REGISTERS), free_port()
     sources = f"""\
   - {{id: pump, type: modbus, host: 127.0.0.1, port: {port}, every: 30ms, registers: [{{sensor: p, address: 0}}]}}
   - {{id: log, type: file, path: log.jsonl, every: 20ms, values: [{{column: v, sensor: f}}]}}
@@ -235,7 +226,7 @@ async def test_mqtt_messages_are_acknowledged_only_once_they_are_kept(broker: st
 async def test_posts_are_answered_once_kept_and_refusals_say_why(broker: str, tmp_path: Path) -> None:
     sources = '  - {id: in, type: post, listen: "127.0.0.1:0", values: [{column: v, sensor: "{s}"}]}\n'
     path = write_config(tmp_path, broker, sources, "post")
-    async with listening(broker, "post") as ear, running(path) as edge, httpx.AsyncClient() as client:
+    async with listening(broker, "post") as ear, running(path) as edge, httpx.AsyncClient(timeout=60) as client:
         await until(lambda: "in" in edge.keepers and bool(getattr(edge.keepers["in"].source, "port", None)))
         source = edge.keepers["in"].source
         assert isinstance(source, PostSource)

@@ -56,7 +56,7 @@ def served(world: World, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Itera
 def test_the_description_is_true_of_every_operation(served: tuple[str, str]) -> None:
     url, key = served
     headers = {"Authorization": f"Bearer {key}"}
-    description = httpx.get(f"{url}/api/v1/openapi.json", headers=headers).json()
+    description = httpx.get(f"{url}/api/v1/openapi.json", headers=headers, timeout=60).json()
     schema = schemathesis.openapi.from_dict(description)
     schema.config.update(base_url=url)
     tried, faults = 0, list[str]()

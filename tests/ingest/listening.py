@@ -10,6 +10,7 @@ from city.clock import SystemClock
 from ingest.intake import Delivery, Intake
 from ingest.link import Link, LinkSettings
 from ingest.mqtt.words import Version
+from tests.running import PATIENCE_S
 
 
 class Listening:
@@ -47,11 +48,11 @@ class Listening:
             yield
             if drain:
                 self.link.stop()
-                network.join(10)
+                network.join(PATIENCE_S)
         finally:
             self.give_up.set()
             self.link.wake()
-            network.join(10)
-            writer.join(10)
+            network.join(PATIENCE_S)
+            writer.join(PATIENCE_S)
             self.link.close()
         assert not network.is_alive()

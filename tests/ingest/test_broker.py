@@ -17,6 +17,7 @@ import pytest
 
 from city.errors import InputError, OutsideError
 from ingest.broker import EmbeddedBroker, find_nats_server
+from tests.running import PATIENCE_S
 
 
 @pytest.fixture
@@ -113,6 +114,6 @@ def test_it_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         server = psutil.Process(int(parent.stdout.readline()))
         parent.kill()
         parent.wait()
-        server.wait(10)
+        server.wait(PATIENCE_S)
     with EmbeddedBroker(tmp_path / "broker") as again:
         assert again.pid is not None

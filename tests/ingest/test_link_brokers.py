@@ -25,7 +25,7 @@ from ingest.link import LinkSettings
 from ingest.mqtt.words import Version
 from ingest.wire import TlsFiles
 from tests.ingest.listening import Listening
-from tests.running import eventually, free_port, listens
+from tests.running import PATIENCE_S, eventually, free_port, listens
 
 TOPIC = "lifeline/v1/north/gw-1/readings"
 
@@ -57,7 +57,7 @@ class Broker:
         client.connect(self.plain.host, self.plain.port)
         client.loop_start()
         for told in [client.publish(TOPIC, payload, qos) for payload in payloads]:
-            told.wait_for_publish(20)
+            told.wait_for_publish(PATIENCE_S)
         client.disconnect()
         client.loop_stop()
 

@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 
+from city.clock import SystemClock
 from lifeline.cli import run_command
 from lifeline.http import passwords
+from rules.watcher import apply_folder
 from store.connection import connect
+from tests.rules.small_city import FILES
+from tests.rules.test_watcher import write
 
 PASSWORD = "three dry pumps"  # noqa: S105 - a test's own
 
@@ -40,6 +44,28 @@ def shell(database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     return Shell(database, tmp_path, capsys)
 
 
+def test_what_a_change_leaves_out_stays(shell: Shell, database: str, tmp_path: Path) -> None:
+    file, folder = tmp_path / "password", write(tmp_path / "city", dict(FILES))
+    file.write_text(f"{PASSWORD}\n")
+    with connect(database) as conn:
+        apply_folder(conn, folder, SystemClock())
+        [district] = conn.execute("SELECT min(district) FROM city.districts").fetchone() or ("",)
+    shell(f"accounts add root --role admin --password-file {file}")
+    said = shell(f"accounts add li --role operator --district {district} --person lii --password-file {file}")
+    assert "nobody of escalation.yaml in force, got lii, try " in said
+    assert f"li is viewer in {district}, as lii" in shell("accounts role li --role viewer")
+    known = said.split("try ")[1].split(", ")[0].split()[0]
+    assert "nobody" not in shell(f"accounts role li --person {known}")
+    assert f"li\tviewer\t{district}\t{known}\tok" in shell("accounts list")
+    assert f'"person": "{known}"' in shell("audit list")
+    assert "li is viewer in all districts" in shell("accounts role li --all-districts")
+    assert "say one of" in shell("accounts role li", 1)
+    assert "say one of" in shell(f"accounts role li --all-districts --district {district}", 1)
+    shell(f"accounts role li --district {district}")
+    assert f"li is admin in all districts, as {known}" in shell("accounts role li --role admin")
+    assert "there is none of that name" in shell("accounts role wu --role admin", 1)
+
+
 def test_accounts_are_made_changed_and_shut_out(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "password"
     file.write_text(f"{PASSWORD}\n")
@@ -57,7 +83,7 @@ def test_accounts_are_made_changed_and_shut_out(shell: Shell, tmp_path: Path, mo
     assert "another file" in shell(f"accounts password li --password-file {tmp_path / 'none'}", 1)
     assert "is the last administrator" in shell("accounts disable root", 1)
     assert "is the last administrator" in shell("accounts role root --role viewer", 1)
-    shell("accounts role li --role viewer")
+    assert "li is viewer in all districts, as li" in shell("accounts role li --role viewer"), "what is left out stays"
     shell("accounts disable li")
     assert shell("accounts list").splitlines() == [
         "li\tviewer\tall districts\t-\tdisabled", "root\tadmin\tall districts\t-\tok",

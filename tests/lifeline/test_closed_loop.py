@@ -107,11 +107,11 @@ def running(data: Path, city: Path) -> Iterator[Endpoints]:
     try:
         yield eventually(lambda: endpoints.read(data))
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130, (data / "screen.log").read_text()
+        assert process.wait(PATIENCE_S) == 130, (data / "screen.log").read_text()
     finally:
         if process.poll() is None:
             process.terminate()
-            process.wait(60)
+            process.wait(PATIENCE_S)
 
 
 class Web:
@@ -267,7 +267,7 @@ def test_from_readings_to_a_closed_incident(
     assert done >= {f"command.{kind}" for kind in ("acknowledge", "dispatch", "on_site", "report", "close")}
     healthy = "SELECT name, advice FROM city.health WHERE name LIKE 'role_%' AND state <> 'ok'"
     with psycopg.connect(loop.database, autocommit=True) as conn:
-        assert conn.execute(healthy).fetchall() == []
+        eventually(lambda: not conn.execute(healthy).fetchall())
         for forged in ("UPDATE lifeline.audit SET actor = 'somebody'", "DELETE FROM lifeline.alarm_events"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 conn.execute(forged)

@@ -16,6 +16,7 @@ from city.clock import ManualClock, SystemClock, stopwatch_s
 from lifeline import crew
 from lifeline.ports import kept_port
 from rules.notify.webhook import SIGNATURE, signature
+from tests.running import PATIENCE_S
 
 KEY = b"0123456789abcdef"
 PAGE = """<form method="post" action="/n/t1/act"><input type="hidden" name="csrf" value="c">
@@ -76,7 +77,7 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[s
 def post(url: str, link: str, key: str = "n1", secret: bytes = KEY) -> int:
     body = json.dumps({"incident": "i1", "link": link, "to": "li", "subject": "red", "level": "red"}).encode()
     headers = {"Idempotency-Key": key, SIGNATURE: signature(secret, 1_800_000_000, body)}
-    with httpx.Client(transport=httpx.HTTPTransport(retries=5)) as web:
+    with httpx.Client(transport=httpx.HTTPTransport(retries=5), timeout=60) as web:
         return web.post(url, content=body, headers=headers).status_code
 
 
@@ -89,7 +90,7 @@ def test_a_notice_is_remembered_once_and_tapped_once(running: tuple[str, Path], 
     url, book = running
     assert post(url, f"{pages}/n/t1") == 204
     assert post(url, f"{pages}/n/t1") == 204, "a repeat is fine, and forgotten"
-    deadline_s = stopwatch_s() + 60
+    deadline_s = stopwatch_s() + PATIENCE_S
     while not entries(book, "tap"):
         assert stopwatch_s() < deadline_s
         SystemClock().pause_s(0.02)

@@ -29,6 +29,7 @@ from lifeline import endpoints
 from lifeline.ports import kept_port
 from store.connection import Connection, connect
 from store.embedded import EmbeddedPostgres
+from tests.running import PATIENCE_S
 
 pytestmark = pytest.mark.faults
 
@@ -66,7 +67,7 @@ class Demonstration:
             return START_US
 
     def wait_until(self, city_us: int) -> None:
-        deadline_s = stopwatch_s() + 240
+        deadline_s = stopwatch_s() + 2 * PATIENCE_S
         while self.city_us() < city_us:
             assert self.process.poll() is None, self.screen()
             assert stopwatch_s() < deadline_s, self.screen()
@@ -82,7 +83,7 @@ class Demonstration:
             self.process.wait()
             self.process = self._start()
             return
-        deadline_s = stopwatch_s() + 60
+        deadline_s = stopwatch_s() + PATIENCE_S
         while stopwatch_s() < deadline_s:
             found = endpoints.read(self.data)
             if found is not None and name in found.pid and psutil.pid_exists(found.pid[name]):
@@ -93,7 +94,7 @@ class Demonstration:
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGINT)
-        assert self.process.wait(90) == 130, self.screen()
+        assert self.process.wait(PATIENCE_S) == 130, self.screen()
 
 
 _ROOT = Path(__file__).parents[2]

@@ -12,13 +12,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
-from city.clock import SystemClock, stopwatch_s
+from city.clock import SystemClock
 from city.errors import InputError
 from lifeline import logs
 from lifeline.cityfolder import read_checked
@@ -28,7 +28,7 @@ from lifeline.ports import kept_port
 from lifeline.story import Story, write_city
 from store import bundle
 from store.connection import connect
-from tests.running import eventually
+from tests.running import PATIENCE_S, eventually
 
 ROOT = Path(__file__).parents[2]
 EVIL = 'a\n2026-01-01T00:00:00Z ERROR rules.watcher: forged\r\x1b[2J\x1b[31m\x00\x85\u2028{"action": "x"}\u202e\ud800'
@@ -213,7 +213,7 @@ def test_roles_at_debug_level_tell_no_secret(database: str, tmp_path: Path) -> N
             mine = {**settings, **({"LIFELINE_DATABASE_URL": dead} if role == "keeper" else {})}
             command = [sys.executable, "-m", "lifeline", "run", "--role", role]
             process = subprocess.Popen(command, env=mine, stdout=out, stderr=out, cwd=ROOT)  # noqa: S603 - ours
-            stack.callback(process.wait, 30)
+            stack.callback(process.wait, PATIENCE_S)
             stack.callback(process.send_signal, signal.SIGTERM)
         _use(f"http://127.0.0.1:{port}")
         for role, word in (("recorder", "broker_lost"), ("notifier", "heartbeat_silent"), ("keeper", SECRETS["dead"])):
@@ -229,18 +229,19 @@ def test_roles_at_debug_level_tell_no_secret(database: str, tmp_path: Path) -> N
 
 def _use(url: str) -> None:
     """What people and programs do with secrets: a wrong password, a made-up token, cookie and link."""
-    end_s = stopwatch_s() + 60
-    while stopwatch_s() < end_s:
-        try:
-            httpx.get(f"{url}/healthz")
-            break
-        except httpx.TransportError:
-            SystemClock().pause_s(0.1)
-    form = {"name": "li", "password": SECRETS["login"], "next": "/"}
-    httpx.post(f"{url}/login", data=form, headers={"Sec-Fetch-Site": "same-origin"})
-    headers = {"Authorization": f"Bearer {SECRETS['mine']}", "Cookie": f"lifeline_session={SECRETS['cookie']}"}
-    httpx.get(f"{url}/api/v1/incidents?token={SECRETS['mine']}", headers=headers)
-    httpx.get(f"{url}/n/{SECRETS['cookie']}")
+    with httpx.Client(base_url=url, timeout=60) as client:
+
+        def answers() -> bool:
+            with suppress(httpx.TransportError):
+                return client.get("/healthz").status_code > 0
+            return False
+
+        eventually(answers)
+        form = {"name": "li", "password": SECRETS["login"], "next": "/"}
+        client.post("/login", data=form, headers={"Sec-Fetch-Site": "same-origin"})
+        headers = {"Authorization": f"Bearer {SECRETS['mine']}", "Cookie": f"lifeline_session={SECRETS['cookie']}"}
+        client.get(f"/api/v1/incidents?token={SECRETS['mine']}", headers=headers)
+        client.get(f"/n/{SECRETS['cookie']}")
 
 
 def _until(path: Path, word: str) -> None:

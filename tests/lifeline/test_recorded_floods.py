@@ -21,6 +21,7 @@ from lifeline import endpoints
 from lifeline.ports import kept_port
 from store.connection import connect
 from tests.rules.reference import Ladder, Rung, occurrences
+from tests.running import PATIENCE_S
 
 pytestmark = pytest.mark.faults  # takes a minute
 
@@ -51,7 +52,7 @@ def running(data: Path, folder: Path) -> Iterator[None]:
         words = command("run", "--data", str(data), "--city", str(folder))
         process = subprocess.Popen(words, stdout=output, stderr=output, cwd=_ROOT)  # noqa: S603 - our own command line
     try:
-        deadline_s = stopwatch_s() + 60
+        deadline_s = stopwatch_s() + PATIENCE_S
         while endpoints.read(data) is None:
             assert process.poll() is None, (data / "screen.log").read_text()
             assert stopwatch_s() < deadline_s
@@ -59,7 +60,7 @@ def running(data: Path, folder: Path) -> Iterator[None]:
         yield
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(60)
+        process.wait(PATIENCE_S)
 
 
 def replay(data: Path, recorded: Path, *words: str) -> None:
@@ -81,7 +82,7 @@ def lived(data: Path) -> tuple[Alarms, Alarms]:
             row = conn.execute(sql.encode()).fetchone()
             return row[0] if row else None
 
-        deadline_s = stopwatch_s() + 60
+        deadline_s = stopwatch_s() + PATIENCE_S
         while not one(
             "SELECT (SELECT coalesce(max(seq), 0) FROM lifeline.journal) <= (SELECT seq FROM lifeline.followers)"
             " AND (SELECT sum(stored) + sum(repeated) + sum(rejected) = sum(published) FROM city.gateways)"

@@ -18,6 +18,7 @@ from lifeline import endpoints
 from lifeline.settings import Settings
 from lifeline.story import Story, write_city
 from lifeline.supervisor import Supervisor, Watched
+from tests.running import PATIENCE_S
 
 WALL = SystemClock()
 
@@ -35,7 +36,7 @@ def supervisor(settings: Settings) -> Iterator[Supervisor]:
     made.close()
 
 
-def until(condition: Callable[[], bool], supervisor: Supervisor | None = None, patience_s: float = 30.0) -> None:
+def until(condition: Callable[[], bool], supervisor: Supervisor | None = None, patience_s: float = PATIENCE_S) -> None:
     deadline_s = stopwatch_s() + patience_s
     while not condition():
         assert stopwatch_s() < deadline_s, "waited in vain"

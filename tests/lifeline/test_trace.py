@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -19,6 +20,7 @@ from ingest.mqtt.packets import Publish
 from ingest.writer import BatchWriter
 from lifeline import tracing
 from lifeline.cli import run_command
+from lifeline.commands.options import moment_us
 from rules.notify import outbox
 from rules.notify.lanes import Lanes
 from rules.watcher import WatcherSettings, apply_folder, run_watcher
@@ -28,6 +30,7 @@ from tests.rules.small_city import FILES, T0_US
 from tests.rules.test_watcher import write
 from tests.running import eventually, running
 
+CHINA = ZoneInfo("Asia/Shanghai")
 GIVEN = "4bf92f3577b34da6a3ce929d0e0e4736"
 TOPIC = "lifeline/v1/{district}/{gateway}/readings"
 
@@ -93,7 +96,7 @@ def test_the_same_id_is_on_the_incident_its_events_the_alarm_and_the_notice(foll
 
 def test_the_road_of_a_reading_has_every_station_with_its_time_and_lag(followed: str) -> None:
     with connect(followed) as conn:
-        road = tracing.road(conn, GIVEN)
+        road = tracing.road(conn, CHINA, GIVEN)
         incident = one(conn, "SELECT incident FROM city.incidents")
         conn.execute(
             "INSERT INTO lifeline.incident_events (event, time, incident, kind, actor, note)"
@@ -101,9 +104,9 @@ def test_the_road_of_a_reading_has_every_station_with_its_time_and_lag(followed:
             (from_us(T0_US + 900_000_000), incident),
         )
         conn.execute("UPDATE lifeline.notices SET sent_at = %s, state = 'sent'", (from_us(T0_US + 450_000_000),))
-        whole = tracing.road(conn, f"00-{GIVEN}-00f067aa0ba902b7-01")
-        assert tracing.road(conn, incident).traces == road.traces
-        assert tracing.road(conn, sensor="wl-1", at=from_us(T0_US + 180_000_000)).traces == road.traces
+        whole = tracing.road(conn, CHINA, f"00-{GIVEN}-00f067aa0ba902b7-01")
+        assert tracing.road(conn, CHINA, incident).traces == road.traces
+        assert tracing.road(conn, CHINA, sensor="wl-1", at=from_us(T0_US + 180_000_000)).traces == road.traces
     said = [step.what for step in whole.steps]
     for what in (
         "arrived",
@@ -119,6 +122,8 @@ def test_the_road_of_a_reading_has_every_station_with_its_time_and_lag(followed:
     lags = {step.what: step.lag_s for step in whole.steps}
     assert (lags["arrived"], lags["committed"], lags["notice sent"]) == (0.0, 100.0, 150.0)
     assert lags["incident acknowledged"] == 600.0
+    assert not [step for step in whole.steps if "+00:00" in step.detail], "times of the road are the city's"
+    assert "measured 2026-07-01T18:0" in next(step.detail for step in whole.steps if step.what == "arrived")
     assert road.given == (f"{GIVEN} (g1)",)
 
 
@@ -131,7 +136,13 @@ def test_the_command_prints_the_road_and_gives_it_to_programs(
     assert run_command(["trace", "--sensor", "wl-1", "--at", "2026-07-01T10:03:00Z", *options]) == 0
     assert "incident opened" in capsys.readouterr().out
     assert run_command(["trace", "--sensor", "wl-1", "--at", "2026-07-01T10:03:01Z", *options]) == 1
-    assert "no reading of exactly" in capsys.readouterr().err
+    beside = capsys.readouterr().err
+    assert "no reading of exactly 2026-07-01T" in beside
+    assert moment_us("at", beside.split(", try ")[1].split()[0]) == T0_US + 180_000_000
+    assert run_command(["trace", "--sensor", "wl-1", "--at", "2026-08-01T10:03:01Z", *options]) == 1
+    assert "it has none within one of that" in capsys.readouterr().err
+    assert run_command(["trace", "--sensor", "wl-l", "--at", "2026-07-01T10:03:01Z", *options]) == 1
+    assert "the id of a sensor of city.sensors" in capsys.readouterr().err
     assert run_command(["trace", GIVEN, "--json", *options]) == 0
     assert "arrived" in [step["what"] for step in json.loads(capsys.readouterr().out)["steps"]]
     assert run_command(["trace", "f" * 32, *options]) == 1

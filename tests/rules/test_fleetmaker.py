@@ -22,7 +22,7 @@ from store import roles
 from store.connection import connect
 from tests.rules.small_city import FILES, T0_US
 from tests.rules.test_watcher import put, query, watching, write
-from tests.running import eventually
+from tests.running import PATIENCE_S, eventually
 
 SUBJECTS = [Subject("a", "gas_pressure"), Subject("b", "methane")]
 
@@ -33,7 +33,7 @@ def compiler(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     done = threading.Event()
 
     def slow(function: Callable[..., Any], kinds: str) -> Callable[..., Any]:
-        assert done.wait(120)
+        assert done.wait(PATIENCE_S)
         return compiled(function, kinds)
 
     monkeypatch.setattr(engine, "compiled", slow)

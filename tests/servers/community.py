@@ -14,6 +14,7 @@ from pathlib import Path
 
 from store.connection import connect
 from store.migrate import migrate
+from tests.running import PATIENCE_S
 from tests.servers.debian import NotHere
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +41,7 @@ def community_server() -> Iterator[str]:
             yield f"host=127.0.0.1 port={port.strip()} user=postgres password=none dbname=postgres sslmode=disable"
         finally:
             server.stdin.close()
-            server.wait(10)
+            server.wait(PATIENCE_S)
 
 
 def as_new(dsn: str) -> None:

@@ -17,7 +17,7 @@ from psycopg import conninfo, sql
 from lifeline.settings import KEYS
 from store.connection import connect
 from store.migrate import plan
-from tests.running import eventually, free_port
+from tests.running import PATIENCE_S, eventually, free_port
 from tests.service.conftest import CITY, Broker
 from tests.service.units import FOLDER, PROGRAM, ROLES, Service, Unit, units
 
@@ -118,13 +118,13 @@ def services(etc: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[di
     early = Service(Unit("lifeline@keeper.service"), etc, place / "early")
     early.start()
     assert early.process is not None
-    assert early.process.wait(30) == 2, "a role refuses a schema that is too old for it"
+    assert early.process.wait(PATIENCE_S) == 2, "a role refuses a schema that is too old for it"
     assert "try `lifeline migrate`" in early.log()
     early.stop()
     migration = Service(Unit("lifeline-migrate.service"), etc, place)
     migration.start()
     assert migration.process is not None
-    assert migration.process.wait(60) == 0, migration.log()
+    assert migration.process.wait(PATIENCE_S) == 0, migration.log()
     migration.stop()
     with connect(dsn) as conn:
         assert plan(conn) == []

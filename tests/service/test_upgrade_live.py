@@ -26,7 +26,7 @@ from lifeline.settings import Settings
 from store.connection import connect
 from store.migrate import Phase, check_fits, migrate, plan
 from store.testing import drop_database, named
-from tests.running import eventually
+from tests.running import PATIENCE_S, eventually
 
 ROOT = Path(__file__).parents[2]
 WALL = SystemClock()
@@ -107,7 +107,7 @@ class Recorders:
         """Let it drain."""
         if self._process is not None:
             self._process.terminate()
-            assert self._process.wait(30) == 0, self.log()
+            assert self._process.wait(PATIENCE_S) == 0, self.log()
             self._process = None
 
     def log(self) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from city.clock import SystemClock, stopwatch_s
+from tests.running import PATIENCE_S
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "systemd"
 PROGRAM = "/opt/lifeline/bin/lifeline"
@@ -132,7 +133,7 @@ class Service:
         """The end of what it wrote."""
         return (self.place / "log").read_text()[-3000:]
 
-    def wait_for(self, word: str, times: int = 1, patience_s: float = 60.0) -> None:
+    def wait_for(self, word: str, times: int = 1, patience_s: float = PATIENCE_S) -> None:
         """Wait until it has said a word so many times in all."""
         until_s = stopwatch_s() + patience_s
         while self.hear().count(word) < times:
