@@ -170,7 +170,7 @@ def test_a_city_without_sensors_admits_nothing(files: dict[str, str]) -> None:
     assert [refused.reason for refused in admitted.refused[0]] == [Reason.UNKNOWN_SENSOR]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     st.lists(
         st.lists(
@@ -208,7 +208,7 @@ block = st.fixed_dictionaries(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.lists(block, max_size=4), max_size=4))
 def test_a_block_is_judged_as_its_readings_one_by_one(
     admission: Admission, messages: list[list[dict[str, object]]]

@@ -163,7 +163,9 @@ def test_hours_add_up_to_the_sums(conn: Connection) -> None:
     assert account(conn) == tuple(map(sum, zip(*hours(conn), strict=True)))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.data())
 def test_whatever_is_delivered_the_ledger_adds_up(conn: Connection, city_database: str, data: st.DataObject) -> None:
     """Any messages, shuffled, repeated, lost and poisoned, over any batches, hours and two recorders."""

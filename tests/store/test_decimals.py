@@ -102,7 +102,9 @@ def test_every_double_comes_back_bit_for_bit(conn: Connection) -> None:
         st.floats(allow_nan=False, allow_infinity=False) | st.decimals(-9999, 9999, places=3).map(float), min_size=1
     )
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_whatever_a_sensor_said(conn: Connection, said: list[float]) -> None:
     with conn.transaction(force_rollback=True):
         _write(conn, np.array(said))
