@@ -38,8 +38,10 @@ class Road:
     given: tuple[str, ...] = field(default=())
 
 
-def road(conn: Connection, asked: str = "", sensor: str = "", at: datetime | None = None) -> Road:
+def road(conn: Connection, zone: tzinfo, asked: str = "", sensor: str = "", at: datetime | None = None) -> Road:
     """Follow a trace, the trace of an incident, an alarm or a notice by its id, or that of a sensor's reading.
+
+    What stations say of other times, they say in `zone`.
 
     Raises
     ------
@@ -49,11 +51,11 @@ def road(conn: Connection, asked: str = "", sensor: str = "", at: datetime | Non
     if sensor and at is not None:
         seqs = traces.seqs_of_reading(conn, sensor, at)
         if not seqs:
-            raise InputError(f"{sensor}: no reading of exactly {at.isoformat()}, try a time that city.readings has")
+            raise InputError(f"{sensor}: no reading of exactly {_said(at, zone)}, try {_near(conn, sensor, at, zone)}")
     else:
         seqs = traces.seqs_of(conn, asked) or traces.seqs(conn, asked)
     origin = traces.origin(conn)
-    found = [step for step in _steps(conn, seqs) if step.at is not None]
+    found = [step for step in _steps(conn, seqs, zone) if step.at is not None]
     found.sort(key=_when)
     first = next((step.at for step in found if step.what == "arrived"), None)
     given = tuple(f"{row[0]} ({row[1]})" for row in conn.execute(_SQL["given"], {"seqs": seqs}))
@@ -77,23 +79,35 @@ def _between_s(first: datetime | None, at: datetime | None) -> float | None:
     return None if first is None or at is None else (at - first).total_seconds()
 
 
-def _steps(conn: Connection, seqs: list[int]) -> Iterator[Step]:
+def _said(at: datetime, zone: tzinfo) -> str:
+    return at.astimezone(zone).isoformat()
+
+
+def _near(conn: Connection, sensor: str, at: datetime, zone: tzinfo) -> str:
+    """The times of readings next to one that is not there, or what else may help."""
+    if conn.execute(_SQL["sensor"], {"sensor": sensor}).fetchone() is None:
+        return "the id of a sensor of city.sensors"
+    times = [row[0] for row in conn.execute(_SQL["near"], {"sensor": sensor, "at": at})]
+    return " or ".join(_said(time, zone) for time in times) or "another day: it has none within one of that"
+
+
+def _steps(conn: Connection, seqs: list[int], zone: tzinfo) -> Iterator[Step]:
     asked: dict[str, Any] = {"seqs": seqs}
     for seq, kind, recorded_at, rows, first_at, last_at, oldest, newest in conn.execute(_SQL["rows"], asked):
         if kind == "readings":
-            span = "" if oldest is None else f", measured {oldest.isoformat()} to {newest.isoformat()}"
+            span = "" if oldest is None else f", measured {_said(oldest, zone)} to {_said(newest, zone)}"
             yield Step(first_at, "arrived", f"the first of {rows} readings{span}")
             if last_at != first_at:
                 yield Step(last_at, "arrived last", "the last of them")
         yield Step(recorded_at, "committed", f"journal row {seq} ({kind})")
     alarms = conn.execute(_SQL["alarms"], asked).fetchall()
     events = conn.execute(_SQL["alarm_events"], asked).fetchall()
-    yield from _decisions(conn, seqs, alarms, events)
+    yield from _decisions(conn, seqs, alarms, events, zone)
     decided = min((row[5] for row in alarms if row[5] is not None), default=None)
     named = {row[6] for row in (*alarms, *events)} - {""}
     incidents = conn.execute(_SQL["incidents"], {**asked, "incidents": sorted(named)}).fetchall()
     for incident, opened_at, level, title, opened in incidents:
-        said = f"{incident}: {level}, {title}, since {opened_at.isoformat()}"
+        said = f"{incident}: {level}, {title}, since {_said(opened_at, zone)}"
         yield Step(decided or opened_at, "incident opened" if opened else "incident (open already)", said)
     own = {"incidents": [row[0] for row in incidents if row[4]]}
     for time, incident, kind, actor, note in conn.execute(_SQL["incident_events"], own):
@@ -101,10 +115,10 @@ def _steps(conn: Connection, seqs: list[int]) -> Iterator[Step]:
     yield from _notices(conn, {**asked, **own})
 
 
-def _decisions(conn: Connection, seqs: list[int], alarms: list[Any], events: list[Any]) -> Iterator[Step]:
+def _decisions(conn: Connection, seqs: list[int], alarms: list[Any], events: list[Any], zone: tzinfo) -> Iterator[Step]:
     for alarm, rule, scope, level, raised_at, decided_at, _ in alarms:
         yield Step(decided_at, "evaluated", f"{rule} on {scope}: an alarm")
-        told = f"{alarm}: {rule} on {scope}, up to {level}, since {raised_at.isoformat()}"
+        told = f"{alarm}: {rule} on {scope}, up to {level}, since {_said(raised_at, zone)}"
         yield Step(decided_at or raised_at, "alarm raised", told)
     for time, kind, reason, alarm, rule, scope, _ in events:
         yield Step(time, f"alarm {kind}", f"{alarm}: {rule} on {scope}, {reason}")

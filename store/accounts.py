@@ -94,6 +94,14 @@ def rehash(conn: Connection, name: str, password: str) -> None:
     conn.execute(_SQL["rehash"], {"account": name, "password": password})
 
 
+def rights(conn: Connection, name: str) -> Rights:
+    """What an account may do (InputError when there is none of that name)."""
+    found = account(conn, name)
+    if found is None:
+        raise _none(name)
+    return Rights(found["role"], found["districts"], found["person"])
+
+
 def set_rights(conn: Connection, name: str, rights: Rights, by: Deed, at: datetime) -> None:
     """Change role, districts and person (InputError when one is wrong, or no administrator would be left)."""
     with conn.transaction():
@@ -231,7 +239,11 @@ def _keep_an_admin(conn: Connection, name: str) -> None:
 
 def _changed(conn: Connection, statement: str, name: str, values: Row) -> None:
     if conn.execute(_SQL[statement], values | {"account": name}).rowcount == 0:
-        raise InputError(f"account {name}: there is none of that name, try `lifeline accounts list`")
+        raise _none(name)
+
+
+def _none(name: str) -> InputError:
+    return InputError(f"account {name}: there is none of that name, try `lifeline accounts list`")
 
 
 def _values(rights: Rights) -> Row:
@@ -240,7 +252,8 @@ def _values(rights: Rights) -> Row:
 
 
 def _said(rights: Rights) -> dict[str, audit.Detail]:
-    return {"role": rights.role, "districts": sorted(rights.districts) if rights.districts is not None else None}
+    said: dict[str, audit.Detail] = {**_values(rights)}
+    return said | ({"person": rights.person} if rights.person else {})
 
 
 def _log(conn: Connection, by: Deed, action: str, target: str, detail: dict[str, audit.Detail] | None = None) -> None:

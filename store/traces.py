@@ -42,7 +42,10 @@ def seqs(conn: Connection, text: str) -> list[int]:
     given = text.strip().lower()
     trace = given if _TRACE.fullmatch(given) else parent(given)
     if not trace:
-        raise InputError(f"not a trace, got {text!r}, try 32 hexadecimal digits, or a whole traceparent")
+        raise InputError(
+            f"not a trace, got {text!r}, try 32 hexadecimal digits, a whole traceparent, "
+            "or the id of an incident, alarm or notice that there is"
+        )
     if trace.startswith(origin(conn)):
         return [int(trace[16:], 16)] if int(trace[16:], 16) < 1 << 63 else []
     if found := [row[0] for row in conn.execute(_SQL["given"], (trace,)).fetchall()]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -56,6 +56,7 @@ def add(
     kept = passwords.hashed(_password(name, password_file))
     with _database(data, database_url) as conn:
         accounts.add(conn, name, kept, _rights(role, district, person), _by(), SystemClock().now())
+        _tell_unknown(conn, person)
     typer.echo(f"{name} may sign in as {role}{_where(district)}")
 
 
@@ -77,19 +78,30 @@ def password(
 @app.command("role")
 def role_(
     name: Name,
-    role: RoleName,
+    role: Annotated[str, typer.Option(help="viewer, operator, engineer or admin.", show_default=False)] = "",
     district: Districts = None,
-    person: Person = "",
+    all_districts: Annotated[bool, typer.Option("--all-districts", help="Of the whole city.")] = False,
+    person: Annotated[
+        str | None, typer.Option(help='Who of escalation.yaml it is; "" for nobody.', show_default=False)
+    ] = None,
     data: Data = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Say what an account may do, in which districts, and who it is; it holds from the next request on."""
+    """Change what an account may do, in which districts, or who it is; what is left out stays, and it holds at once."""
     from city.clock import SystemClock
+    from city.errors import InputError
     from store import accounts
 
-    with _database(data, database_url) as conn:
-        accounts.set_rights(conn, name, _rights(role, district, person), _by(), SystemClock().now())
-    typer.echo(f"{name} is {role}{_where(district)}")
+    if not (role or district or all_districts or person is not None) or (district and all_districts):
+        raise InputError("accounts role: say one of --role, --district or --all-districts, --person")
+    with _database(data, database_url) as conn, conn.transaction():
+        was = accounts.rights(conn, name)
+        of_city = all_districts or (role == "admin" and not district)
+        districts = None if of_city else district or was.districts
+        now = accounts.Rights(role or was.role, districts, was.person if person is None else person)
+        accounts.set_rights(conn, name, now, _by(), SystemClock().now())
+        _tell_unknown(conn, person or "")
+    typer.echo(f"{name} is {now.role} in {_named(now.districts)}{f', as {now.person}' if now.person else ''}")
 
 
 @app.command("disable")
@@ -156,7 +168,7 @@ def create(
     with _database(data, database_url) as conn:
         accounts.add_token(conn, public, name, secret, _rights(role, district, ""), ends, _by(), now)
     until = f", until {ends:%Y-%m-%d}" if ends else ""
-    typer.echo(f"{name} may do what a(n) {role} may{_where(district)}{until}. Its key, shown this once:", err=True)
+    typer.echo(f"{name} has the role {role}{_where(district)}{until}. Its key, shown this once:", err=True)
     typer.echo(shown)
 
 
@@ -189,6 +201,22 @@ def _rights(role: str, districts: list[str] | None, person: str) -> Rights:
     from store.accounts import Rights
 
     return Rights(role, districts or None, person)
+
+
+def _tell_unknown(conn: Connection, person: str) -> None:
+    """Say that nobody of the city folder in force has this id; the folder may still come."""
+    from city.errors import InputError
+    from rules.check import load_files
+    from store import bundle
+
+    current = bundle.current(conn) if person else None
+    if current is None:
+        return
+    with suppress(InputError):  # a folder that an older version took is no reason to refuse an account
+        people = load_files(current[1]).escalation.people
+        if person not in people:
+            known = ", ".join(sorted(people)) or "writing it first"
+            typer.echo(f"--person: nobody of escalation.yaml in force, got {person}, try {known}", err=True)
 
 
 def _by() -> Deed:
@@ -235,7 +263,7 @@ def _database(data: Data, database_url: DatabaseUrl) -> Iterator[Connection]:
             yield conn
 
 
-def _named(districts: list[str] | None) -> str:
+def _named(districts: Sequence[str] | None) -> str:
     return "all districts" if districts is None else ", ".join(districts)
 
 

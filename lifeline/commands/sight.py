@@ -13,8 +13,12 @@ def trace(
     trace_id: Annotated[
         str, typer.Argument(help="A trace, a traceparent, or the id of an incident, alarm or notice.", metavar="ID")
     ] = "",
-    sensor: Annotated[str | None, typer.Option(help="Of this sensor's reading instead.", show_default=False)] = None,
-    at: Annotated[str | None, typer.Option(help="And of this instant.", show_default=False)] = None,
+    sensor: Annotated[
+        str | None, typer.Option(help="With --at: of a reading of this sensor instead.", show_default=False)
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option(help="The reading's own time, such as 2026-07-01T08:00:00+08:00.", show_default=False)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     data: Data = None,
     database_url: DatabaseUrl = None,
@@ -36,8 +40,8 @@ def trace(
     found = endpoints.with_running(settings.load(data=data, database_url=database_url))
     moment = from_us(moment_us("--at", at)) if at else None
     with connect(found.database, application_name="lifeline trace") as conn:
-        road = tracing.road(conn, trace_id, sensor or "", moment)
         zone = HomeFinder().home(conn).zone
+        road = tracing.road(conn, zone, trace_id, sensor or "", moment)
     if as_json:
         typer.echo(json.dumps(tracing.as_json(road), indent=1, ensure_ascii=False))
     else:

@@ -37,3 +37,17 @@ WHERE incident = ANY (%(incidents)s) AND kind <> 'opened' ORDER BY time, event L
 -- Notices decided on these rows, and those of incidents that these rows opened.
 SELECT notice, channel, target, kind, state, created_at, decided_at, sent_at, delivered_at, attempts, answer
 FROM lifeline.notices WHERE seq = ANY (%(seqs)s) OR incident = ANY (%(incidents)s) ORDER BY created_at, notice LIMIT 100
+
+-- name: sensor
+-- Whether there is a sensor of this id.
+SELECT FROM city.sensors WHERE sensor = %(sensor)s
+
+-- name: near
+-- The times of a sensor's readings next to an instant, at most a day away.
+SELECT time FROM (
+    (SELECT time FROM city.readings
+     WHERE sensor = %(sensor)s AND time < %(at)s AND time > %(at)s - interval '1 day' ORDER BY time DESC LIMIT 1)
+    UNION ALL
+    (SELECT time FROM city.readings
+     WHERE sensor = %(sensor)s AND time > %(at)s AND time < %(at)s + interval '1 day' ORDER BY time LIMIT 1)) AS beside
+ORDER BY time

@@ -86,7 +86,7 @@ def test_accounts_are_made_changed_and_shut_out(shell: Shell, tmp_path: Path, mo
     assert "li is viewer in all districts, as li" in shell("accounts role li --role viewer"), "what is left out stays"
     shell("accounts disable li")
     assert shell("accounts list").splitlines() == [
-        "li\tviewer\tall districts\t-\tdisabled", "root\tadmin\tall districts\t-\tok",
+        "li\tviewer\tall districts\tli\tdisabled", "root\tadmin\tall districts\t-\tok",
     ]  # fmt: skip
     shell("accounts enable li")
     shell("accounts unlock li")
