@@ -95,8 +95,9 @@ def _steps(conn: Connection, seqs: list[int], zone: tzinfo) -> Iterator[Step]:
     asked: dict[str, Any] = {"seqs": seqs}
     for seq, kind, recorded_at, rows, first_at, last_at, oldest, newest in conn.execute(_SQL["rows"], asked):
         if kind == "readings":
-            span = "" if oldest is None else f", measured {_said(oldest, zone)} to {_said(newest, zone)}"
-            yield Step(first_at, "arrived", f"the first of {rows} readings{span}")
+            until = "" if oldest == newest else f" to {_said(newest, zone)}"
+            span = "" if oldest is None else f", measured {_said(oldest, zone)}{until}"
+            yield Step(first_at, "arrived", f"{'one reading' if rows == 1 else f'the first of {rows} readings'}{span}")
             if last_at != first_at:
                 yield Step(last_at, "arrived last", "the last of them")
         yield Step(recorded_at, "committed", f"journal row {seq} ({kind})")
