@@ -15,10 +15,8 @@ One run, on one machine, one database server and one broker:
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -33,21 +31,18 @@ from bench.ingeststages import Stages, stages
 from bench.ingestsystem import PATIENCE_S, Recorders, Servers, database, servers
 from bench.machine import describe, folder_for
 from bench.observer import Observer
+from bench.storewrite import COPY, Writer, without_triggers
 from city.clock import SystemClock, stopwatch_s
 from city.errors import InputError, OutsideError
 from city.reading import Readings
-from ingest.newest import Newest
 from store import journal
 from store.columns import copy_bytes
 from store.connection import Connection, connect
-from store.readings import ReadingWriter
 from store.testing import drop_database, fresh_database
 
 BATCH = 10_000
 QUICK = 0.05
 LARGE_GATEWAYS = 850  # of 100 sensors each
-_COPY = "COPY lifeline.readings (sensor_id, flag, time, value, received_at, raw) FROM STDIN (FORMAT binary)"
-_TRIGGERS = "SELECT tgname FROM pg_trigger WHERE tgrelid = 'lifeline.readings'::regclass AND NOT tgisinternal"
 _BATCHES = """\
 SELECT rows, extract(epoch FROM recorded_at) FROM lifeline.hearing WHERE kind = 'readings' AND seq > %s ORDER BY seq"""
 Progress = Callable[[str], None]
@@ -221,22 +216,18 @@ class _Bench:
                 database(self.running.dsn, self.gateways) as dsn,
                 connect(dsn, autocommit=True, application_name="lifeline bench") as conn,
                 connect(plain, autocommit=True, application_name="lifeline bench") as other,
-                closing(Newest(dsn)) as newest,
             ):
                 _prepare(other, batches)
                 for name in spent:
                     other.execute("TRUNCATE lifeline.readings")
-                    writer = ReadingWriter(conn, math.inf)
+                    writer = Writer(conn, dsn)
                     for number, batch in enumerate(batches):
                         self.progress(f"write path, {name}, batch {number} of {len(batches)}")
                         began_s = stopwatch_s()
-                        with conn.transaction():
-                            writer.begin()
-                            writer.write(batch)
-                        writer.committed()
-                        newest.hear(writer.take_held())
+                        writer.write(batch)
                         spent[name] += stopwatch_s() - began_s
                         copied[name] += _copy(other, batch)
+                    writer.settle()
         finally:
             drop_database(plain)
         return WritePath(
@@ -319,8 +310,7 @@ def _copied(server_dsn: str, rows: Readings) -> float:
 
 
 def _prepare(conn: Connection, batches: Sequence[Readings]) -> None:
-    for (name,) in conn.execute(_TRIGGERS).fetchall():
-        conn.execute(f'DROP TRIGGER "{name}" ON lifeline.readings'.encode())
+    without_triggers(conn)
     first_us, last_us = min(int(b.time_us.min()) for b in batches), max(int(b.time_us.max()) for b in batches)
     conn.execute("SELECT lifeline.prepare_readings(lifeline.from_us(%s), lifeline.from_us(%s))", (first_us, last_us))
 
@@ -328,6 +318,6 @@ def _prepare(conn: Connection, batches: Sequence[Readings]) -> None:
 def _copy(conn: Connection, batch: Readings) -> float:
     """Seconds that one batch takes, from columns to commit."""
     began_s = stopwatch_s()
-    with conn.transaction(), conn.cursor() as cursor, cursor.copy(_COPY) as copy:
+    with conn.transaction(), conn.cursor() as cursor, cursor.copy(COPY) as copy:
         copy.write(copy_bytes(batch))
     return stopwatch_s() - began_s

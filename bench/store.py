@@ -52,7 +52,7 @@ def run(
     data
         Folder for those servers; a temporary one when None.
     """
-    done, missing = [], []
+    done, missing, failed = [], [], set[bool]()
     with folder_for(data) as folder:
         for binaries in servers_here():
             if _may_be(binaries, tiers):
@@ -60,13 +60,18 @@ def run(
                     done += _private(folder, binaries, tiers, scale, progress)
                 except LifelineError as error:
                     missing.append(f"not measured: {binaries.folder}: {error}")
+                    failed.add(binaries.timescale)
     for dsn in dsns:
         try:
             done.append(_one(dsn, scale, progress, None))
         except LifelineError as error:
             missing.append(f"not measured: {place_of(dsn)}: {error}")
     seen = {one.tier for one in done}
-    missing += [f"not measured: tier {tier}, {_how(tier, tiers)}" for tier in Tier if tier not in seen]
+    missing += [
+        f"not measured: tier {tier}, {_how(tier, tiers)}"
+        for tier in Tier
+        if tier not in seen and not (tier in tiers and (tier is not Tier.PLAIN) in failed)
+    ]
     return StoreReport(tuple(done), tuple(missing))
 
 

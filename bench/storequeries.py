@@ -84,15 +84,19 @@ def questions() -> list[Question]:
 
 
 def ask(dsn: str, scale: Scale, cold: Mapping[str, float], progress: Callable[[str], None]) -> list[Answer]:
-    """Ask every question `scale.runs` times over one connection, as a data source keeps it open; result sets whole."""
+    """Ask every question `scale.runs` times over one connection, as a data source keeps it open; result sets whole.
+
+    As Grafana asks: by the simple protocol, which takes several statements at once and answers in text.
+    """
     chance = np.random.default_rng(7)
     answers = []
     with connect(dsn, autocommit=True, application_name="lifeline bench") as conn:
         for question in questions():
             progress(question.name)
-            took_ms, rows = [], 0
+            took_ms, rows, result = [], 0, None
             for number in range(scale.runs + 3):
                 sql = question.sql.replace("{sensor}", f"x{chance.integers(scale.sensors)}").encode()
+                result = None  # the answer before is let go here, in nobody's time
                 began_s = stopwatch_s()
                 result = conn.pgconn.exec_(sql)  # rows as the server sends them: what Python makes of them costs extra
                 if number >= 3:

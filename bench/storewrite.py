@@ -21,7 +21,7 @@ from store.connection import Connection, connect
 from store.readings import ReadingWriter
 
 TURN = 30  # minutes of readings written one way before the other has its turn
-_COPY = "COPY lifeline.readings (sensor_id, flag, time, value, received_at, raw) FROM STDIN (FORMAT binary)"
+COPY = "COPY lifeline.readings (sensor_id, flag, time, value, received_at, raw) FROM STDIN (FORMAT binary)"
 _TRIGGERS = "SELECT tgname FROM pg_trigger WHERE tgrelid = 'lifeline.readings'::regclass AND NOT tgisinternal"
 
 
@@ -95,7 +95,7 @@ def measure(dsn: str, other: str, scale: Scale, progress: Callable[[str], None])
         connect(other, autocommit=True, application_name="lifeline bench") as plain,
         Keeper(dsn) as keeper,
     ):
-        _without_triggers(plain)
+        without_triggers(plain)
         writer = Writer(conn, dsn)
         for first in range(0, scale.minutes, TURN):
             progress(f"writing {first}/{scale.minutes} minutes, {rows / kept_s if kept_s else 0:,.0f} rows/s")
@@ -141,7 +141,8 @@ class Writer:
             self._newest = None
 
 
-def _without_triggers(conn: Connection) -> None:
+def without_triggers(conn: Connection) -> None:
+    """Let nothing keep up what is copied here."""
     for (name,) in conn.execute(_TRIGGERS).fetchall():
         conn.execute(f'DROP TRIGGER "{name}" ON lifeline.readings'.encode())
 
@@ -151,7 +152,7 @@ def _copy(conn: Connection, blocks: list[bytes], first: int) -> float:
     conn.execute("SELECT lifeline.prepare_readings(%s, %s)", (at, at + timedelta(minutes=len(blocks))))
     began_s = stopwatch_s()
     for block in blocks:
-        with conn.transaction(), conn.cursor() as cursor, cursor.copy(_COPY) as copy:
+        with conn.transaction(), conn.cursor() as cursor, cursor.copy(COPY) as copy:
             copy.write(block)
     return stopwatch_s() - began_s
 
