@@ -163,6 +163,8 @@ async def main(url, path, total):
         outbox.put([(body([row]), 1)], now_us=0, notes={"measured": str(n + 1)})
         agent.wake()
         await SystemClock().sleep_s(0.001)
+    while outbox.messages:  # a stop waits some seconds only
+        await SystemClock().sleep_s(0.001)
     stop.set()
     await task
     outbox.close()

@@ -118,6 +118,8 @@ async def main():
         agent.wake()
         while outbox.messages > 6:  # so few a step that every step comes again and again, however slow the machine
             await SystemClock().sleep_s(0.001)
+    while outbox.messages:  # a stop waits some seconds only
+        await SystemClock().sleep_s(0.001)
     stop.set()
     await task
     outbox.close()
