@@ -31,7 +31,7 @@ from ingest.message import ReadingsMessage, Refusal
 from ingest.newest import HOLD_S, Newest
 from ingest.posting import Posting
 from ingest.reasons import Reason
-from ingest.settle import Judged, judge, settle
+from ingest.settle import Judged, judge, judge_ahead, settle
 from store import bundle, journal, rejections, traces
 from store.connection import Connection
 from store.readings import ReadingWriter, Written
@@ -157,28 +157,67 @@ class BatchWriter:
         return self._put(deliveries, before, self._ahead)
 
     def _put(self, deliveries: Sequence[Delivery], before: Callable[[], object], ahead: Ahead | None) -> Put:
-        hand, judged = self._hands[0], None
+        hand = self._hands[0]
         self._hands.append(self._hands.pop(0))
+        return self._put_at_once(deliveries, hand, ahead) or self._put_in_steps(deliveries, hand, before, ahead)
+
+    def _put_at_once(self, deliveries: Sequence[Delivery], hand: _Hand, ahead: Ahead | None) -> Put | None:
+        """Judge readings before their transaction, which their COPY opens: one way to the server less.
+
+        None, and nothing is done, where something has to be asked or told first, or another city folder is in force.
+        """
+        admission = self._admission
+        if admission is None or _alone(deliveries, admission) or hand.readings.wary:
+            return None
+        self._memory.begin(admission, hand.conn)
+        hand.readings.begin()
+        judged = self._judged_before(deliveries, admission)
+        if judged is None:
+            return None
+        if not hand.readings.at_once(judged.packed):
+            judged.take_back()
+            return None
+        written = self._copied_in(hand, admission, judged, ahead, bundle.BEGIN)
+        put = Put(deliveries, hand, admission, judged, written, alone=False)
+        if hand.readings.opened == self._bundle:
+            return put
+        self.undo(put)
+        return None
+
+    def _put_in_steps(
+        self, deliveries: Sequence[Delivery], hand: _Hand, before: Callable[[], object], ahead: Ahead | None
+    ) -> Put:
         try:
             current = bundle.begin(hand.conn)
             if current != self._bundle:
                 before()
             admission = self._current_admission(current, hand.conn)
-            alone = bool(admission.corrected) or any(one.message and drill_of(one.message.topic) for one in deliveries)
+            alone = _alone(deliveries, admission)
             if alone or hand.readings.wary:
                 before()
             hand.readings.begin()
             self._memory.begin(admission, hand.conn)
             judged = self._judged(deliveries, admission, hand.conn, before)
-            if ahead is not None and len(judged.rows) >= WORTH_ROWS and not alone:
+        except BaseException:
+            _roll_back(hand)
+            raise
+        written = self._copied_in(hand, admission, judged, None if alone else ahead)
+        return Put(deliveries, hand, admission, judged, written, alone)
+
+    def _copied_in(
+        self, hand: _Hand, admission: Admission, judged: Judged, ahead: Ahead | None, opening: bytes = b""
+    ) -> Written:
+        """Write readings, while another thread looks at those that come next."""
+        try:
+            if ahead is not None and len(judged.rows) >= WORTH_ROWS:
                 ahead.begin(admission, self._memory)
-            written = hand.readings.write_packed(judged.packed)
+            written = hand.readings.write_packed(judged.packed, opening)
             self._ready = ahead.end() if ahead is not None else None
         except BaseException:
             _roll_back(hand)
             self._take_back(ahead.end() if ahead is not None else None, judged)
             raise
-        return Put(deliveries, hand, admission, judged, written, alone)
+        return written
 
     def finish(self, put: Put) -> None:
         """Say what else there is to say of a batch, and commit.
@@ -247,6 +286,16 @@ class BatchWriter:
             conn.execute("COMMIT")
         return journal.number(row) if row is not None and not seq else seq
 
+    def _judged_before(self, deliveries: Sequence[Delivery], admission: Admission) -> Judged | None:
+        """The readings of a batch as they were made ready, or are now; None where their transaction has to be asked."""
+        ready = self._ready
+        if ready is None:
+            return judge_ahead(admission, self._memory, arrivals_of(deliveries))
+        if ready.judged is None or ready.deliveries is not deliveries or ready.admission is not admission:
+            return None
+        self._ready = None
+        return ready.judged
+
     def _judged(
         self, deliveries: Sequence[Delivery], admission: Admission, conn: Connection, before: Callable[[], object]
     ) -> Judged:
@@ -293,6 +342,11 @@ class BatchWriter:
         for gateway, (skew, sent_us, received_us) in books.clocks.items():
             self._memory.follow(gateway, skew, sent_us, received_us)
         return outcome.new
+
+
+def _alone(deliveries: Sequence[Delivery], admission: Admission) -> bool:
+    """Whether no other batch may be under way: clocks are corrected by it, or it holds a drill."""
+    return bool(admission.corrected) or any(one.message and drill_of(one.message.topic) for one in deliveries)
 
 
 def _given(deliveries: Sequence[Delivery]) -> list[tuple[str, str]]:

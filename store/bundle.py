@@ -15,7 +15,8 @@ from store.connection import Connection
 from store.statements import statements
 
 _SQL = statements("bundle")
-_BEGIN = ("BEGIN;" + _SQL["current_hash"]).encode()
+BEGIN = ("BEGIN;" + _SQL["current_hash"]).encode()
+"""Begins a transaction, and gives the hash of the folder in force as its only row."""
 
 
 def apply(conn: Connection, files: Mapping[str, str], city: City, at: datetime) -> bool:
@@ -61,7 +62,7 @@ def current_hash(conn: Connection) -> str | None:
 
 def begin(conn: Connection) -> str | None:
     """Begin a transaction (of a connection in autocommit), and the hash of the folder in force, on one way."""
-    asked = conn.execute(_BEGIN)
+    asked = conn.execute(BEGIN)
     asked.nextset()
     row = asked.fetchone()
     return row[0] if row else None

@@ -10,12 +10,14 @@ moment and write each sensor's once. What a writer that was killed held back, th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
+from psycopg import pq
 
 from city.clock import stopwatch_s
 from city.reading import Readings
@@ -91,6 +93,8 @@ class ReadingWriter:
         self._wrote: Readings | None = None  # newest values that this transaction wrote
         self._known: Mask | None = None  # by number of sensor: whether it has a row in `lifeline.latest`
         self._caught_up_s = 0.0
+        self._opening = b""
+        self.opened: str | None = None  # what `opening` gave
 
     def write(self, readings: Readings, marks: Marks | None = None) -> Written:
         """Write a batch and keep `lifeline.latest`; the caller's transaction must be open. `marks` go beside new rows.
@@ -99,8 +103,13 @@ class ReadingWriter:
         """
         return self.write_packed(pack(readings, marks))
 
-    def write_packed(self, batch: Packed) -> Written:
-        """Write a batch that was made ready before (see `write`)."""
+    def write_packed(self, batch: Packed, opening: bytes = b"") -> Written:
+        """Write a batch that was made ready before (see `write`).
+
+        `opening`: what opens the transaction, on the same way to the server, where `at_once` says that this can be; the
+        value that it gives stands in `opened` then.
+        """
+        self._opening, self.opened = opening, None
         unique = batch.rows.readings
         standing = self._put(batch.rows) if len(unique) else (np.empty(0, np.bool_), np.empty(0), np.empty(0))
         if standing[0].all():
@@ -116,6 +125,12 @@ class ReadingWriter:
     def wary(self) -> bool:
         """Whether repeats are expected, so that what stands is looked for before a batch is written."""
         return self._wary_left > 0
+
+    def at_once(self, batch: Packed) -> bool:
+        """Whether nothing is to be asked or made before a batch is copied: its COPY may open the transaction."""
+        rows = batch.rows
+        ready = rows.days <= self._days and (rows.month is None or rows.month in self._pieces)
+        return ready and self._known is not None and not self.wary and len(rows.readings) > 0
 
     @property
     def behind(self) -> bool:
@@ -185,7 +200,9 @@ class ReadingWriter:
     def _copied(self, rows: Rows) -> bool:
         for attempt in (1, 2):
             try:
-                copy_in(self._conn, self._copying(rows), rows.data)
+                opening, self._opening = self._opening, b""
+                query = b";".join(filter(None, (opening, self._copying(rows))))
+                copy_in(self._conn, query, rows.data, self._open if opening else None)
             except psycopg.errors.UniqueViolation:
                 self._conn.execute(_SQL["back"])
                 return False
@@ -199,6 +216,10 @@ class ReadingWriter:
             else:
                 break
         return True
+
+    def _open(self, results: Sequence[pq.abc.PGresult]) -> None:
+        values = [result.get_value(0, 0) for result in results if result.ntuples]
+        self.opened = values[0].decode() if values and values[0] is not None else None
 
     def _copying(self, rows: Rows) -> bytes:
         """A COPY of rows in a savepoint of its own, as one query."""

@@ -6,7 +6,7 @@ scheduler, which under load is more than what was asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from psycopg import errors, generators, pq
 from psycopg.abc import PQGen
@@ -16,8 +16,12 @@ from store.connection import Connection
 _PIECE_BYTES = 1 << 18
 
 
-def copy_in(conn: Connection, query: bytes, data: bytes) -> None:
+def copy_in(
+    conn: Connection, query: bytes, data: bytes, heard: Callable[[Sequence[pq.abc.PGresult]], object] | None = None
+) -> None:
     """Run a query of several statements, one of which is a COPY … FROM STDIN that takes `data`.
+
+    `heard` is told what the statements up to the COPY gave, before it is known how the COPY ends; it must not raise.
 
     Two ways: to the COPY, and to the end; psycopg's own COPY must stand alone in its query. As with psycopg's, a
     transaction is begun where none is.
@@ -30,12 +34,21 @@ def copy_in(conn: Connection, query: bytes, data: bytes) -> None:
     if conn.info.transaction_status == pq.TransactionStatus.IDLE and not conn.autocommit:
         query = b"BEGIN;" + query
     with conn.lock:
-        conn.wait(_copying(conn.pgconn, query, data, conn.info.encoding))
+        conn.wait(_copying(conn.pgconn, query, data, conn.info.encoding, heard))
 
 
-def _copying(pgconn: pq.abc.PGconn, query: bytes, data: bytes, encoding: str) -> PQGen[None]:
+def _copying(
+    pgconn: pq.abc.PGconn,
+    query: bytes,
+    data: bytes,
+    encoding: str,
+    heard: Callable[[Sequence[pq.abc.PGresult]], object] | None,
+) -> PQGen[None]:
     pgconn.send_query(query)
-    _check((yield from generators.execute(pgconn)), encoding)
+    results = yield from generators.execute(pgconn)
+    _check(results, encoding)
+    if heard is not None:
+        heard(results)
     view = memoryview(data)
     for at in range(0, len(view), _PIECE_BYTES):
         yield from generators.copy_to(pgconn, view[at : at + _PIECE_BYTES])
