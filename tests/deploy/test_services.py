@@ -205,8 +205,8 @@ def test_a_reading_goes_from_a_gateway_to_the_page(running: Stage, deployment: P
     for words in ("ok      broker:", "ok      migrations:", "ok      role recorder:", "ok      city folder:"):
         assert words in told.stdout
     lasting = "SELECT state, text FROM city.health WHERE name = 'certificates'"
-    with psycopg.connect(address(running, "wall")) as wall:
-        assert wall.execute(lasting).fetchone() == ("ok", "broker 397 days, database 397 days")
+    with psycopg.connect(address(running, "wall"), autocommit=True) as wall:
+        eventually(lambda: wall.execute(lasting).fetchone() == ("ok", "broker 397 days, database 397 days"))
     assert "ok      certificates: broker 397 days, database 397 days\n" in told.stdout
     kept = tools.inside("/tmp/before.lifeline")  # noqa: S108 - in the container
     saved = tools.call(["lifeline", "backup", str(kept)], LIFELINE_PG_BIN=running.path.split(":")[0])
