@@ -1,7 +1,8 @@
 """A city of a few sensors, written inside a rule test: a rule file can be tried without a register.
 
 Every sensor needs its quantity and the kind of its site; all else has a plain default (its canonical unit, a site of
-its own name, one gateway `gw` for all, one reading a minute, one place for all).
+its own name, one gateway `gw` for all, one reading a minute, one place for all). Quantities and kinds of site that the
+folder's `city.yaml` adds are known here, too.
 """
 
 from __future__ import annotations
@@ -39,10 +40,12 @@ def tiny_city(
     data: object, path: Path, positions: Positions, files: Mapping[str, str]
 ) -> tuple[Checked | None, list[Fault]]:
     """The city under `city:` of a rule test, with the rules of `files` as far as they find a sensor in it."""
-    faults = _faults(data, path, positions)
+    added = _added(files)
+    units = {name: quantity.unit for name, quantity in QUANTITIES.items()} | _units(added)
+    faults = _faults(data, path, positions, units)
     if faults or not isinstance(data, Mapping):
         return None, faults
-    own = {name: text for name, text in files.items() if name not in _REGISTER} | _register(data)
+    own = {name: text for name, text in files.items() if name not in _REGISTER} | _register(data, added, units)
     own.setdefault("escalation.yaml", _desk(own))
     city, wrong = load_city_faults(own)
     faults += [_here(fault, data, path, positions) for fault in wrong]
@@ -61,7 +64,20 @@ def load_around(city: City, files: Mapping[str, str]) -> tuple[Checked | None, l
     return Checked(city, book, escalation), []
 
 
-def _faults(data: object, path: Path, positions: Positions) -> list[Fault]:
+def _added(files: Mapping[str, str]) -> dict[str, object]:
+    """What the folder's city adds to what Lifeline knows."""
+    data = parse(files.get("city.yaml", "{}"), "city.yaml")[0]
+    return {key: data[key] for key in ("quantities", "site_kinds") if key in data} if isinstance(data, Mapping) else {}
+
+
+def _units(added: Mapping[str, object]) -> dict[str, str]:
+    """The unit of each quantity that the city adds, as far as it is written as it should be."""
+    entries = added.get("quantities")
+    found = [entry for entry in entries if isinstance(entry, Mapping)] if isinstance(entries, list) else []
+    return {str(entry.get("id")): str(entry.get("unit")) for entry in found}
+
+
+def _faults(data: object, path: Path, positions: Positions, units: Mapping[str, str]) -> list[Fault]:
     faults = check_keys(data, path, positions, required=("sensors",), optional=HEAD_KEYS)
     if not isinstance(data, Mapping):
         return faults
@@ -79,15 +95,15 @@ def _faults(data: object, path: Path, positions: Positions) -> list[Fault]:
         for name, entry in entries.items():
             faults += check_keys(entry, (*here, name), positions, required=required, optional=optional)
             if isinstance(entry, Mapping):
-                faults += _entry(entry, (*here, name), positions)
+                faults += _entry(entry, (*here, name), positions, units)
     return faults
 
 
-def _entry(entry: Mapping[str, object], path: Path, positions: Positions) -> list[Fault]:
+def _entry(entry: Mapping[str, object], path: Path, positions: Positions, units: Mapping[str, str]) -> list[Fault]:
     faults = []
     quantity, interval, place = entry.get("quantity"), entry.get("interval", "1m"), entry.get("at", _PLACE)
-    if quantity is not None and quantity not in QUANTITIES:
-        hint = nearest_or_all(str(quantity), QUANTITIES)
+    if quantity is not None and quantity not in units:
+        hint = nearest_or_all(str(quantity), units)
         faults.append(positions.fault((*path, "quantity"), "unknown quantity", show(quantity), hint))
     try:
         duration.parse_s(str(interval))
@@ -110,7 +126,7 @@ def _here(fault: Fault, data: Mapping[str, object], path: Path, positions: Posit
     return positions.fault(where, fault.what, fault.got, fault.hint)
 
 
-def _register(data: Mapping[str, object]) -> dict[str, str]:
+def _register(data: Mapping[str, object], added: Mapping[str, object], units: Mapping[str, str]) -> dict[str, str]:
     """The four files of a register."""
     sensors = {name: _mapping(entry) for name, entry in _mapping(data["sensors"]).items()}
     sites = {name: _mapping(entry) for name, entry in _mapping(data.get("sites", {})).items()}
@@ -119,8 +135,9 @@ def _register(data: Mapping[str, object]) -> dict[str, str]:
     gateways = {str(s.get("gateway", _GATEWAY)): str(s.get("district", _DISTRICT)) for s in sensors.values()}
     districts = {str(entry.get("district", _DISTRICT)) for entry in [*sensors.values(), *sites.values()]}
     rows = [
-        [name, s.get("gateway", _GATEWAY), s.get("site", name), s["quantity"], s.get("unit") or _unit(s), _interval(s),
-         *s.get("at", ["", ""]), " ".join(map(str, s.get("tags", [])))]
+        [name, s.get("gateway", _GATEWAY), s.get("site", name), s["quantity"],
+         s.get("unit") or units[str(s["quantity"])], _interval(s), *s.get("at", ["", ""]),
+         " ".join(map(str, s.get("tags", [])))]
         for name, s in sensors.items()
     ]  # fmt: skip
     return {
@@ -129,6 +146,7 @@ def _register(data: Mapping[str, object]) -> dict[str, str]:
                 "name": "Test city",
                 "timezone": data.get("timezone", "UTC"),
                 "districts": [{"id": name, "name": name} for name in sorted(districts)],
+                **added,
             }
         ),
         "sites.geojson": json.dumps({"type": "FeatureCollection", "features": [_site(*it) for it in sites.items()]}),
@@ -149,10 +167,6 @@ def _site(name: str, entry: Mapping[str, object]) -> dict[str, object]:
     }
     place = {"type": "Point", "coordinates": entry.get("at", _PLACE)}
     return {"type": "Feature", "geometry": place, "properties": properties}
-
-
-def _unit(sensor: Mapping[str, object]) -> str:
-    return QUANTITIES[str(sensor["quantity"])].unit
 
 
 def _interval(sensor: Mapping[str, object]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from city.errors import FaultyInput
 from tests.rules.small_city import FILES
 from tests.trials.trial import FLOOD, HEAD, cases, failures, outcome
 
@@ -332,6 +333,31 @@ expect: [{at: 20m, alarm: depth/a, level: red}, {at: 20m, notices: {to: duty, co
 """
     assert failures(text, escalation=None) == []
     assert len(failures(text.replace("0.5x10", "0.1x10"), escalation=None)) == 2
+
+
+def test_a_tiny_city_knows_what_its_folder_s_city_adds() -> None:
+    added = """
+quantities:
+  - {id: pump_current, unit: A, domain: waterlogging, name: {en: pump current, zh: 水泵电流}, min: 0, max: 400}
+site_kinds: [pump_house]
+"""
+    rules = """
+version: 1
+rules:
+  - id: depth
+    watch: {quantity: pump_current, site_kind: pump_house}
+    ladder: {red: {above: 40 A}}
+    escalate: duty
+"""
+    text = """
+city: {sensors: {p: {quantity: pump_current, site_kind: pump_house}}}
+series: [{sensor: p, values: "0x10 50x10"}]
+expect: [{at: 20m, alarm: depth/p, level: red}]
+"""
+    changed = {"city": FILES["city.yaml"] + added, "rules__depth": rules, "escalation": None}
+    assert failures(text, **changed) == []
+    with pytest.raises(FaultyInput, match="unknown quantity, got 'pump_curent', try 'pump_current'"):
+        failures(text.replace("pump_current", "pump_curent"), **changed)
 
 
 def test_a_day_of_a_quiet_sensor_is_short_to_write() -> None:
