@@ -20,6 +20,7 @@ from store import bundle
 from store.connection import Connection, connect
 from tests.ingest.fed import START, START_US, TOPIC, message
 from tests.ingest.road import Road, deliveries, refuse_often
+from tests.running import eventually
 
 _JOURNAL_LOCK = "SELECT pg_advisory_xact_lock(7234017283807667200)"  # as journal.sql takes it
 _WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -129,9 +130,7 @@ def test_what_comes_again_while_its_first_copy_waits_is_stored_once(
     with connect(database) as other, connect(database, autocommit=True) as watching:
         other.execute(_JOURNAL_LOCK)
         thread.start()
-        stop = threading.Event()
-        while watching.execute(_WAITING).fetchone() != (2,):  # for the journal, and for the rows of the first
-            assert not stop.wait(0.01)
+        eventually(lambda: watching.execute(_WAITING).fetchone() == (2,))  # for the journal, and for the first's rows
         other.rollback()
     thread.join(PATIENCE_S)
     assert (held.done, held.left) == (batches, [])
