@@ -73,7 +73,9 @@ class Ear:
 @asynccontextmanager
 async def listening(broker: str, name: str = "gw-1") -> AsyncIterator[Ear]:
     address = BrokerAddress.of(broker)
-    client = aiomqtt.Client(address.host, address.port, username=address.username, password=address.password)
+    client = aiomqtt.Client(
+        address.host, address.port, username=address.username, password=address.password, timeout=PATIENCE_S
+    )
     ear = Ear()
 
     async def hear() -> None:
@@ -104,6 +106,6 @@ async def listening(broker: str, name: str = "gw-1") -> AsyncIterator[Ear]:
 async def connected(broker: str) -> AsyncIterator[aiomqtt.Client]:
     address = BrokerAddress.of(broker)
     async with aiomqtt.Client(
-        address.host, address.port, username=address.username, password=address.password
+        address.host, address.port, username=address.username, password=address.password, timeout=PATIENCE_S
     ) as client:
         yield client

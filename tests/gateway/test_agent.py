@@ -31,7 +31,9 @@ FAST = AgentSettings(back_off_s=(0.02, 0.1), timeout_s=PATIENCE_S)
 @asynccontextmanager
 async def listening(broker: str, topics: str) -> AsyncIterator[aiomqtt.Client]:
     address = BrokerAddress.of(broker)
-    client = aiomqtt.Client(address.host, address.port, username=address.username, password=address.password)
+    client = aiomqtt.Client(
+        address.host, address.port, username=address.username, password=address.password, timeout=PATIENCE_S
+    )
     async with client:
         await client.subscribe(topics, qos=1)
         yield client

@@ -76,18 +76,18 @@ async def test_live_readings_never_wait_behind_a_backlog_and_each_comes_once(bro
     outbox = Outbox(tmp_path / "a.outbox")
     outbox.put([message(n, 100) for n in range(backlog // 100)], now_us=0)
     agent = Agent(broker, "edge", "lanes", outbox, clock, AgentSettings(backlog_per_s=rate))
-    delays: list[float] = []
+    waited: list[int] = []  # messages that left while a live one was under way: in one lane, all that are before it
     overlapped = 0
     async with listening(broker, "lanes") as ear:
         stop, began_s = asyncio.Event(), stopwatch_s()
         task = asyncio.create_task(agent.run(stop))
         await ear.until(lambda: len(ear.readings) > 1000)
         for n in range(live):
-            sent_s = stopwatch_s()
+            before = outbox.messages
             await asyncio.to_thread(outbox.put, [message(n, 1, "live")], 0)
             agent.wake()
             await ear.until(lambda n=n: len(ear.live) > n)
-            delays.append(stopwatch_s() - sent_s)
+            waited.append(before - outbox.messages)
             overlapped += outbox.readings > 0
             await wall.sleep_s(0.01)
         await ear.until(lambda: len(ear.readings) >= backlog + live)
@@ -95,10 +95,9 @@ async def test_live_readings_never_wait_behind_a_backlog_and_each_comes_once(bro
         stop.set()
         await task
         outbox.close()
-    assert max(delays) < 1.0
-    assert overlapped > live / 2
+    assert max(waited) <= backlog / 100 / 2
+    assert overlapped > 5  # in one lane none does; on a quick machine all do
     assert took_s > 0.9 * (backlog / rate - 0.25)  # the rate was kept
     assert len(ear.seqs) == len(set(ear.seqs)) == backlog // 100 + live
     old = [each["value"] for each in ear.readings if each["sensor"] == "old"]
     assert old[::100] == sorted(old[::100])
-    print(f"live p50 {sorted(delays)[live // 2]:.3f} s, worst {max(delays):.3f} s; drained in {took_s:.1f} s")  # noqa: T201 - a figure for those who look

@@ -18,6 +18,7 @@ from gateway.floodnet import floodnet_mapping, write_floodnet_city
 from gateway.mapping import load_mapping
 from gateway.replay import Progress, ReplaySettings, Summary, run_replay
 from rules.check import check_files
+from tests.running import PATIENCE_S
 
 START_US = 1_782_892_800_000_000
 SECOND_US = 1_000_000
@@ -41,7 +42,9 @@ async def hearing(broker: str, district: str) -> AsyncIterator[Heard]:
 
     async def listen() -> None:
         address = BrokerAddress.of(broker)
-        client = aiomqtt.Client(address.host, address.port, username=address.username, password=address.password)
+        client = aiomqtt.Client(
+            address.host, address.port, username=address.username, password=address.password, timeout=PATIENCE_S
+        )
         async with client:
             await client.subscribe(f"lifeline/v1/{district}/+/readings", qos=1)
             ready.set()

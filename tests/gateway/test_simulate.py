@@ -48,7 +48,9 @@ class Ear:
 
     async def listen(self, broker: str, ready: asyncio.Event) -> None:
         address = BrokerAddress.of(broker)
-        client = aiomqtt.Client(address.host, address.port, username=address.username, password=address.password)
+        client = aiomqtt.Client(
+            address.host, address.port, username=address.username, password=address.password, timeout=PATIENCE_S
+        )
         async with client:
             await client.subscribe("lifeline/v1/+/+/#", qos=1)
             ready.set()

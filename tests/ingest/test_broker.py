@@ -17,7 +17,7 @@ import pytest
 
 from city.errors import InputError, OutsideError
 from ingest.broker import EmbeddedBroker, find_nats_server
-from tests.running import PATIENCE_S
+from tests.running import PATIENCE_S, eventually
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def client(url: str, name: str, *, clean: bool = True) -> aiomqtt.Client:
     parts = urlsplit(url)
     return aiomqtt.Client(
         parts.hostname or "", parts.port or 0, username=parts.username, password=parts.password, identifier=name,
-        clean_session=clean,
+        clean_session=clean, timeout=PATIENCE_S,
     )  # fmt: skip
 
 
@@ -77,7 +77,7 @@ async def test_messages_for_an_absent_session_survive_kill_nine(embedded: Embedd
         await sender.publish("a/1/b", big, qos=1)
     assert embedded.pid is not None
     os.kill(embedded.pid, signal.SIGKILL)
-    psutil.wait_procs([psutil.Process(embedded.pid)] if embedded.pid else [])
+    eventually(lambda: embedded.pid is None)
     assert embedded.start() == url, "ports and password stay the same across restarts"
     async with client(url, "absent", clean=False) as subscriber:
         assert await first_payload(subscriber) == b"kept"

@@ -27,7 +27,7 @@ class Peer:
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
-        self.sock.settimeout(10)
+        self.sock.settimeout(60)
         self._file = sock.makefile("rb")
 
     def packet(self) -> tuple[int, bytes]:
@@ -81,7 +81,7 @@ class Server:
 
     def __init__(self) -> None:
         self.sock = socket.create_server(("127.0.0.1", 0))
-        self.sock.settimeout(10)
+        self.sock.settimeout(60)
         self._peers: list[Peer] = []
         self.address = BrokerAddress.of(f"mqtt://127.0.0.1:{self.sock.getsockname()[1]}")
 
@@ -187,7 +187,7 @@ def test_it_stops_reading_while_too_much_is_pending(server: Server) -> None:
         with pytest.raises(TimeoutError):
             peer.sock.sendall(content)
         assert rig.intake.rows < 20
-        peer.sock.settimeout(10)
+        peer.sock.settimeout(60)
         rig.held.clear()
         assert peer.acks(rig.intake.rows)[:2] == [1, 2]
 

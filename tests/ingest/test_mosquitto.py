@@ -15,7 +15,7 @@ from city.clock import SystemClock, to_us
 from ingest.recorder import RecorderSettings, run_recorder
 from store import roles
 from store.connection import Connection
-from tests.running import eventually, free_port, running
+from tests.running import PATIENCE_S, eventually, free_port, running
 
 START = to_us(datetime(2026, 7, 1, tzinfo=UTC))
 
@@ -42,7 +42,7 @@ async def test_nothing_is_lost_across_a_restart(mqtt_5: int, city_database: str,
     settings = RecorderSettings(city_database, f"mqtt://127.0.0.1:{mqtt_5}", SystemClock(), share=share)
 
     async def publish(first: int, last: int) -> None:
-        async with aiomqtt.Client("127.0.0.1", mqtt_5) as client:
+        async with aiomqtt.Client("127.0.0.1", mqtt_5, timeout=PATIENCE_S) as client:
             for number in range(first, last):
                 readings = [{"sensor": "wl-003", "time": START // 1000 + number * 1000, "value": 1}]
                 payload = json.dumps({"seq": number, "readings": readings})
