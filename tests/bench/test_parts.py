@@ -67,7 +67,7 @@ def test_the_publisher_delivers_everything(broker: str) -> None:
 
     def on_message(_client: object, _data: object, message: mqtt.MQTTMessage) -> None:
         received.append(bytes(message.payload))
-        if len(received) == 300:
+        if len(set(received)) == 300:
             done.set()
 
     listener.on_message = on_message
@@ -83,7 +83,9 @@ def test_the_publisher_delivers_everything(broker: str) -> None:
     assert done.wait(PATIENCE_S)
     listener.disconnect()
     listener.loop_stop()
-    assert received == [b"%d" % number for number in range(300)]
+    assert list(dict.fromkeys(received)) == [
+        b"%d" % number for number in range(300)
+    ]  # some again, where a stall lost acks
 
 
 @pytest.mark.parametrize("url", ["mqtt://broker.example.org", "mqtts://127.0.0.1", "mqtt://192.0.2.1:1883"])

@@ -21,6 +21,7 @@ from city.clock import Clock, from_us
 from lifeline.crew import _Forms
 from store.connection import connect
 from tests.rules.small_city import FILES
+from tests.running import PATIENCE_S
 
 SPEED = 60.0
 FLOOD = """
@@ -134,7 +135,7 @@ class Gateways:
             for sensor, (gateway, value) in self.values.items():
                 reading = {"sensor": sensor, "time": at_ms, "value": value, "flag": 1}
                 topic = f"lifeline/v1/north/{gateway}/readings"
-                self.client.publish(topic, json.dumps({"readings": [reading]}), qos=1).wait_for_publish(20)
+                self.client.publish(topic, json.dumps({"readings": [reading]}), qos=1).wait_for_publish(PATIENCE_S)
                 self.sent[sensor, at_ms] = value
             self.clock.pause_s(self.every_s, self.stop)
 
