@@ -159,6 +159,25 @@ def test_an_empty_city_has_every_page(language: str, database: str, serve: Calla
         assert client.get("/floods/none").status_code == client.get("/gateways/none").status_code == 404
 
 
+def test_what_lifeline_says_of_itself_leads_to_its_checks_and_names_what_it_is_about(
+    client: httpx.Client, world: World
+) -> None:
+    for incident, rule, scope in (("I-1", "platform-channel", "sms"), ("I-2", "gateway-silent", "gw-2")):
+        world.incident(incident, 3)
+        world.run(
+            "UPDATE lifeline.alarms SET rule = %s, scope = %s, sensor = NULL, domain = 'platform' WHERE incident = %s",
+            *(rule, scope, incident),
+        )
+    for page in ("/", "/incidents/I-1"):
+        shown = client.get(page).text
+        assert '<a href="/health">sms</a>' in shown
+        assert "/gateways/sms" not in shown
+    assert '<a href="/gateways/gw-2">gw-2</a>' in client.get("/incidents/I-2").text
+    choices = client.get("/shelves").text
+    assert "Renmin Road · sms</option>" in choices or "人民路 · sms</option>" in choices
+    assert "· gw-2</option>" in choices
+
+
 def test_strange_names_are_shown_and_do_nothing(client: httpx.Client, world: World) -> None:
     evil = "O'Hara <script>alert(1)</script> \"&"
     world.run("UPDATE lifeline.sites SET name = %s, owner = %s", Jsonb({"en": evil, "zh": evil}), evil)
