@@ -143,7 +143,8 @@ async def test_a_sparkplug_node_lives_and_dies(city_database: str, url: str, fil
     assert query(city_database, "SELECT reason FROM city.rejections") == [("unknown_alias",)]
     statuses = query(
         city_database,
-        "SELECT convert_from(payload, 'UTF8')::jsonb->>'online' FROM lifeline.journal WHERE kind = 'status'",
+        "SELECT convert_from(payload, 'UTF8')::jsonb->>'online' FROM lifeline.journal WHERE kind = 'status'"
+        " ORDER BY seq",
     )
     assert statuses == [("true",), ("false",)]
 

@@ -150,7 +150,9 @@ def test_hostile_text_becomes_a_row_all_the_same(conn: Connection) -> None:
             rejections.Rejection(NOW, "conflict", gateway="gw-1", sensor="wl-1", time=from_us(1), detail="5 → 6"),
         ],
     )
-    shown = conn.execute("SELECT gateway, topic, sensor, time, reason, detail, payload FROM city.rejections").fetchall()
+    shown = conn.execute(
+        "SELECT gateway, topic, sensor, time, reason, detail, payload FROM city.rejections ORDER BY rejection"
+    ).fetchall()
     assert shown == [
         ("", "a\ufffdb", "", None, "bad_json", "?", b"\0\xff"),
         ("gw-1", "", "wl-1", from_us(1), "conflict", "5 → 6", b""),
