@@ -178,6 +178,22 @@ def test_what_lifeline_says_of_itself_leads_to_its_checks_and_names_what_it_is_a
     assert "· gw-2</option>" in choices
 
 
+def test_what_the_register_does_not_know_is_no_link(client: httpx.Client, world: World) -> None:
+    for gateway, sensor, reason in (("gw-1", "wl-l", "unknown_sensor"), ("gw-l", "wl-017", "unknown_gateway")):
+        world.run(
+            "INSERT INTO lifeline.rejections (received_at, gateway, sensor, reason, detail)"
+            " VALUES (now(), %s, %s, %s, '')",
+            *(gateway, sensor, reason),
+        )
+    for page in ("/rejections", "/gateways/gw-1"):
+        shown = client.get(page).text
+        assert "<td" in shown
+        assert ">wl-l</td>" in shown
+        linked = re.findall(r'href="(/(?:sensors|gateways)/[^"?#]+)"', shown)
+        assert linked
+        assert {path: client.get(path).status_code for path in linked} == dict.fromkeys(linked, 200)
+
+
 def test_strange_names_are_shown_and_do_nothing(client: httpx.Client, world: World) -> None:
     evil = "O'Hara <script>alert(1)</script> \"&"
     world.run("UPDATE lifeline.sites SET name = %s, owner = %s", Jsonb({"en": evil, "zh": evil}), evil)
