@@ -12,7 +12,7 @@ from detectors.columns import Columns, Floats, Longs
 from detectors.early import layout
 from detectors.early.channels import BLIND_REASONS, CHANNELS
 from detectors.early.kernel import step
-from detectors.early.tails import shape_of, years_of
+from detectors.early.tails import shape_of, tick_y, years_of
 
 Row = NDArray[np.float32]
 
@@ -100,6 +100,6 @@ def _heard(f: Row, p: Floats, c: int, statistic: float, side: int) -> Heard:
     at = layout.TAIL + c
     threshold, mean = float(f[at + layout.THRESHOLD]), float(f[at + layout.EXCESS])
     weight = float(p[layout.WEIGHT + c])
-    years = years_of(f, p, c, statistic) if weight > 0 and statistic > threshold else nan
+    years = years_of(f, p, c, statistic, tick_y(f)) if weight > 0 and statistic > threshold else nan
     shape = shape_of(mean, float(f[at + layout.EXCESS_2])) if mean > 0 else nan
     return Heard(CHANNELS[c], statistic, side, threshold, mean, shape, weight, years)

@@ -20,6 +20,7 @@ from detectors.early.hours import learn_hour, loudness, start_hours, stretch_of
 from detectors.early.layout import (
     AVERAGE,
     BAND,
+    CHANNEL_COUNT,
     COUNT,
     FROZEN_S,
     HELD,
@@ -43,7 +44,17 @@ from detectors.early.layout import (
 from detectors.early.memory import LINE_BYTES, lent, soon
 from detectors.early.neighbours import gather, learn_rest, measure_rest, rains, rest_of, solve
 from detectors.early.statistics import gain_of, learn_scales, measure, measure_activity
-from detectors.early.tails import TICK_LEAST_S, close_block, loudest, raise_tops, start_tails, tick_y
+from detectors.early.tails import (
+    SPEAKS_D,
+    TICK_LEAST_S,
+    close_block,
+    loudest,
+    raise_tops,
+    start_tail,
+    start_tails,
+    tick_y,
+    turns,
+)
 from detectors.early.together import raise_together, settled
 from detectors.early.transforms import back, transformed
 
@@ -182,16 +193,26 @@ def why_blind(f: Row, warm: bool, wet: bool) -> int:
 
 
 def change_side(f: Row, p: Row) -> None:
-    """With its first neighbour, or without its last, a sensor forgets what stood in the place they share."""
+    """With its first neighbour, or without its last, a sensor forgets what stood in the place they share.
+
+    Channels that listen to something else from now on begin with the tails that all start with.
+    """
     if (f[layout.REST_D] < 0.0) == (p[layout.NEIGHBOURS] == 0.0):
         return
     for k in range(layout.COVARIANCE, layout.REST_D):
         f[k] = 0.0
-    if p[layout.UNKNOWN] > 0.0:
-        for k in range(layout.SCALES_LOW, layout.SLOWER + 1):
+    for k in range(layout.REST_AVERAGE, layout.LAST_CHANGE):
+        f[k] = 0.0
+    f[layout.REST_LAST], f[layout.REST_LAST_CHANGE] = 0.0, 0.0
+    f[layout.REST_D] = 0.0
+    if p[layout.NEIGHBOURS] == 0.0:
+        f[layout.REST_D] = -1.0
+        for k in range(layout.HISTOGRAM // 2, layout.SHOWN):
             f[k] = 0.0
-    f[HELD] = 0.0
-    f[layout.REST_D] = 0.0 if p[layout.NEIGHBOURS] > 0.0 else -1.0
+        f[HELD] = 0.0  # all histograms of a row are sought together
+    for c in range(CHANNEL_COUNT):
+        if turns(c):
+            start_tail(f, p, c)
 
 
 def step(f: Row, d: Row, t: Row, h: Row, p: Row, kinds: Row, time_us: int, local_us: int, value: float, context: Row,
@@ -203,6 +224,7 @@ def step(f: Row, d: Row, t: Row, h: Row, p: Row, kinds: Row, time_us: int, local
     x = transformed(value, p)
     if f[COUNT] == 0:
         begin(f, d, t, h, p, time_us, x)
+    change_side(f, p)
     dt_s = (time_us - t[LAST_US]) * 1e-6
     if dt_s > 0.0:
         pace(f, p, dt_s)
@@ -222,16 +244,15 @@ def step(f: Row, d: Row, t: Row, h: Row, p: Row, kinds: Row, time_us: int, local
     measure(f, d, h, p, x, u, deviation, deviation - carried, habit, loud, stat, side)
     wet = p[layout.GATE] > 0.0 and rains(f, kinds, context, dt_s)
     y, rest, surprise = x - d[layout.OWN_MEAN], 0.0, 0.0
-    change_side(f, p)
     whole = kinds[0] > 0 and gather(f, h, p, kinds, context, habit, known_dt_s, z)
     if whole:
         rest = rest_of(f, z, y)
         surprise = measure_rest(f, p, rest, u, usual_s, x, loud, stat, side)
-    if p[layout.NEIGHBOURS] == 0.0:
+    if p[layout.NEIGHBOURS] == 0.0 or f[layout.REST_D] <= SPEAKS_D:
         noise = max(1.2533 * loud * np.float64(f[NOISE]), 0.5 * np.float64(f[STEP]) + 1e-9 * abs(x) + 1e-12)
         measure_activity(f, (deviation - carried) / noise, u, stat, side)
-    years, channel = loudest(f, p, stat)
     tick = tick_y(f)
+    years, channel = loudest(f, p, stat, tick)
     told = settled(f, p, years, tick)
     warm = f[COUNT] < WARM_UP
     may = 0.0 if wet else 1.0 if warm else learning(f, years, p, known_dt_s)

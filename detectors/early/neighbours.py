@@ -38,6 +38,7 @@ from detectors.early.layout import (
     WET_S,
 )
 from detectors.early.statistics import LATE, TO_SIGMA, follow, gain_of, learn_pace, measure_activity, widening
+from detectors.early.tails import LONG_D, SPEAKS_D
 from detectors.early.transforms import transformed
 
 Row = Any
@@ -45,7 +46,6 @@ NONE, REGRESSOR, PEER, THERMOMETER, RAIN_GAUGE = 0, 1, 2, 3, 4  # as what a neig
 MEMORY_D, LAG_S, DAY_S = 20.0, 10_800.0, 86_400.0
 SLOPE_D, MEAN_D = 60.0, 10.0  # slopes change slowly, or they learn what neighbours share of a sign; the season does not
 HALF, USUALLY = 32_768, 60_000  # of 65,535
-SPEAKS_D = 3.0  # days of neighbours before what is left of them is listened to
 RAIN_FOR_S = 6.0 * 3600.0  # so long after rain depth is still its doing
 LENGTHS = (4.0, 16.0, 64.0, 256.0)
 PUFF = 2.0  # spreads from where it stands that one sample may draw the average over 64
@@ -135,7 +135,8 @@ def measure_rest(f: Row, p: Row, rest: float, u: float, usual_s: float, x: float
     innovation = rest - np.float64(f[REST])
     f[REST] = np.float64(f[REST]) + gain_of(f, REST_POWER, u) * innovation
     speaks = f[REST_D] > SPEAKS_D
-    measure_activity(f, innovation / max(loud * noise, finest), u, stat, side)
+    if speaks:
+        measure_activity(f, innovation / max(loud * noise, finest), u, stat, side)
     if speaks and u <= LATE:
         stat[CONTEXT] = abs(innovation) / (max(loud * noise, finest) * widening(f, REST_POWER, noise, u))
         side[CONTEXT] = 1.0 if innovation > 0.0 else -1.0
@@ -197,7 +198,7 @@ def learn_rest(f: Row, d: Row, z: Row, y: float, rest: float, innovation: float,
     for j in range(4):
         f[NEIGHBOUR_MEAN + j] = np.float64(f[NEIGHBOUR_MEAN + j]) + steady * z[1 + j]
     d[OWN_MEAN] += steady * y
-    f[REST_D] = min(60.0, days + dt_s / DAY_S)
+    f[REST_D] = min(LONG_D, days + dt_s / DAY_S)
 
 
 def moment_at(f: Row, i: int, j: int) -> float:

@@ -81,7 +81,7 @@ def measure(f: Row, d: Row, h: Row, p: Row, x: float, u: float, deviation: float
     if seen > 4.0 * DAY_S:
         signed(f, TREND, max(TO_SIGMA * np.float64(f[TREND_SCALE]), finest), DRIFT, stat, side)
     measure_flat(f, d, x, dt_s, usual_s, stat)
-    measure_rarity(f, h, p, x, x - habit - d[SLOW], 1.0 if deviation > 0.0 else -1.0, stat, side)
+    measure_rarity(f, h, p, x, slow, 1.0 if deviation > 0.0 else -1.0, stat, side)
     measure_cycle(f, dt_s, pull, habit, spread, seen, stat, side)
 
 

@@ -31,6 +31,7 @@ from detectors.early.layout import (
     EXCESS,
     EXCESS_2,
     NEIGHBOURS,
+    REST_D,
     SEEN_D,
     START_EXCESS,
     START_SHAPE,
@@ -58,6 +59,8 @@ TICK_LEAST_S = 21_600.0
 LIGHTEST, RESTLESS = -0.05, 0.15  # least shapes
 GROWN_Y = 42.0 / 365.25
 YOUNG_D = 28.0
+SPEAKS_D = 3.0  # days of neighbours before what is left of them is listened to
+LONG_D = 60.0  # of neighbours: no longer are they counted
 BAND_WEIGHT = 0.18  # of the spike channel where it is silent: people want a band all the same
 TRUSTED_Y = 28.0 / 365.25  # age from which a sensor's tails have their whole part of the budget
 KNOWN_D = 84.0  # age from which the tails of a sensor whose kind nobody knows are known
@@ -73,15 +76,32 @@ def blocks_of(channel: int) -> int:
     return 8 if channel in (DRIFT, CONTEXT_DRIFT, DAILY) else 1
 
 
+def turns(c: int) -> bool:
+    """Whether a channel looks at something else with neighbours than without."""
+    return c >= CONTEXT or c in (VARIANCE_UP, VARIANCE_DOWN, RARITY)
+
+
+def beside_d(f: Row, c: int) -> float:
+    """Days that neighbours were there, for a channel that listens to them and if they came late; else endless."""
+    days, listens = float(f[REST_D]), c >= CONTEXT or c in (VARIANCE_UP, VARIANCE_DOWN)
+    late = SPEAKS_D < days < min(LONG_D, 0.5 * np.float64(f[SEEN_D]))
+    return days if late and listens else LONGEST
+
+
+def start_tail(f: Row, p: Row, c: int) -> None:
+    """Give a channel the tail that it starts with."""
+    at = TAIL + c
+    mean, shape = p[START_EXCESS + c], p[START_SHAPE + c]
+    f[at + TOP] = 0.0
+    f[at + THRESHOLD] = p[START_THRESHOLD + c]
+    f[at + EXCESS] = mean
+    f[at + EXCESS_2] = 2.0 * mean * mean * (1.0 - shape) / (1.0 - 2.0 * shape)
+
+
 def start_tails(f: Row, p: Row) -> None:
     """Give a new sensor the tails that all start with."""
     for c in range(CHANNEL_COUNT):
-        at = TAIL + c
-        mean, shape = p[START_EXCESS + c], p[START_SHAPE + c]
-        f[at + TOP] = 0.0
-        f[at + THRESHOLD] = p[START_THRESHOLD + c]
-        f[at + EXCESS] = mean
-        f[at + EXCESS_2] = 2.0 * mean * mean * (1.0 - shape) / (1.0 - 2.0 * shape)
+        start_tail(f, p, c)
     f[TOGETHER_THRESHOLD] = START
     f[BAND] = 8.0
 
@@ -94,10 +114,10 @@ def shape_of(mean: float, square: float) -> float:
     return max(LIGHTEST, min(0.5, 0.5 * (1.0 - mean * mean / variance)))
 
 
-def experience(f: Row, c: int) -> float:
+def experience(f: Row, c: int, tick: float, days: float) -> float:
     """How many independent things a channel has seen: blocks, but for averages over hours fewer."""
-    ticks = np.float64(f[TICKS])
-    seen = ticks * tick_y(f) * YEAR_S / (4.0 * length_of(c) * np.float64(f[USUAL_S]))
+    ticks = min(np.float64(f[TICKS]), days / (365.25 * tick))
+    seen = ticks * tick * YEAR_S / (4.0 * length_of(c) * np.float64(f[USUAL_S]))
     return min(ticks / blocks_of(c), seen, MOST_BLOCKS)
 
 
@@ -112,25 +132,27 @@ def length_of(c: int) -> float:
     return 4.0
 
 
-def years_of(f: Row, p: Row, c: int, s: float) -> float:
-    """Return period of a statistic of channel c beyond its threshold, for its part of the budget."""
+def years_of(f: Row, p: Row, c: int, s: float, tick: float) -> float:
+    """Return period of a statistic of channel c beyond its threshold, for its part of the budget; ticks in years."""
     at = TAIL + c
     mean = np.float64(f[at + EXCESS])
     shape = shape_of(mean, np.float64(f[at + EXCESS_2]))
     scale = mean * (1.0 - shape)
     if c in (LEVEL + 2, LEVEL + 3, DRIFT, CONTEXT_DRIFT):
         shape = max(shape, RESTLESS)  # a level has years of its own: the past weeks never show all of it
-    shape = max(0.01, shape + 1.0 / (DOUBT + SHARE * experience(f, c)))
-    per_year = SHARE / (tick_y(f) * blocks_of(c))
+    days = beside_d(f, c)
+    known = experience(f, c, tick, days)
+    shape = max(0.01, shape + 1.0 / (DOUBT + SHARE * known))
+    per_year = SHARE / (tick * blocks_of(c))
     exponent = log1p(max(-0.9, shape * (s - np.float64(f[at + THRESHOLD])) / scale)) / shape
     years = exp(min(exponent, 40.0)) / per_year
-    seen = np.float64(f[SEEN_D]) / 365.25 + np.float64(f[TICK_S]) / YEAR_S
+    seen = float(min(np.float64(f[SEEN_D]) / 365.25 + np.float64(f[TICK_S]) / YEAR_S, days / 365.25))
     if c == RARITY and p[NEIGHBOURS] == 0.0 and seen < known_d(p) / 365.25:
         return surprise_years(f, p, s, years, seen)
     if c != FLAT and p[UNKNOWN] > 0.0 and p[NEIGHBOURS] == 0.0 and seen < KNOWN_D / 365.25:
         return 0.0  # jumps, shifts and noise may be its life: until then it is judged by their rarity
     trust = min(1.0, seen / TRUSTED_Y)
-    most = seen * (1.0 + experience(f, c) * experience(f, c) / 16.0) + 1e-6
+    most = seen * (1.0 + known * known / 16.0) + 1e-6
     if years > most:  # beyond what its history can vouch for only gross signs get far
         years = most * exp(0.3 * log(years / most))
     if seen < GROWN_Y and p[NEIGHBOURS] == 0.0:
@@ -162,8 +184,8 @@ def surprise_years(f: Row, p: Row, s: float, years: float, seen_y: float) -> flo
     return float(min(LONGEST, exp((1.0 - known) * log(plain) + known * log(p[WEIGHT + RARITY] * years))))
 
 
-def loudest(f: Row, p: Row, stat: Row) -> tuple[float, int]:
-    """The return period in years of the channel that finds the sample least usual, and which it is."""
+def loudest(f: Row, p: Row, stat: Row, tick: float) -> tuple[float, int]:
+    """The return period in years of the channel that finds the sample least usual, and which it is; ticks in years."""
     years, channel, near, nearest = 0.0, -1, -1.0, 0
     for c in range(CHANNEL_COUNT):
         if p[WEIGHT + c] <= 0.0:
@@ -171,7 +193,7 @@ def loudest(f: Row, p: Row, stat: Row) -> tuple[float, int]:
         threshold = np.float64(f[TAIL + THRESHOLD + c])
         s = stat[c]
         if s > threshold or (c == RARITY and s > 0.0 and p[NEIGHBOURS] == 0.0 and f[SEEN_D] < known_d(p)):
-            found = years_of(f, p, c, s)
+            found = years_of(f, p, c, s, tick)
             if found > years:
                 years, channel = found, c
         elif s > near * threshold:
@@ -179,7 +201,7 @@ def loudest(f: Row, p: Row, stat: Row) -> tuple[float, int]:
     if channel >= 0:
         return years, channel
     # Nothing passes: somewhere below the return period of the threshold itself.
-    per_year = SHARE / tick_y(f)
+    per_year = SHARE / tick
     young = min(1.0, np.float64(f[SEEN_D]) / YOUNG_D)
     return 0.05 / per_year * young * young * max(near, 0.0) * max(near, 0.0), nearest
 
@@ -197,15 +219,16 @@ def close_block(f: Row, p: Row) -> None:
     f[TICK_S] = 0.0
     ticks = np.float64(f[TICKS]) + 1.0
     f[TICKS] = ticks if ticks < 1e6 else 1e6 - 8.0
+    tick = tick_y(f)
     for c in range(CHANNEL_COUNT):
         if ticks % blocks_of(c) == 0.0:
-            learn_top(f, p, c, ticks / blocks_of(c))
+            learn_top(f, p, c, min(ticks, beside_d(f, c) / (365.25 * tick)) / blocks_of(c))
     learn_together(f, p)
     at = TAIL
     mean = np.float64(f[at + EXCESS])
     shape = shape_of(mean, np.float64(f[at + EXCESS_2]))
-    per_year = SHARE / tick_y(f)
-    years = unsettled(f, p, 1.0 / p[BUDGET], tick_y(f))
+    per_year = SHARE / tick
+    years = unsettled(f, p, 1.0 / p[BUDGET], tick)
     rarer = max(1.0, per_year * years / (p[WEIGHT] if p[WEIGHT] > 0.0 else BAND_WEIGHT))
     shape = max(0.01, shape + 1.0 / (DOUBT + SHARE * min(ticks, MOST_BLOCKS)))
     f[BAND] = np.float64(f[at + THRESHOLD]) + mean / shape * (exp(shape * log1p(rarer - 1.0)) - 1.0)

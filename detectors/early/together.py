@@ -19,7 +19,7 @@ from detectors.early.layout import TICKS, TOGETHER_EXCESS, TOGETHER_SHAPE, TOGET
 Row = Any
 PART = 1.0 / 16.0  # of ticks pass the threshold
 START = 16.0
-KNOWN = 224.0  # ticks that the starting threshold is worth: eight weeks
+KNOWN, GUESSED = 224.0, 112.0  # ticks that the starting threshold is worth; of a kind nobody knows half as many
 MOST_TICKS = 800.0  # older ones are forgotten
 LEAST = 0.05  # of the threshold at the start
 
@@ -28,7 +28,9 @@ def settled(f: Row, p: Row, years: float, tick_y: float) -> float:
     """The return period in years of a loudest one, with ticks of so many years."""
     over = years / (tick_y * np.float64(f[TOGETHER_THRESHOLD]))
     if over <= 1.0:
-        if p[UNKNOWN] > 0.0:  # one scale throughout: channels are as shy below the threshold as above
+        # Of a kind nobody knows one scale throughout: what is rare is compared across series. Of others no usual budget
+        # lies below the threshold: a plain line, by which also a young sensor's scores still differ.
+        if p[UNKNOWN] > 0.0:
             return float(exp(log(max(over, 1e-30)) / p[TOGETHER_EXCESS]) * tick_y / PART)
         return float(over * tick_y / PART)
     times = log1p(p[TOGETHER_SHAPE] * log(over) / p[TOGETHER_EXCESS]) / p[TOGETHER_SHAPE]
@@ -57,7 +59,8 @@ def raise_together(f: Row, years: float, tick_y: float) -> None:
 def learn_together(f: Row, p: Row) -> None:
     """A tick is over: let the threshold follow, so that it is passed as often as it should be."""
     threshold = np.float64(f[TOGETHER_THRESHOLD])
-    gain = p[TOGETHER_EXCESS] / (PART * (min(np.float64(f[TICKS]), MOST_TICKS) + KNOWN))
+    start = GUESSED if p[UNKNOWN] > 0.0 else KNOWN
+    gain = p[TOGETHER_EXCESS] / (PART * (min(np.float64(f[TICKS]), MOST_TICKS) + start))
     if f[TOGETHER_TOP] > threshold:
         f[TOGETHER_THRESHOLD] = threshold * exp((1.0 - PART) * gain)
     else:

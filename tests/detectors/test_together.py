@@ -38,6 +38,18 @@ def test_who_cries_often_is_believed_less_and_who_never_does_more(every: int, *,
     assert after > 1.5 * before if louder else after < before / 1.5
 
 
+def test_where_a_sensor_starts_is_worth_less_when_nobody_knows_its_kind() -> None:
+    moved = []
+    for quantity in ("strain", "nobody knows"):
+        f, p = np.zeros(layout.WIDTH), parameters(quantity, 1.0, frozenset())
+        f[layout.TOGETHER_THRESHOLD] = together.START
+        for tick in range(28):
+            f[layout.TICKS] = tick
+            together.learn_together(f, p)
+        moved.append(np.log(together.START / f[layout.TOGETHER_THRESHOLD]) / p[layout.TOGETHER_EXCESS])
+    assert 1.5 < moved[1] / moved[0] < 2.0, "of a week of calm"
+
+
 def _columns(time_us: Longs, value: Floats) -> Columns:
     n = len(value)
     return Columns(np.zeros(n, np.int64), time_us, time_us, value, np.ones(n, np.uint8), np.full((n, 4), np.nan))
