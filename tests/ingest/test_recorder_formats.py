@@ -24,7 +24,7 @@ from ingest.recorder import RecorderSettings, run_recorder
 from store import bundle
 from store.connection import connect
 from tests.ingest.edge_node import birth, death, metric, payload
-from tests.running import running
+from tests.running import PATIENCE_S, running
 
 T_MS = 1_782_864_000_000
 STATE = "spBv1.0/STATE/lifeline"
@@ -95,7 +95,7 @@ async def test_every_format_is_heard_also_by_a_mapping_of_later(
             def mapped() -> bool:
                 return "wl-003" in latest(city_database)
 
-            until_s = stopwatch_s() + 30
+            until_s = stopwatch_s() + PATIENCE_S
             while not mapped():  # until it has subscribed, the broker has nobody to give it to
                 assert stopwatch_s() < until_s
                 await node.publish("acme/7/data", json.dumps({"ts": T_MS, "level": 3}), qos=1)
