@@ -44,6 +44,14 @@ def _subjects(context: tuple[Neighbour, ...], quantity: str = "strain") -> list[
     return [Subject(f"s{n}", quantity, 600.0, context) for n in range(SENSORS)]
 
 
+def _late(strain: Floats, first: int) -> Fleet:
+    """Sensors that were alone up to a place of the grid, and now have a neighbour."""
+    fleet = Fleet(_subjects(()))
+    _play(fleet, strain, np.full(first, np.nan), 0, first)
+    fleet.watch(_subjects(BESIDE))
+    return fleet
+
+
 def _bouts(found: Found) -> int:
     """Runs of abnormal readings."""
     told = (found.verdict == ABNORMAL).reshape(SENSORS, -1)
@@ -53,9 +61,7 @@ def _bouts(found: Found) -> int:
 def test_a_first_neighbour_that_comes_after_months_brings_no_false_alarms() -> None:
     alone, beside = 120, 42
     strain, warmth = _readings(alone + beside)
-    fleet = Fleet(_subjects(()))
-    _play(fleet, strain, np.full_like(warmth, np.nan), 0, alone * DAY)
-    fleet.watch(_subjects(BESIDE))
+    fleet = _late(strain, alone * DAY)
     counted = fleet.rows_at(np.arange(SENSORS))[:, layout.HELD]
     _play(fleet, strain, warmth, alone * DAY, alone * DAY + 1)
     assert (fleet.rows_at(np.arange(SENSORS))[:, layout.HELD] == counted + 1).all(), "values it had are still known"
@@ -66,9 +72,7 @@ def test_a_first_neighbour_that_comes_after_months_brings_no_false_alarms() -> N
 def test_what_a_late_neighbour_does_not_explain_is_found_all_the_same() -> None:
     alone, beside = 60, 60
     strain, warmth = _readings(alone + beside)
-    fleet = Fleet(_subjects(()))
-    _play(fleet, strain, np.full_like(warmth, np.nan), 0, alone * DAY)
-    fleet.watch(_subjects(BESIDE))
+    fleet = _late(strain, alone * DAY)
     fault = (alone + beside - 1) * DAY
     strain[:, fault:] += 8.0  # half of what the day brings
     _play(fleet, strain, warmth, alone * DAY, fault)
