@@ -15,14 +15,22 @@ FROM lifeline.sensors s WHERE s.sensor_id = l.sensor_id;
 INSERT INTO lifeline.unheard SELECT sensor_id FROM lifeline.sensors EXCEPT SELECT sensor_id FROM lifeline.latest;
 CREATE INDEX latest_sensor ON lifeline.latest (sensor);
 
--- What the register says anew reaches the newest values. In the order of all who write them (see `lock_latest`).
+-- What the register says anew reaches the newest values. Whoever changes it waits for whoever writes these (`lock_latest`), and
+-- they for it: a first value that came meanwhile would keep what was said before.
+CREATE FUNCTION lifeline.lock_latest() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(7234017283807667203);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER lock_latest BEFORE INSERT OR UPDATE OF sensor, interval_s, in_register ON lifeline.sensors
+    FOR EACH STATEMENT EXECUTE FUNCTION lifeline.lock_latest();
 CREATE FUNCTION lifeline.name_latest() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF EXISTS (SELECT FROM said s JOIN lifeline.latest l USING (sensor_id)
                WHERE (l.sensor, l.in_register, l.fresh_for)
                      IS DISTINCT FROM (s.sensor, s.in_register, lifeline.fresh_for(s.interval_s))) THEN
-        PERFORM pg_advisory_xact_lock(7234017283807667203);
         UPDATE lifeline.latest l
         SET sensor = s.sensor, in_register = s.in_register, fresh_for = lifeline.fresh_for(s.interval_s)
         FROM said s WHERE s.sensor_id = l.sensor_id;

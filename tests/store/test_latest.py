@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -13,6 +14,7 @@ from city.reading import Readings
 from store import journal, register
 from store.connection import Connection, connect
 from store.readings import ReadingWriter
+from tests.running import PATIENCE_S, eventually
 
 # What `city.latest` is to show, put together from the register itself.
 JOINED = """
@@ -122,6 +124,39 @@ def test_the_view_follows_the_register_and_whoever_changes_newest_values(store_d
         commit(ReadingWriter(conn), conn, row(rg, 2, 5.0), row(wl, 2, 6.0))
         assert shown(small_city) == [("rg-1", 5.0, True), ("wl-1", 6.0, True)]
         assert conn.execute("SELECT count(*) FROM lifeline.unheard").fetchone() == (0,)
+
+
+@pytest.mark.sessions
+@pytest.mark.parametrize("register_first", [True, False])
+def test_a_first_value_and_a_change_of_the_register_wait_for_each_other(
+    store_database: str, small_city: City, register_first: bool
+) -> None:
+    """Whoever comes second sees what the first one wrote."""
+    without = replace(small_city, sensors={"wl-1": small_city.sensors["wl-1"]})
+    with connect(store_database) as one, connect(store_database) as two, connect(store_database) as looker:
+        register.sync(one, small_city)
+        one.commit()
+        first = Readings.of([row(register.ids(one)["rg-1"], 0, 1.0)])
+        one.commit()
+        looker.autocommit = True
+
+        def change(conn: Connection) -> None:
+            conn.execute("SELECT 1")  # within a transaction that goes on
+            register.sync(conn, without)
+
+        def speak(conn: Connection) -> None:
+            ReadingWriter(conn).write_newest(first)
+
+        before, after = (change, speak) if register_first else (speak, change)
+        before(one)
+        with ThreadPoolExecutor(1) as pool:
+            second = pool.submit(after, two)
+            held = "SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND pid = %s"
+            eventually(lambda: (looker.execute(held, (two.info.backend_pid,)).fetchone() or (False,))[0])
+            one.commit()
+            second.result(PATIENCE_S)
+        two.commit()
+        assert looker.execute("SELECT sensor FROM city.latest").fetchall() == [("wl-1",)]
 
 
 def test_newest_values_that_came_before_their_register_are_shown_with_it(store_database: str, small_city: City) -> None:
