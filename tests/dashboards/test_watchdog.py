@@ -50,8 +50,10 @@ def lively(postgres_dsn: str) -> Iterator[str]:
 
 @pytest.fixture
 def platform(lively: str) -> Iterator[Connection]:
-    """The lively platform, and what a test does to it is undone."""
+    """The lively platform, alive now, however long ago it was made; what a test does to it is undone."""
     with connect(lively) as connection:
+        connection.execute("UPDATE lifeline.roles SET beat_at = now()")
+        connection.execute("UPDATE lifeline.latest SET time = now(), received_at = now()")
         yield connection
         connection.rollback()
 
