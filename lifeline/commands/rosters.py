@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lifeline.commands.options import moment_us
+
+if TYPE_CHECKING:
+    from rules.desk.plan import Escalation
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="City folder.", show_default=False)]
 MOST = 5
@@ -25,11 +28,10 @@ def rosters(
     from rich.console import Console
 
     from city.clock import SystemClock
-    from lifeline.cityfolder import read_checked
     from lifeline.rosterlist import duties, tables
     from rules.desk.roster import DAY_US
 
-    escalation = read_checked(folder)[1].escalation
+    escalation = _escalation(folder)
     start_us = moment_us("--from", start) if start else SystemClock().now_us()
     end_us = start_us + days * DAY_US
     found = duties(escalation, start_us, end_us)
@@ -41,3 +43,26 @@ def rosters(
         names = {person.id: person.name.get("en", person.id) for person in escalation.people.values()}
         most = 10**6 if every else MOST
         Console().print(tables(found, names, end_us, most))
+
+
+def _escalation(folder: Path) -> Escalation:
+    """The folder's escalation; a fault of rules or mappings, which say nothing of duty, hides nobody."""
+    from city.errors import FaultyInput
+    from city.folder import read_folder
+    from city.load import load_city
+    from rules.check import load_files
+    from rules.desk.escalationfile import load_escalation
+
+    files = read_folder(folder)
+    try:
+        return load_files(files).escalation
+    except FaultyInput as error:
+        if not all(fault.file.startswith(("rules/", "mappings/")) for fault in error.faults):
+            raise
+        escalation = load_escalation(files, load_city(files))[0]
+        if escalation is None:
+            raise
+        typer.echo(
+            f"{folder}: there are faults, none about who is on duty; lifeline check {folder} tells them", err=True
+        )
+        return escalation

@@ -58,6 +58,21 @@ def test_a_gap_is_shown_and_warned_of(folder: Path, capsys: pytest.CaptureFixtur
     assert run_command(["check", "--strict", str(folder)]) == 1
 
 
+def test_a_fault_of_a_rule_hides_nobody(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rules = folder / "rules" / "waterlogging.yaml"
+    rules.write_text(rules.read_text(encoding="utf-8").replace("escalate: drainage", "escalate: drainge"), "utf-8")
+    whole = told(capsys, str(folder), *FROM)
+    assert "Wang Wei (wang)" in whole
+    assert run_command(["rosters", str(folder)]) == 0
+    assert f"none about who is on duty; lifeline check {folder}" in capsys.readouterr().err
+    desk = folder / "escalation.yaml"
+    desk.write_text(desk.read_text(encoding="utf-8").replace("person: li,", "person: lo,"), encoding="utf-8")
+    assert run_command(["rosters", str(folder)]) == 1
+    said = capsys.readouterr().err
+    assert "escalation.yaml:" in said
+    assert "drainge" in said
+
+
 def test_a_folder_without_rosters_and_a_time_that_is_none(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "escalation.yaml").unlink()
     for rules in (folder / "rules").glob("*.yaml"):
