@@ -241,6 +241,9 @@ def stand_ins(text: str, ground: Ground, kept: ExitStack, port: str) -> str:
     """The agent's file, its devices' addresses those of stand-ins on this machine."""
     local = kept.enter_context(EmbeddedBroker(ground.data / "local")).url
     ground.terminal.run(f"""mosquitto_pub -r -q 1 -L {local}/plant/pit/state -m '{{"level": 31.5}}'""")
-    text = text.replace("mqtt://127.0.0.1:1883", local).replace("/dev/ttyUSB0", kept.enter_context(probe()))
-    text = text.replace("192.0.2.17", "127.0.0.1").replace("502", str(kept.enter_context(modbus())))
-    return text.replace("8081", str(kept.enter_context(weather()))).replace("8090", port)
+    ours = {
+        "mqtt://127.0.0.1:1883": local, "/dev/ttyUSB0": kept.enter_context(probe()), "192.0.2.17": "127.0.0.1",
+        "502": str(kept.enter_context(modbus())), "8081": str(kept.enter_context(weather())), "8090": port,
+    }  # fmt: skip
+    # In one go: what stands in for one may have another's digits in it.
+    return re.sub("|".join(rf"(?<!\w){re.escape(one)}\b" for one in ours), lambda found: ours[found[0]], text)
