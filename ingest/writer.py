@@ -21,6 +21,7 @@ from city.reading import Readings
 from ingest import register
 from ingest.admit import Admission
 from ingest.ahead import WORTH_ROWS, Ahead, Ready, arrivals_of
+from ingest.beside import HOLD_S
 from ingest.books import Books, Totals
 from ingest.clocks import Clocks
 from ingest.decoders import drill_of
@@ -28,7 +29,7 @@ from ingest.intake import Delivery
 from ingest.ledger import enter, online
 from ingest.memory import Memory
 from ingest.message import ReadingsMessage, Refusal
-from ingest.newest import HOLD_S, Newest
+from ingest.newest import Newest
 from ingest.posting import Posting
 from ingest.reasons import Reason
 from ingest.settle import Judged, judge, judge_ahead, settle

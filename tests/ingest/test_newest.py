@@ -6,6 +6,7 @@ import pytest
 
 from city.errors import OutsideError
 from city.reading import Readings
+from ingest import beside as beside_batches
 from ingest import newest
 from ingest.newest import Newest
 from store import register
@@ -63,7 +64,7 @@ def test_what_could_not_be_written_is_written_later(
             raise OutsideError("gone")
         return connect(dsn, autocommit=autocommit, application_name=application_name)
 
-    monkeypatch.setattr(newest, "connect", away_once)
+    monkeypatch.setattr(beside_batches, "connect", away_once)
     one = next(iter(register.ids(conn).values()))
     beside = Newest(city_database)
     try:

@@ -9,6 +9,7 @@ import pytest
 
 from city.clock import ManualClock
 from city.errors import OutsideError
+from ingest import beside as beside_batches
 from ingest import posting
 from ingest.decoders import Decoders
 from ingest.intake import Delivery
@@ -113,7 +114,7 @@ def test_what_could_not_be_posted_is_posted_later(
             raise OutsideError("gone")
         return connect(dsn, autocommit=autocommit, application_name=application_name)
 
-    monkeypatch.setattr(posting, "connect", away_once)
+    monkeypatch.setattr(beside_batches, "connect", away_once)
     with closing(Newest(city_database)) as newest, closing(Posting(city_database)) as beside:
         Recording(conn, newest, beside).hear(1)
         eventually(lambda: books(conn) == (2, 1, 1, 0, 1))
