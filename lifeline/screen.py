@@ -69,7 +69,10 @@ class Screen:
     _known: set[str] = field(default_factory=set)
 
     def __enter__(self) -> Screen:
-        if not self.plain:
+        if self.plain:
+            for said in self._where():
+                self.console.print(said, soft_wrap=True)
+        else:
             self._live = Live(console=self.console, auto_refresh=False, screen=True)
             self._live.start()
         return self
@@ -124,9 +127,13 @@ class Screen:
         else:
             rows += [self._districts(glance), self._incidents(glance), self._notices(glance)]
             rows.append(Text(self._flow(glance, restarts)))
-        rows.append(Text(self._say("page", url=self.setting.page), style="bold cyan"))
-        rows.append(Text(self._say("data", folder=self.setting.folder), style="dim"))
+        rows += self._where()
         return Panel(Group(*rows), title=self._say("title"), border_style="cyan")
+
+    def _where(self) -> tuple[Text, Text]:
+        """Where people and their tools find it: the page, the folder."""
+        page, folder = self._say("page", url=self.setting.page), self._say("data", folder=self.setting.folder)
+        return Text(page, style="bold cyan"), Text(folder, style="dim")
 
     def _table(self, title: str, *columns: str) -> Table:
         table = Table(title=title, title_justify="left", expand=True, box=None, header_style="dim")

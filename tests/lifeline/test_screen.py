@@ -55,13 +55,16 @@ def test_the_screen_shows_the_city_in_both_languages(language: str, words: list[
     assert [word for word in words if word not in shown] == []
 
 
-def test_plain_lines_name_each_incident_once() -> None:
+def test_plain_lines_begin_with_the_page_and_the_folder_and_name_each_incident_once() -> None:
     out = io.StringIO()
     with Screen(Console(file=out, width=60), setting("en"), plain=True) as screen:
         screen.update(NOW, GLANCE, 0)
         screen.update(NOW, GLANCE, 0)
     assert out.getvalue().count("[red] Water · Plum Street") == 1
-    assert len(out.getvalue().splitlines()) == 3
+    page, folder, *_ = lines = out.getvalue().splitlines()
+    assert page.endswith("http://127.0.0.1:8080")
+    assert "/data" in folder
+    assert len(lines) == 5
 
 
 @pytest.mark.parametrize("plain", [True, False])
