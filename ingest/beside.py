@@ -71,9 +71,9 @@ class Beside(ABC):
                 self._changed.wait_for(lambda: self._ending or self._waiting())
                 self._changed.wait_for(lambda: self._ending, due_s - stopwatch_s())
                 ending = self._ending
-            began_s = stopwatch_s()
+            began_s, fresh = stopwatch_s(), self._conn is None
             pieces = self._try()
-            if ending and (self._failed or pieces <= 1):
+            if ending and (fresh if self._failed else pieces <= 1):  # a line that broke says nothing of the database
                 break
             rest_s = min(max(_REST * (stopwatch_s() - began_s), HOLD_S / pieces), MOST_S / pieces)
             due_s = began_s + (_AGAIN_S if self._failed else rest_s)

@@ -81,6 +81,11 @@ def accounted(conn: Connection) -> int:
     return int(row[0]) if row else 0
 
 
+def unposted(conn: Connection) -> bool:
+    """Whether gateways' accounts are entered that their ledger does not say yet."""
+    return conn.execute("SELECT 1 FROM lifeline.ledger_entries LIMIT 1").fetchone() is not None
+
+
 def count(conn: Connection, truth: Truth) -> Count:
     """Hold a database against a truth."""
     sent, said = sent_by(truth)

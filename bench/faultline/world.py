@@ -22,7 +22,7 @@ import psutil
 import psycopg
 from psycopg import conninfo
 
-from bench.faultline.count import Count, accounted, count, sent_by
+from bench.faultline.count import Count, accounted, count, sent_by, unposted
 from bench.faultline.gateways import GatewaysSettings
 from bench.faultline.net import Network
 from bench.faultline.truth import Truth
@@ -303,10 +303,10 @@ class Trial:
             raise OutsideError(f"{self.name}: the gateways failed, see {self.folder / 'gateways.log'}")
 
     def await_accounted(self) -> None:
-        """Until all is stored or refused, or patience ends: what is missing then is counted."""
+        """Until all is stored or refused, and posted, or patience ends: what is missing then is counted."""
         end_s, wanted = stopwatch_s() + self.patience_s, len(sent_by(self.truth)[0])
         with connect(self.dsn, autocommit=True, application_name=_NAME) as conn:
-            while accounted(conn) < wanted and stopwatch_s() < end_s:
+            while (accounted(conn) < wanted or unposted(conn)) and stopwatch_s() < end_s:
                 self.pause(0.1)
 
     def settle(self) -> Count:

@@ -119,3 +119,17 @@ def test_what_could_not_be_posted_is_posted_later(
         Recording(conn, newest, beside).hear(1)
         eventually(lambda: books(conn) == (2, 1, 1, 0, 1))
     assert len(tries) > 1
+
+
+def test_what_is_left_at_the_end_is_posted_although_the_line_broke(conn: Connection, city_database: str) -> None:
+    with closing(Newest(city_database)) as newest, closing(Posting(city_database)) as beside:
+        recording = Recording(conn, newest, beside)
+        recording.hear(1)
+        eventually(lambda: books(conn) == (2, 1, 1, 0, 1))
+        cut = conn.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = 'lifeline recorder posting'"
+        ).fetchone()
+        Recording(conn, newest, Asleep()).hear(2)
+    assert cut == (1,)
+    assert (books(conn), entries(conn)) == ((4, 2, 2, 0, 2), 0)
