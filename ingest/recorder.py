@@ -25,6 +25,7 @@ from city.errors import LifelineError, OutsideError
 from city.mapping import load_mappings
 from ingest import session
 from ingest.ahead import WORTH_ROWS, Ahead
+from ingest.cores import Cores
 from ingest.decoders import Decoders
 from ingest.intake import Delivery, Intake
 from ingest.link import Link, LinkSettings
@@ -218,6 +219,7 @@ class _Recorder:
 
     def _work(self, stop: threading.Event) -> None:
         drain_until_s: float | None = None
+        cores = Cores(WORTH_ROWS)
         while self._broken is None:
             if stop.is_set() and drain_until_s is None:
                 drain_until_s = stopwatch_s() + _DRAIN_S
@@ -226,6 +228,7 @@ class _Recorder:
             batch = self._intake.take(_BATCH_ROWS, _TICK_S, enough_rows=WORTH_ROWS, linger_s=linger_s)
             self._began_s = stopwatch_s()
             self._tell_turned()
+            cores.turn(sum(one.rows for one in batch))
             if batch:
                 if not self._write(batch, drain_until_s, stop):
                     return
