@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -29,8 +30,8 @@ def beside() -> Iterator[int]:
     yield threads[0]
     over.set()
     thread.join()
-    for name in os.listdir("/proc/self/task"):
-        os.sched_setaffinity(int(name), may)
+    for name in Path("/proc/self/task").iterdir():
+        os.sched_setaffinity(int(name.name), may)
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="NOT TESTED: this machine has one core")
