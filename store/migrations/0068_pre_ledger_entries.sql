@@ -7,7 +7,8 @@ CREATE TABLE lifeline.ledger_entries (
     entry bytea NOT NULL,
     entered_at timestamptz NOT NULL DEFAULT now()
 );
--- Always nearly empty and always changing: its dead rows are to go before they are many.
+-- Always nearly empty and always changing: its dead rows are to go before they are many, and their room stays, for to give
+-- it back takes a lock that every batch would wait for.
 ALTER TABLE lifeline.ledger_entries SET (
     autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_insert_threshold = -1,
-    autovacuum_analyze_threshold = 1000000);
+    autovacuum_analyze_threshold = 1000000, vacuum_truncate = false);
