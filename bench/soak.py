@@ -41,6 +41,7 @@ LOOK_EVERY_S = 0.1  # a page or a list is asked for: 36,000 an hour, so that 250
 SETTLE_S = 60.0
 PATHS = ("/", "/metrics", "/api/v1/alarms", "/api/v1/incidents", "/healthz")
 _SUMS = "SELECT sum(stored)::bigint, sum(repeated)::bigint, sum(rejected)::bigint FROM city.gateways"
+_POSTED = "SELECT NOT EXISTS (SELECT FROM lifeline.ledger_entries)"
 _ROWS = "SELECT (SELECT count(*) FROM lifeline.readings), (SELECT count(*) FROM lifeline.alarm_events)"
 _SESSIONS = """SELECT count(*) FROM pg_stat_activity
                WHERE datname = current_database() AND application_name <> 'lifeline bench'"""
@@ -245,7 +246,8 @@ def _settled(supervisor: Supervisor, traffic: _Traffic) -> Counts:
     with connect(supervisor.settings.database, autocommit=True, application_name="lifeline bench") as conn:
         while stopwatch_s() < end_s:
             beat = beats(conn).get("recorder")
-            if beat is not None and beat.heard_until is not None and beat.heard_until >= moment:
+            heard = beat is not None and beat.heard_until is not None and beat.heard_until >= moment
+            if heard and conn.execute(_POSTED).fetchone() == (True,):
                 stored, repeated, rejected = (int(value or 0) for value in conn.execute(_SUMS).fetchone() or (0, 0, 0))
                 rows, alarms = conn.execute(_ROWS).fetchone() or (0, 0)
                 return Counts(traffic.sent, stored, repeated, rejected, rows, alarms, traffic.requests, traffic.refused)
