@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from city.errors import OutsideError
 from city.load import load_city
 from city.model import City
+from ingest import beside
 from store import bundle
 from store.connection import Connection, connect
 
@@ -66,3 +68,18 @@ def city_database(database: str, files: dict[str, str], small_city: City) -> str
 def conn(city_database: str) -> Iterator[Connection]:
     with connect(city_database, autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture
+def away_once(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The database is away the first time that work beside the batches wants it; each time is listed."""
+    tries = list[str]()
+
+    def away(dsn: str, *, autocommit: bool, application_name: str) -> Connection:
+        tries.append(dsn)
+        if len(tries) == 1:
+            raise OutsideError("gone")
+        return connect(dsn, autocommit=autocommit, application_name=application_name)
+
+    monkeypatch.setattr(beside, "connect", away)
+    return tries

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from city.errors import OutsideError
 from city.reading import Readings
-from ingest import beside as beside_batches
 from ingest import newest
 from ingest.newest import Newest
 from store import register
-from store.connection import Connection, connect
+from store.connection import Connection
 from tests.ingest.fed import START_US
 from tests.running import eventually
 
@@ -53,23 +51,12 @@ def test_many_go_in_slices_and_none_is_left_out(
     assert stands(conn) == dict.fromkeys(sensors, 9.0)
 
 
-def test_what_could_not_be_written_is_written_later(
-    conn: Connection, city_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tries = list[str]()
-
-    def away_once(dsn: str, *, autocommit: bool, application_name: str) -> Connection:
-        tries.append(dsn)
-        if len(tries) == 1:
-            raise OutsideError("gone")
-        return connect(dsn, autocommit=autocommit, application_name=application_name)
-
-    monkeypatch.setattr(beside_batches, "connect", away_once)
+def test_what_could_not_be_written_is_written_later(conn: Connection, city_database: str, away_once: list[str]) -> None:
     one = next(iter(register.ids(conn).values()))
     beside = Newest(city_database)
     try:
         beside.hear(said(one, 1, 1.0))
-        eventually(lambda: tries)
+        eventually(lambda: away_once)
         beside.hear(said(one, 2, 2.0))
         eventually(lambda: stands(conn) == {one: 2.0})
     finally:

@@ -8,8 +8,6 @@ import psycopg
 import pytest
 
 from city.clock import ManualClock
-from city.errors import OutsideError
-from ingest import beside as beside_batches
 from ingest import posting
 from ingest.decoders import Decoders
 from ingest.intake import Delivery
@@ -103,22 +101,11 @@ def test_many_entries_go_in_several_transactions(
     assert (books(conn), entries(conn)) == ((22, 11, 11, 0, 11), 0)
 
 
-def test_what_could_not_be_posted_is_posted_later(
-    conn: Connection, city_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tries = list[str]()
-
-    def away_once(dsn: str, *, autocommit: bool, application_name: str) -> Connection:
-        tries.append(dsn)
-        if len(tries) == 1:
-            raise OutsideError("gone")
-        return connect(dsn, autocommit=autocommit, application_name=application_name)
-
-    monkeypatch.setattr(beside_batches, "connect", away_once)
+def test_what_could_not_be_posted_is_posted_later(conn: Connection, city_database: str, away_once: list[str]) -> None:
     with closing(Newest(city_database)) as newest, closing(Posting(city_database)) as beside:
         Recording(conn, newest, beside).hear(1)
         eventually(lambda: books(conn) == (2, 1, 1, 0, 1))
-    assert len(tries) > 1
+    assert len(away_once) > 1
 
 
 def test_what_is_left_at_the_end_is_posted_although_the_line_broke(conn: Connection, city_database: str) -> None:
