@@ -6,10 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 from typing import Final
 
-import psycopg
-
 from city.clock import stopwatch_s
-from city.errors import LifelineError
 from store.connection import Connection, connect
 
 HOLD_S: Final = 0.25  # the same thing is written no more often
@@ -56,7 +53,7 @@ class Beside(ABC):
 
     @abstractmethod
     def _say(self, error: Exception) -> None:
-        """Tell that the database does not take it."""
+        """Tell that it is not done."""
 
     def _connection(self) -> Connection:
         if self._conn is None:
@@ -83,7 +80,7 @@ class Beside(ABC):
     def _try(self) -> int:
         try:
             pieces = max(1, self._work())
-        except (psycopg.Error, LifelineError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and the thread goes on
             if not self._failed:
                 self._say(error)
             self._failed = True

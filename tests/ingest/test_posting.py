@@ -120,3 +120,14 @@ def test_what_is_left_at_the_end_is_posted_although_the_line_broke(conn: Connect
         Recording(conn, newest, Asleep()).hear(2)
     assert cut == (1,)
     assert (books(conn), entries(conn)) == ((4, 2, 2, 0, 2), 0)
+
+
+def test_an_entry_that_means_nothing_holds_the_books_up_and_ends_nothing(
+    conn: Connection, city_database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    conn.execute("INSERT INTO lifeline.ledger_entries (entry) VALUES ('?')")
+    with closing(Newest(city_database)) as newest, closing(Posting(city_database)) as beside:
+        eventually(lambda: "accounts are not posted" in caplog.text)
+        Recording(conn, newest, beside).hear(1)
+        conn.execute("DELETE FROM lifeline.ledger_entries WHERE entry = '?'")
+        eventually(lambda: books(conn) == (2, 1, 1, 0, 1))
