@@ -42,6 +42,10 @@ expect:
 def city(crew_url: str) -> dict[str, str]:
     """The small city, its people's phones at `crew_url`, with a drill."""
     escalation = FILES["escalation.yaml"].replace("http://127.0.0.1:9", crew_url).replace(", secret_env: X", "")
+    shift = '{person: li, days: [mon, tue, wed, thu, fri], from: "08:00", to: "20:00"}'
+    assert shift in escalation  # the clock on the wall must not choose who answers
+    always = '{person: bo, days: [mon, tue, wed, thu, fri, sat, sun], from: "00:00", to: "24:00"}'
+    escalation = escalation.replace(shift, always)
     depth = FILES["rules/depth.yaml"].replace("clear_after: 10m", "clear_after: 2m")
     # a minute passes in a second: a machine that stops for five must not make a gateway silent
     platform = FILES["rules/platform.yaml"].replace("silent: 5m", "silent: 12h").replace("silent: 10m", "silent: 12h")
