@@ -253,7 +253,7 @@ def step(f: Row, d: Row, t: Row, h: Row, p: Row, kinds: Row, time_us: int, local
         measure_activity(f, (deviation - carried) / noise, u, stat, side)
     tick = tick_y(f)
     years, channel = loudest(f, p, stat, tick)
-    told = settled(f, p, years, tick)
+    told = settled(f, p, years, tick, channel)
     warm = f[COUNT] < WARM_UP
     may = 0.0 if wet else 1.0 if warm else learning(f, years, p, known_dt_s)
     if f[FROZEN_S] < 0.0 and may == 0.0:

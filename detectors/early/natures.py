@@ -59,9 +59,9 @@ class Nature:
         PLAIN, LOG of (value + offset), or ASINH of value / offset: the scale on which its noise is even.
     clip
         How many spreads of one sample may enter an average: small where short plumes are part of life.
-    slow
-        What part of their budget the own channels of level, drift, restlessness and day keep beside neighbours:
-        little where weather moves the level.
+    slow, slow_alone
+        What part of their budget the own channels of level, drift, restlessness and day keep beside neighbours, and
+        without: little where weather moves the level.
     gap_s
         A pause longer than this (and than five usual intervals) makes it warm up again.
     gate
@@ -83,6 +83,7 @@ class Nature:
     offset: float = 1.0
     clip: float = 20.0
     slow: float = 1.0
+    slow_alone: float = 1.0
     gap_s: float = 3600.0
     gate: bool = False
     hourly: bool = False
@@ -95,11 +96,11 @@ class Nature:
 GENERIC: Final = Nature(unknown=True, together=0.5, together_shape=1.0 / 28.0)
 NATURES: Final[Mapping[str, Nature]] = MappingProxyType(
     {
-        "gas_pressure": Nature(slow=0.02, together=0.48, together_shape=0.14),
-        "gas_flow": Nature(ASINH, 2.0, slow=0.02, hourly=True, together=0.59, together_shape=0.18),
+        "gas_pressure": Nature(slow=0.02, slow_alone=0.05, together=0.48, together_shape=0.14),
+        "gas_flow": Nature(ASINH, 2.0, slow=0.02, slow_alone=0.05, hourly=True, together=0.59, together_shape=0.18),
         "methane": Nature(LOG, 1.0, back=True, together=0.62, together_shape=0.14),
         "water_depth": Nature(ASINH, 2.0, gate=True, together=0.38, together_shape=0.26),
-        "strain": Nature(together=0.44, together_shape=0.14),
+        "strain": Nature(slow_alone=0.1, together=0.44, together_shape=0.14),
         "settlement": Nature(together=0.44, together_shape=0.06),
     }
 )
@@ -156,7 +157,7 @@ def parameters(quantity: str, budget_per_year: float, off: frozenset[str], *, al
     row[layout.TOGETHER_EXCESS], row[layout.TOGETHER_SHAPE] = nature.together, nature.together_shape
     for at, name in enumerate(CHANNELS):
         weight, threshold, excess, shape = FROZEN.channels[name]
-        kept = nature.slow if name in _SLOW and not alone else 1.0
+        kept = (nature.slow_alone if alone else nature.slow) if name in _SLOW else 1.0
         row[layout.WEIGHT + at] = 0.0 if name in off else kept * weight
         row[layout.START_THRESHOLD + at] = threshold
         row[layout.START_EXCESS + at] = excess

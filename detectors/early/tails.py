@@ -64,6 +64,7 @@ LONG_D = 60.0  # of neighbours: no longer are they counted
 BAND_WEIGHT = 0.18  # of the spike channel where it is silent: people want a band all the same
 TRUSTED_Y = 28.0 / 365.25  # age from which a sensor's tails have their whole part of the budget
 KNOWN_D = 84.0  # age from which the tails of a sensor whose kind nobody knows are known
+NATS_S, DENSEST = 300.0, 0.2  # interval for which nats tell, and what they keep where readings are that much denser
 
 
 def tick_y(f: Row) -> float:
@@ -176,11 +177,15 @@ def known_d(p: Row) -> float:
 
 
 def surprise_years(f: Row, p: Row, s: float, years: float, seen_y: float) -> float:
-    """Nats tell by themselves, in the first weeks less; the tail of its own is believed as it becomes known."""
+    """Nats tell by themselves, in the first weeks less; the tail of its own is believed as it becomes known.
+
+    They are counted of one reading in five minutes. Of a kind nobody knows as many more chances count as come oftener.
+    """
     known = max(0.0, min(1.0, (seen_y - TRUSTED_Y) / (known_d(p) / 365.25 - TRUSTED_Y)))
     young = min(1.0, seen_y / (0.5 * TRUSTED_Y))
     slow = 1.0 if p[UNKNOWN] > 0.0 else young
-    plain = p[WEIGHT + RARITY] * young * slow * exp(min(s - 1.4, 40.0)) / 365.25
+    dense = max(DENSEST, min(1.0, np.float64(f[USUAL_S]) / NATS_S)) if p[UNKNOWN] > 0.0 else 1.0
+    plain = p[WEIGHT + RARITY] * dense * young * slow * exp(min(s - 1.4, 40.0)) / 365.25
     return float(min(LONGEST, exp((1.0 - known) * log(plain) + known * log(p[WEIGHT + RARITY] * years))))
 
 
@@ -228,7 +233,7 @@ def close_block(f: Row, p: Row) -> None:
     mean = np.float64(f[at + EXCESS])
     shape = shape_of(mean, np.float64(f[at + EXCESS_2]))
     per_year = SHARE / tick
-    years = unsettled(f, p, 1.0 / p[BUDGET], tick)
+    years = unsettled(f, p, 1.0 / p[BUDGET], tick, SPIKE)
     rarer = max(1.0, per_year * years / (p[WEIGHT] if p[WEIGHT] > 0.0 else BAND_WEIGHT))
     shape = max(0.01, shape + 1.0 / (DOUBT + SHARE * min(ticks, MOST_BLOCKS)))
     f[BAND] = np.float64(f[at + THRESHOLD]) + mean / shape * (exp(shape * log1p(rarer - 1.0)) - 1.0)

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from detectors.columns import Columns
+from detectors.early import layout
+from detectors.early.channels import DRIFT, FLAT, LEVEL, RARITY, RATE, SPIKE, VARIANCE_UP
 from detectors.early.fleet import Fleet
-from detectors.early.natures import FROZEN, Nature
+from detectors.early.natures import FROZEN, Nature, parameters
 from detectors.early.settings import Settings
 from detectors.early.sources import digest_of
 from detectors.subject import Subject
@@ -67,3 +69,11 @@ def test_what_an_older_version_learned_is_left_and_the_watch_begins_anew(caplog:
         assert ("signs_forgotten" in caplog.text) is not goes_on
     assert isinstance(fleet, Fleet)
     assert (fleet.update(columns).reason == Fleet(subjects, settings).update(columns).reason).all()
+
+
+@pytest.mark.parametrize("quantity", ["gas_pressure", "gas_flow", "strain"])
+def test_who_has_nobody_to_explain_the_weather_is_believed_less_when_its_level_moves(quantity: str) -> None:
+    alone = parameters(quantity, 1.0, frozenset())[layout.WEIGHT :]
+    unknown = parameters("nobody knows", 1.0, frozenset())[layout.WEIGHT :]
+    assert all(alone[c] < 0.5 * unknown[c] for c in (LEVEL, LEVEL + 3, DRIFT, VARIANCE_UP))
+    assert all(alone[c] == unknown[c] for c in (SPIKE, RATE, FLAT, RARITY))

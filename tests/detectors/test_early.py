@@ -295,6 +295,23 @@ def test_an_alarm_of_a_quantity_nobody_knows_comes_no_more_often_than_it_says_an
     assert found < 70, "54 are what it says"
 
 
+@pytest.mark.parametrize(("interval_s", "weeks"), [(300, 6), (60, 4)])
+def test_counts_nobody_knows_keep_their_word_from_the_first_weeks_on(interval_s: int, weeks: int) -> None:
+    """One or two sensor-years of busy and quiet hours: every record is a value never had."""
+    sensors, a_day = 18, 86_400 // interval_s
+    n, dice = a_day * 7 * weeks, np.random.default_rng(6)
+    day = np.sin(np.arange(n) / a_day * 2 * np.pi)
+    found = 0
+    for _ in range(sensors):
+        busy = np.convolve(dice.normal(0, 1, n + a_day // 3 - 1), np.full(a_day // 3, (a_day // 3) ** -0.5), "valid")
+        counts = dice.poisson(np.exp(dice.uniform(0, 3) + 0.3 * day + 0.3 * busy)).astype(float)
+        time_us = np.arange(n, dtype=np.int64) * interval_s * 1_000_000
+        columns = _columns(counts)._replace(time_us=time_us, local_us=time_us)
+        rare = np.flatnonzero(np.nan_to_num(Fleet([Subject("a", "passers")]).update(columns).return_period_years) >= 1)
+        found += int((np.diff(rare, prepend=-n) > a_day // 4).sum())
+    assert found <= 10, f"in {sensors * weeks / 52:.1f} sensor-years, at one a year"
+
+
 def test_a_sensor_nobody_knows_is_not_judged_by_its_jumps_before_it_has_shown_how_it_jumps() -> None:
     values = _life(12)
     values[-1] += 300.0
