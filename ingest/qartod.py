@@ -216,10 +216,6 @@ class Qartod:
             self._lines[number].put(places, line)
         return Kept(before)
 
-    def met(self, places: Places) -> bool:
-        """Whether it is known of all what they said last."""
-        return bool(self._met[places].all())
-
     def _flagged(self, places: Places, flag: Flags, tests: Tests) -> Flags:
         worse = flag.copy()
         for test, effect in zip(_RUN, self.limits.effect, strict=True):

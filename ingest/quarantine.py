@@ -27,7 +27,8 @@ from ingest.ledger import Ledger
 from ingest.memory import Memory
 from ingest.message import Arrival, ReadingsMessage, StatusMessage
 from ingest.numbering import Came
-from ingest.reasons import ADVICE, MENDABLE, Reason
+from ingest.reasons import MENDABLE, Reason
+from ingest.retelling import advice
 from ingest.settle import Outcome, judge, rejection, settle
 from store import bundle, journal, rejections
 from store.connection import Connection
@@ -93,11 +94,6 @@ class Replayed:
     rows: int = 0
     stored: int = 0
     repeated: int = 0
-
-
-def advice(reason: str) -> str:
-    """What to try about a reason, for a person."""
-    return ADVICE[Reason(reason)] if reason in ADVICE else ""
 
 
 def groups(conn: Connection, wish: Wish, limit: int = 50) -> tuple[list[Group], int]:

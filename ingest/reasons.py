@@ -1,5 +1,7 @@
 """Why a message or a reading was not taken as it came: the words in `city.rejections.reason`, in one table.
 
+What each is called and what to try about it is in `city/words/refused.toml` (`ingest.retelling`).
+
 =================== ========= ==================================================================================
 reason              of        meaning
 =================== ========= ==================================================================================
@@ -35,7 +37,6 @@ decoder_fault       message   the decoder failed (a fault of Lifeline: report it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -79,32 +80,3 @@ MENDABLE: Final = frozenset(
         Reason.OUT_OF_SERVICE, Reason.TIME_OUT_OF_RANGE, Reason.NOT_STORABLE, Reason.DECODER_FAULT,
     }
 )  # fmt: skip
-_BUG: Final = "report it with the payload; replay it with a version that has it mended"
-ADVICE: Final[Mapping[Reason, str]] = {
-    Reason.BAD_TOPIC: "publish under lifeline/v1/…, or write a mapping for this topic and replay",
-    Reason.TOO_BIG: "send at most 1 MiB a message",
-    Reason.TOO_DEEP: "send flatter JSON",
-    Reason.TOO_MANY: "send at most 100000 readings a message",
-    Reason.BAD_JSON: "look at the payload: it is cut off, or not JSON in UTF-8",
-    Reason.BAD_CBOR: "look at the payload: SenML is a JSON or CBOR array",
-    Reason.BAD_PROTOBUF: "look at the edge node: this is no Sparkplug B payload",
-    Reason.BAD_MESSAGE: "compare the payload with the format's example; mend the mapping and replay",
-    Reason.BAD_FIELD: "mend the gateway; the readings are stored",
-    Reason.BAD_READING: "look at the payload: a name or a part is missing; mend the mapping and replay",
-    Reason.BAD_VALUE: "send finite numbers; or name the key under ignore in the mapping",
-    Reason.BAD_TIME: "send RFC 3339 with an offset, or whole Unix milliseconds; or mend the mapping's time",
-    Reason.BAD_UNIT: "send a unit of the sensor's quantity, or mend the unit in sensors.csv and replay",
-    Reason.BAD_FLAG: "send 1, 2, 3, 4 or 9; or mend the mapping's flags and replay",
-    Reason.UNKNOWN_ALIAS: "nothing when it is rare: the edge node was asked for its births",
-    Reason.UNKNOWN_GATEWAY: "add the gateway to gateways.csv and replay, or find out who publishes there",
-    Reason.WRONG_DISTRICT: "mend the gateway's district in gateways.csv and replay, or the gateway's topic",
-    Reason.UNKNOWN_SENSOR: "lifeline quarantine adopt SENSOR --as QUANTITY …, or add it to sensors.csv; then replay",
-    Reason.WRONG_GATEWAY: "mend the sensor's gateway in sensors.csv and replay",
-    Reason.OUT_OF_SERVICE: "mend installed and removed in sensors.csv and replay, or switch the sensor off",
-    Reason.TIME_OUT_OF_RANGE: "set the gateway's clock",
-    Reason.FUTURE_TIME: "set the gateway's clock; the reading is stored under its arrival time",
-    Reason.CONFLICT: "find out why the sensor says two things of one instant; the first is stored",
-    Reason.EXERCISE: "nothing real is lost; mend the drill's scenario, or stop who plays one that is over",
-    Reason.NOT_STORABLE: _BUG,
-    Reason.DECODER_FAULT: _BUG,
-}

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from city.words import say
 from lifeline.display import harmless
+from lifeline.healthwords import retell
 from lifeline.screen import STYLE as LEVEL_STYLE
 from lifeline.status import RoleLine, Status, Trouble
 from store.health import State, human
@@ -54,10 +55,11 @@ def _troubles(troubles: tuple[Trouble, ...], language: str) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for trouble in troubles:
-        found = trouble.found or ("" if trouble.advice else say("status.never", language))
+        found = retell(trouble.found, language) or ("" if trouble.advice else say("status.never", language))
         text = Text(_lines(found, language))
-        if trouble.advice and trouble.advice != found:
-            text.append(f"{' ' if found else ''}→ {_lines(trouble.advice, language)}", style="bold")
+        if trouble.advice and trouble.advice != trouble.found:
+            advice = retell(trouble.advice, language)
+            text.append(f"{' ' if found else ''}→ {_lines(advice, language)}", style="bold")
         if trouble.entry:
             text.append(f" ({trouble.entry})", style="dim")
         table.add_row(
@@ -111,8 +113,8 @@ def _figures(status: Status, language: str) -> Table:
     table.add_row(said("incidents"), _incidents(status, language))
     told = {"waiting": notices.waiting, "oldest": f"{notices.oldest_s:,.0f}", "sent": notices.sent}
     table.add_row(said("notices"), said("notices_said", failed=notices.failed, **told))
-    kept = [status.store.get(key, "") for key in ("tier", "size", "days_left")]
-    table.add_row(said("store"), "; ".join(part for part in kept if part) or "–")
+    kept = [retell(status.store.get(key, ""), language) for key in ("tier", "size", "days_left")]
+    table.add_row(said("store"), said("apart").join(part for part in kept if part) or "–")
     return table
 
 

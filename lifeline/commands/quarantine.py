@@ -59,7 +59,8 @@ def show(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Show one refusal with its payload."""
-    from ingest.quarantine import advice, one
+    from ingest.quarantine import one
+    from ingest.retelling import advice
     from lifeline import custody, settings
     from store.connection import connect
 

@@ -18,6 +18,8 @@ from city.clock import Clock
 from city.levels import Flag
 from city.quantity import QUANTITIES
 from city.words import catalogue, languages, say
+from ingest import retelling as refused
+from lifeline import healthwords
 from lifeline.http import who
 from lifeline.http.data import Row
 from lifeline.templating import MARKS, environment
@@ -135,6 +137,11 @@ class Look:
             "found": lambda text: say_reason(str(text or ""), language),
             "channel": lambda name: say_channel(name, language),
             "rests_on": lambda row: say_evidence(row["detector"], row["evidence"] or (), language),
+            "health_unit": lambda unit: healthwords.unit(unit or "", language),
+            "health_said": lambda text: healthwords.retell(text or "", language),
+            "refused_name": lambda reason: refused.name(reason, language),
+            "refused_try": lambda reason: refused.advice(reason, language),
+            "refused_detail": lambda detail: refused.retell(detail or "", language),
             "retold": lambda text: retell(str(text or ""), language, home.zone),
             "city": home.name.get(language) or home.name.get("en") or "Lifeline",
             "now": now,

@@ -12,7 +12,8 @@ from city.quantity import QUANTITIES
 from city.sites import SITE_KINDS
 from city.units import _SYMBOLS, converter
 from ingest import reasons
-from ingest.reasons import ADVICE, MENDABLE, Reason
+from ingest.reasons import MENDABLE, Reason
+from ingest.retelling import advice
 from lifeline.http.problem import KINDS
 from tests.docs.reference.markdown import code, page, prose, table
 
@@ -35,7 +36,7 @@ def codes_page() -> str:
             said[one.value][0],
             prose(said[one.value][1]),
             "yes" if one in MENDABLE else "",
-            prose(ADVICE[one]),
+            prose(advice(one)),
         )
         for one in Reason
     )
