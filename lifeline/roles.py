@@ -51,7 +51,7 @@ def run_role(name: str, settings: Settings) -> None:
     log.info("start %s", name, extra={"action": "role.start"})
     try:
         if name in CORE:
-            _check_schema(settings)
+            _check_fits(settings)
         roles[name](settings, process_clock(), stop)
     except Exception:
         log.exception("end %s by an error", name, extra={"action": "role.error"})
@@ -59,18 +59,27 @@ def run_role(name: str, settings: Settings) -> None:
     log.info("end %s", name, extra={"action": "role.end"})
 
 
-def _check_schema(settings: Settings) -> None:
-    """Refuse a schema that is too old or past this version; a database that is away the role waits for itself."""
+def _check_fits(settings: Settings) -> None:
+    if why := misfit(settings):
+        raise OutsideError(why)
+
+
+def misfit(settings: Settings) -> str:
+    """Why the program on disk cannot run on the database as it is; empty when it can, or the database is away."""
+    import psycopg
+
     from store import migrate
     from store.connection import connect
 
     try:
-        conn = connect(settings.database, autocommit=True, application_name="lifeline start")
-    except OutsideError as error:
+        with connect(settings.database, autocommit=True, application_name="lifeline start") as conn:
+            try:
+                migrate.check_fits(conn)
+            except OutsideError as error:
+                return str(error)
+    except (OutsideError, psycopg.Error) as error:  # roles wait for it themselves
         logging.getLogger(__name__).info("database away: %s", error, extra={"action": "role.waits"})
-        return
-    with conn:
-        migrate.check_fits(conn)
+    return ""
 
 
 class StopSignal(threading.Event):

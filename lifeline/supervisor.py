@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -24,7 +25,7 @@ from lifeline import endpoints, readiness
 from lifeline.cityfolder import read_checked
 from lifeline.files import DataLock, open_log, tail
 from lifeline.ports import kept_address
-from lifeline.roles import CORE
+from lifeline.roles import CORE, misfit
 from lifeline.settings import Settings, prepare_data, secret
 from rules.check import Checked
 
@@ -53,6 +54,10 @@ class Server(Protocol):
     def stop(self) -> None:
         """Stop; safe twice."""
         ...
+
+
+def _nothing() -> str:
+    return ""
 
 
 class Role:
@@ -117,13 +122,15 @@ class Watched:
     pause_s: float = BACK_OFF_S[0] / 2
     started_s: float = field(default_factory=stopwatch_s)
     due_s: float | None = None
+    hindrance: Callable[[], str] = _nothing  # why it is not to be started now
+    hindered: str = ""
 
     def start(self) -> None:
         """Start it for the first time."""
         self.address = self.child.start()
 
     def keep_alive(self, now_s: float) -> bool:
-        """Restart it when it is dead and the pause is over; whether it was restarted."""
+        """Restart it when it is dead, the pause is over and nothing hinders it; whether it was restarted."""
         if self.child.pid is not None:
             return False
         if self.due_s is None:
@@ -131,6 +138,9 @@ class Watched:
             self.due_s = now_s + self.pause_s
             log.warning("dead %s: restart in %.1f s", self.name, self.pause_s, extra={"action": "child.dead"})
         if now_s < self.due_s:
+            return False
+        if self._held():
+            self.due_s = now_s + BACK_OFF_S[1]
             return False
         self.started_s, self.due_s = now_s, None
         self.restarts += 1
@@ -140,6 +150,14 @@ class Watched:
             log.warning("restart of %s failed: %s", self.name, error, extra={"action": "child.failed"})
             return False
         return True
+
+    def _held(self) -> bool:
+        """Whether something hinders it now; said once."""
+        why = self.hindrance()
+        if why and why != self.hindered:
+            log.error("%s is not started: %s", self.name, why, extra={"action": "child.held"})
+        self.hindered = why
+        return bool(why)
 
 
 class Supervisor:
@@ -233,7 +251,8 @@ class Supervisor:
 
     def _start(self, names: Sequence[str], stop: threading.Event | None) -> None:
         for name in names:
-            watched = Watched(name, Role(name, self._shared, self.settings.data / "log" / f"{name}.log"))
+            role = Role(name, self._shared, self.settings.data / "log" / f"{name}.log")
+            watched = Watched(name, role, hindrance=partial(self._hindrance, role) if name in CORE else _nothing)
             self._children.append(watched)
             watched.start()
         self._wait_until_ready(stop)
@@ -347,6 +366,16 @@ class Supervisor:
         if isinstance(watched.child, Role) and watched.child.exit_code == InputError.exit_code:
             words = tail(self.settings.data / "log" / f"{watched.name}.log")
             raise InputError(f"role {watched.name} cannot start, got\n{words}")
+
+    def _hindrance(self, role: Role) -> str:
+        """Why a role that ended by itself would do so again: somebody has changed the program under us."""
+        if role.exit_code != OutsideError.exit_code or not (why := misfit(self.settings)):
+            return ""
+        return (
+            f"the program on disk is not the one that runs here, and does not fit ({why}). Best stop `lifeline run` "
+            "and start it again, which migrates; while it runs, only `lifeline migrate --phase pre`. "
+            "What runs goes on as it is; this role starts by itself as soon as it fits"
+        )
 
     def _announce(self) -> endpoints.Endpoints:
         everything = (*self._servers, *self._children)

@@ -249,7 +249,8 @@ class _Following:
             journal.set_checkpoint(self.conn, FOLLOWER, self.seq, now)
             self.conn.commit()
             self.checkpoint = self.seq
-            self.lag_s = (now - entries[-1].recorded_at).total_seconds()
+            if came := [entry.recorded_at for entry in entries if entry.kind != "bundle"]:
+                self.lag_s = (now - came[-1]).total_seconds()  # a city folder lies ready before its watcher starts
             self.alarms += sum(isinstance(effect, AlarmSet) for effect, _, _ in told)
 
     def _decode(self, entry: journal.Entry) -> Input:

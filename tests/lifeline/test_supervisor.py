@@ -18,6 +18,7 @@ from lifeline import endpoints
 from lifeline.settings import Settings
 from lifeline.story import Story, write_city
 from lifeline.supervisor import Supervisor, Watched
+from store.connection import connect
 from tests.running import PATIENCE_S
 
 WALL = SystemClock()
@@ -125,6 +126,45 @@ def test_restarts_of_what_keeps_dying_are_counted_and_spaced_out() -> None:
     assert pauses[:6] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0]
     assert max(pauses) == 5.0
     assert watched.restarts == child.starts == len(at_s) - 1
+
+
+def test_what_something_hinders_is_not_started_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    child, why = _Dying(), ["too old"]
+    watched = Watched("x", child, hindrance=lambda: why[0])
+    began_s = watched.started_s
+    for tick in range(1000):
+        watched.keep_alive(began_s + tick * 0.1)
+    assert (child.starts, watched.restarts) == (0, 0)
+    assert caplog.text.count("x is not started: too old") == 1
+    why[0] = ""
+    for tick in range(1000, 1060):
+        watched.keep_alive(began_s + tick * 0.1)
+    assert child.starts > 0
+
+
+def test_a_role_that_a_changed_program_does_not_let_start_is_told_once_and_comes_back_when_it_fits(
+    supervisor: Supervisor, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lifeline.supervisor.BACK_OFF_S", (0.1, 0.3))
+    supervisor.open()
+    first = supervisor.start_roles()
+    with connect(first.database, autocommit=True) as conn:  # as if the files of the next version had come meanwhile
+        newest = conn.execute(
+            "DELETE FROM lifeline.migrations WHERE name = (SELECT max(name) FROM lifeline.migrations"
+            " WHERE name ~ '^...._pre_') RETURNING *"
+        ).fetchone()
+        assert newest is not None
+        os.kill(first.pid["watcher"], signal.SIGKILL)
+        until(lambda: "watcher is not started: the program on disk is not the one" in caplog.text, supervisor)
+        restarts = supervisor.restarts
+        assert f"{newest[0]} and after not applied, try `lifeline migrate`" in caplog.text
+        assert restarts["watcher"] == 1, "it ended by itself, and was not started again and again"
+        conn.execute("INSERT INTO lifeline.migrations VALUES (%s, %s, %s, %s)", newest)
+    until(lambda: supervisor.restarts["watcher"] == 2, supervisor)
+    until(
+        lambda: (found := endpoints.read(supervisor.settings.data)) is not None and "watcher" in found.pid, supervisor
+    )
+    assert caplog.text.count("watcher is not started") == 1
 
 
 def test_a_run_ends_when_told(supervisor: Supervisor) -> None:

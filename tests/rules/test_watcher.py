@@ -10,9 +10,10 @@ import msgspec
 import pytest
 
 from city.clock import ManualClock, from_us
+from city.load import load_city
 from city.reading import Readings
 from rules.watcher import WatcherSettings, run_watcher
-from store import journal, register, roles
+from store import bundle, journal, register, roles
 from store.connection import connect
 from tests.rules.small_city import FILES, T0_US, city_files
 from tests.running import eventually, running
@@ -87,6 +88,23 @@ def test_restarts_lose_nothing_and_repeat_nothing(database: str, tmp_path: Path,
     start = T0_US + 120_000_000
     assert query(database, ALARMS) == [("depth", "wl-1", "red", from_us(start), from_us(start + 720_000_000))]
     assert query(database, "SELECT kind FROM city.alarm_events ORDER BY time") == [("raised",), ("cleared",)]
+
+
+def test_nothing_is_behind_before_anything_came(database: str, tmp_path: Path, clock: ManualClock) -> None:
+    folder = write(tmp_path / "city", dict(FILES))
+
+    def lag_s() -> float | None:
+        beats = query(database, "SELECT (detail ->> 'lag_s')::float8 FROM lifeline.roles WHERE role = 'watcher'")
+        return beats[0][0] if beats else None
+
+    with connect(database) as conn:  # as whoever starts the watcher does, some time before it works
+        bundle.apply(conn, FILES, load_city(FILES), clock.now())
+    clock.advance(155)
+    with watching(database, folder, clock):
+        eventually(lambda: query(database, "SELECT 1 FROM lifeline.followers") and handled(database))
+        assert eventually(lambda: None if (lag := lag_s()) is None else (lag,)) == (0,)
+        put(database, "wl-1", [50])
+        eventually(lambda: lag_s() == 155)
 
 
 def test_a_broken_folder_is_refused_whole_and_the_old_one_goes_on(
