@@ -6,15 +6,18 @@ hour in which that was found; it goes down there when they come late.
 
 The accounts of a batch are entered as one row in the transaction that commits its readings, and posted to the ledger a
 moment later with those of others (`ingest.posting`). Numbers are merged then: several recorders may share a gateway's
-messages, and no batch waits for another's gateways.
+messages, and no batch waits for another's gateways. An entry that cannot be posted for what it holds is put aside with
+the reason, and the others are posted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from datetime import datetime
+from typing import Final, NamedTuple
 
 import msgspec
+import psycopg
 
 from ingest.clocks import UNKNOWN, Skew
 from ingest.numbering import Came, Gap, Numbering, take
@@ -24,6 +27,7 @@ from store.statements import statements
 
 _SQL = statements("ledger", package="ingest")
 HOUR_US: Final = 3_600_000_000
+_LONGEST: Final = 300  # characters of a reason
 _COUNTS: Final = ("messages", "published", "received", "stored", "repeated", "rejected", "missing")
 
 
@@ -72,6 +76,8 @@ class _Entry(msgspec.Struct, array_like=True):
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(_Entry)
+# What an entry does wrong by what it holds: anything else is the database's, and is tried again.
+_SPOILED: Final = (msgspec.DecodeError, ValueError, OverflowError, psycopg.DataError, psycopg.IntegrityError)
 
 
 class Ledger:
@@ -181,15 +187,37 @@ def enter(conn: Connection, entry: bytes) -> None:
     conn.execute(_SQL["enter"], (entry,))
 
 
-def post(conn: Connection, limit: int) -> int:
-    """Post accounts that were entered, the oldest first, in the caller's transaction; how many there were."""
+class Posted(NamedTuple):
+    """How many entries were taken, and why some of them were put aside instead of being posted."""
+
+    taken: int
+    aside: list[str]
+
+
+def post(conn: Connection, limit: int) -> Posted:
+    """Post accounts that were entered, the oldest first, in the caller's transaction; what cannot be is put aside."""
     conn.execute(_SQL["lock_entries"])
-    entries = conn.execute(_SQL["take_entries"], (limit,)).fetchall()
+    entries: list[tuple[int, bytes, datetime]] = sorted(conn.execute(_SQL["take_entries"], (limit,)).fetchall())
+    aside: list[str] = []
+    if entries and _spoiled(conn, [entry for _, entry, _ in entries]):
+        for number, entry, entered_at in entries:  # some of them: each alone tells which
+            if why := _spoiled(conn, [entry]):
+                conn.execute(_SQL["put_aside"], (number, entry, entered_at, why))
+                aside.append(why)
+    return Posted(len(entries), aside)
+
+
+def _spoiled(conn: Connection, entries: Sequence[bytes]) -> str:
+    """Post these, or nothing of them and say what is wrong with them."""
     ledger = Ledger()
-    for _, entry in sorted(entries):
-        ledger.add(entry)
-    ledger.write(conn)
-    return len(entries)
+    try:
+        with conn.transaction():
+            for entry in entries:
+                ledger.add(entry)
+            ledger.write(conn)
+    except _SPOILED as error:
+        return f"{type(error).__name__}: {error}".splitlines()[0][:_LONGEST]
+    return ""
 
 
 def online(conn: Connection) -> dict[str, bool | None]:

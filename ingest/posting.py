@@ -1,7 +1,8 @@
 """Posts what batches say of their gateways to the ledger, beside the batches.
 
 A batch enters its accounts as one row in its own transaction. Rows that were entered are taken and posted together, in
-one transaction, so each counts once whoever is killed; what a recorder leaves, the next one posts.
+one transaction, so each counts once whoever is killed; what a recorder leaves, the next one posts. What cannot be
+posted for what it holds is put aside in that transaction, told here and in health, and holds up nothing.
 """
 
 from __future__ import annotations
@@ -40,10 +41,18 @@ class Posting(Beside):
         more = True
         try:
             with conn.transaction():
-                more = post(conn, _MOST) == _MOST
+                taken, aside = post(conn, _MOST)
+            more = taken == _MOST
         finally:
             if more:
                 self._more = True
+        if aside:
+            log.error(
+                "gateways' accounts of %d batches are put aside: %s",
+                len(aside),
+                aside[0],
+                extra={"action": "posting_aside"},
+            )
         return 2 if more else 1
 
     def _say(self, error: Exception) -> None:

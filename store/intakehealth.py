@@ -15,6 +15,7 @@ CLOCK_LIMIT_S: Final = 60.0
 def measure(conn: Connection) -> list[Row]:
     """Look now, in the caller's transaction; hours of long ago are let go."""
     conn.execute(_SQL["forget_hours"])
+    conn.execute(_SQL["forget_aside"])
     return [_clocks(conn), _books(conn), _missing(conn), _session(conn), _journal(conn)]
 
 
@@ -34,17 +35,30 @@ def _clocks(conn: Connection) -> Row:
 
 def _books(conn: Connection) -> Row:
     open_, gateway = _one(conn, _SQL["open_books"])
-    waiting, since = _one(conn, _SQL["unposted"])
-    if waiting and not open_:
-        text = f"the accounts of {waiting:,} batches wait to be posted since {since:%Y-%m-%d %H:%M}Z"
-        advice = "see whether a recorder runs, and posting_held in its log; nothing is lost meanwhile"
-        return Row("gateway_books", "warning", text, float(waiting), "batches", advice)
     if not open_:
-        return Row("gateway_books", "ok", "published = stored + repeated + rejected, everywhere", 0.0, "readings")
+        return _entries(conn)
     advice = "a fault of Lifeline: report it with the rows of city.gateway_hours"
     return Row(
         "gateway_books", "fault", f"{open_:,} readings open, the most of {gateway}", float(open_), "readings", advice
     )
+
+
+def _entries(conn: Connection) -> Row:
+    """Whether the books hold everything that was entered."""
+    aside, first, last, why = _one(conn, _SQL["put_aside"])
+    if aside:
+        span = f"{first:%Y-%m-%d %H:%M}Z" + (
+            f" to {last:%Y-%m-%d %H:%M}Z" if f"{last:%F%H%M}" != f"{first:%F%H%M}" else ""
+        )
+        text = f"the accounts of {aside:,} batches of {span} cannot be read and are put aside: {why}"
+        advice = "the books miss these batches, no reading is lost; put them back or let them go"
+        return Row("gateway_books", "fault", text, float(aside), "batches", advice)
+    waiting, since = _one(conn, _SQL["unposted"])
+    if waiting:
+        text = f"the accounts of {waiting:,} batches wait to be posted since {since:%Y-%m-%d %H:%M}Z"
+        advice = "see whether a recorder runs, and posting_held in its log; nothing is lost meanwhile"
+        return Row("gateway_books", "warning", text, float(waiting), "batches", advice)
+    return Row("gateway_books", "ok", "published = stored + repeated + rejected, everywhere", 0.0, "readings")
 
 
 def _missing(conn: Connection) -> Row:

@@ -16,7 +16,11 @@ SELECT pg_advisory_xact_lock(7234017283807667208)
 -- name: take_entries
 -- The oldest entries, to be posted in this transaction.
 DELETE FROM lifeline.ledger_entries WHERE id = ANY (ARRAY(SELECT id FROM lifeline.ledger_entries ORDER BY id LIMIT %s))
-RETURNING id, entry
+RETURNING id, entry, entered_at
+
+-- name: put_aside
+-- An entry that cannot be posted, with the reason, in the transaction that took it.
+INSERT INTO lifeline.spoiled_entries (id, entry, entered_at, reason) VALUES (%s, %s, %s, %s)
 
 -- name: begin
 -- Gateways that had no row yet.

@@ -21,6 +21,10 @@ SELECT coalesce(sum(open), 0)::bigint, (array_agg(gateway ORDER BY open DESC))[1
 -- Batches whose accounts are entered and not posted to the ledger for more than a minute, and since when.
 SELECT count(*), min(entered_at) FROM lifeline.ledger_entries WHERE entered_at < now() - interval '1 minute'
 
+-- name: put_aside
+-- Batches whose accounts could not be posted and are put aside: how many, when they were entered, and why the newest was.
+SELECT count(*), min(entered_at), max(entered_at), (array_agg(reason ORDER BY id DESC))[1] FROM lifeline.spoiled_entries
+
 -- name: missing
 -- Messages that were found missing in the last day and did not come since; of how many gateways, and who misses the most.
 SELECT coalesce(sum(missing), 0)::bigint, count(DISTINCT gateway), (array_agg(gateway ORDER BY missing DESC))[1]
@@ -36,6 +40,10 @@ FROM lifeline.broker_sessions WHERE lost AND began_at > city.now() - interval '1
 -- Rows that the journal no longer holds and that some follower never took in.
 SELECT count(*), min(f.follower) FROM lifeline.followers f JOIN lifeline.hearing h ON h.seq > f.seq
 WHERE h.seq < coalesce((SELECT min(seq) FROM lifeline.journal), (SELECT max(seq) + 1 FROM lifeline.hearing))
+
+-- name: forget_aside
+-- Accounts that were put aside for hours that are let go.
+DELETE FROM lifeline.spoiled_entries WHERE entered_at < now() - interval '400 days'
 
 -- name: forget_hours
 -- A year and a month of hours tell how a gateway does.

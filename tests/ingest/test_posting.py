@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -24,7 +26,7 @@ class Recording:
     """A recorder's writer, fed by hand; `posted` is what posts for it, if anything does."""
 
     def __init__(self, conn: Connection, newest: Newest, posted: Posting) -> None:
-        self.writer = BatchWriter(conn, ManualClock(START), None, newest, posting=posted)
+        self.writer = BatchWriter(conn, ManualClock(START), newest, posting=posted)
 
     def hear(self, *seqs: int) -> None:
         made = list[Delivery]()
@@ -70,7 +72,7 @@ def test_what_a_killed_recorder_entered_the_next_one_posts_once(conn: Connection
         Recording(conn, newest, Asleep()).hear(1)
         Recording(conn, newest, Asleep()).hear(3)
         with connect(city_database) as killed:  # in the middle of posting
-            assert post(killed, 10) == 2
+            assert post(killed, 10) == (2, [])
             assert books(killed) == (4, 2, 2, 1, 2)
             killed.rollback()
     assert (books(conn), entries(conn)) == ((0, 0, 0, 0, 0), 2)
@@ -122,12 +124,56 @@ def test_what_is_left_at_the_end_is_posted_although_the_line_broke(conn: Connect
     assert (books(conn), entries(conn)) == ((4, 2, 2, 0, 2), 0)
 
 
-def test_an_entry_that_means_nothing_holds_the_books_up_and_ends_nothing(
-    conn: Connection, city_database: str, caplog: pytest.LogCaptureFixture
+def aside(conn: Connection) -> list[tuple[bytes, str]]:
+    return conn.execute("SELECT entry, reason FROM lifeline.spoiled_entries ORDER BY id").fetchall()
+
+
+_TOO_MANY = b'[[["gw-1",%d,[0,%d,0,0,0,0,0]]],{}]' % (START_US // 3_600_000_000, 2**70)
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        (b"", "truncated"),
+        (b"?", "DecodeError"),
+        (b'[["gw-1"],{}]', "ValidationError"),
+        (b'[[["gw\\u0000",1,[1]]],{}]', "NUL"),
+        (_TOO_MANY, "out of range"),
+    ],
+)
+def test_an_entry_that_means_nothing_is_put_aside_and_the_others_are_posted(
+    conn: Connection, city_database: str, caplog: pytest.LogCaptureFixture, entry: bytes, why: str
 ) -> None:
+    with closing(Newest(city_database)) as newest:
+        Recording(conn, newest, Asleep()).hear(1)
+        conn.execute("INSERT INTO lifeline.ledger_entries (entry) VALUES (%s)", (entry,))
+        Recording(conn, newest, Asleep()).hear(3)
+        with connect(city_database) as killed:  # in the middle of posting
+            assert post(killed, 10).taken == 3
+            killed.rollback()
+        assert (aside(conn), entries(conn)) == ([], 3)
+        with closing(Posting(city_database)) as beside:
+            eventually(lambda: books(conn) == (4, 2, 2, 1, 2))
+            Recording(conn, newest, beside).hear(2)
+            eventually(lambda: books(conn) == (6, 3, 3, 0, 3))
+    ((kept, reason),) = aside(conn)
+    assert kept == entry
+    assert why in reason
+    assert "accounts of 1 batches are put aside" in caplog.text
+    assert entries(conn) == 0
+
+
+def test_what_was_put_aside_is_put_back_as_the_runbook_says(conn: Connection, city_database: str) -> None:
+    runbook = (Path(__file__).parents[2] / "deploy" / "RUNBOOK.md").read_text(encoding="utf-8")
+    (back,) = re.findall(r"'(WITH back AS [^']*)'", runbook)
+    with closing(Newest(city_database)) as newest:
+        Recording(conn, newest, Asleep()).hear(1)
     conn.execute("INSERT INTO lifeline.ledger_entries (entry) VALUES ('?')")
-    with closing(Newest(city_database)) as newest, closing(Posting(city_database)) as beside:
-        eventually(lambda: "accounts are not posted" in caplog.text)
-        Recording(conn, newest, beside).hear(1)
-        conn.execute("DELETE FROM lifeline.ledger_entries WHERE entry = '?'")
-        eventually(lambda: books(conn) == (2, 1, 1, 0, 1))
+    conn.execute(
+        "WITH taken AS (DELETE FROM lifeline.ledger_entries RETURNING *)"
+        " INSERT INTO lifeline.spoiled_entries SELECT id, entry, entered_at, now(), 'newer' FROM taken"
+    )
+    conn.execute(back)
+    Posting(city_database).close()
+    assert books(conn) == (2, 1, 1, 0, 1)
+    assert [entry for entry, _ in aside(conn)] == [b"?"], "what nobody can read comes here again"

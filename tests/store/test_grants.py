@@ -38,6 +38,7 @@ HISTORY = {
     "readers", "packed", "attachments", "command_marks", "cap_changes", "audit",
     "annunciations", "digest_entries", "clock_corrections", "broker_sessions", "origin", "given_traces",
     "bundles", "snapshot_rest", "limits", "ledger_entries", "unheard", "hindered",
+    "spoiled_entries",
 }  # fmt: skip
 
 
@@ -73,6 +74,7 @@ def conn(store_database: str, two_districts: City) -> Iterator[Connection]:
         opened.execute("INSERT INTO lifeline.deafness VALUES (now())")
         opened.execute("INSERT INTO lifeline.hearing (seq, kind, recorded_at, payload) VALUES (-1, 'tick', now(), '')")
         opened.execute("INSERT INTO lifeline.ledger_entries (entry) VALUES ('')")
+        opened.execute("INSERT INTO lifeline.spoiled_entries VALUES (1, '', now(), now(), 'cut off')")
         opened.execute("INSERT INTO lifeline.broker_sessions VALUES ('c', now(), false)")
         opened.execute("INSERT INTO lifeline.recorders VALUES ('c', now(), now(), 1)")
         rollups.finish(opened, NOW - timedelta(minutes=30))

@@ -71,6 +71,19 @@ def test_accounts_that_nobody_posts_are_told(conn: Connection) -> None:
     assert "the accounts of 1 batches wait" in rows(conn)["gateway_books"].text
 
 
+def test_accounts_that_were_put_aside_are_told_until_somebody_deals_with_them(conn: Connection) -> None:
+    add = "INSERT INTO lifeline.spoiled_entries VALUES (%s, '?', now() - %s, now(), %s)"
+    conn.execute(add, (1, timedelta(hours=1), "older"))
+    conn.execute(add, (2, timedelta(), "DecodeError: cut off"))
+    conn.execute(add, (3, timedelta(days=401), "of hours that are let go"))
+    row = rows(conn)["gateway_books"]
+    assert (row.state, row.value) == ("fault", 2)
+    assert "2 batches" in row.text
+    assert "DecodeError: cut off" in row.text
+    conn.execute("DELETE FROM lifeline.spoiled_entries")
+    assert rows(conn)["gateway_books"].state == "ok"
+
+
 def test_a_journal_that_was_cut_before_its_follower_is_a_fault(conn: Connection) -> None:
     with conn.transaction():
         numbers = [journal.append(conn, "tick", b"{}", NOW) for _ in range(3)]
