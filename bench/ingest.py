@@ -96,7 +96,8 @@ def run(
         machine = describe(running.dsn, embedded_broker=False)
     missing = [] if running.shares else ["not measured: two recorders (they share by MQTT 5; try --mosquitto PROGRAM)"]
     if not peers:
-        missing.append("not measured: Node-RED (try `npm install node-red pg` in a folder, and --node-red FOLDER)")
+        install = f"npm install {' '.join(nodered.PACKAGES)}"
+        missing.append(f"not measured: Node-RED (try `{install}` in a folder, and --node-red FOLDER)")
     return IngestReport(machine, running.broker, seed, quick, tuple(drains), tuple(lives), tuple(delays), writing,
                         tuple(missing), _load(), staged, tuple(peers))  # fmt: skip
 
@@ -199,9 +200,9 @@ class _Bench:
                     raise OutsideError(f"only {observer.seen.readings} of {sent * 20} readings committed")
             finally:
                 recorders.stop()
-        late = [(one.seen_us - one.published_us)[one.published_us >= first_us] for one in observer.seen.commits]
-        p50, p99 = np.percentile(np.concatenate(late), (50, 99)) / 1000
-        return Delay(share, per_s, float(p50), float(p99), sum(map(len, late)))
+            late_us = observer.delays_us(first_us)
+        p50, p99 = np.percentile(late_us, (50, 99)) / 1000
+        return Delay(share, per_s, float(p50), float(p99), len(late_us))
 
     def write_path(self, rows: int) -> WritePath:
         """The recorder's writer alone, turn by turn with raw COPY: fresh rows, then the same again.

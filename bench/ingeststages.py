@@ -55,7 +55,7 @@ def stages(dsn: str, shape: Shape, messages: Sequence[tuple[str, bytes]]) -> Sta
         judge_s = _judge_s(conn, [decoded[at : at + per] for at in range(0, len(decoded), per)], now_us)
         newest, posting = Newest(dsn), Posting(dsn)
         try:
-            writer = BatchWriter(conn, SystemClock(), None, newest, posting=posting)
+            writer = BatchWriter(conn, SystemClock(), newest, posting=posting)
             deliveries = [
                 Delivery(message, now_us, packet[1], 1, 1, shape.readings)
                 for message, packet in zip(decoded, packets, strict=True)

@@ -77,7 +77,7 @@ def _mosquitto(binary: Path, folder: Path) -> Iterator[tuple[int, str]]:
         f"listener {port} 127.0.0.1",
         "allow_anonymous true",
         "max_queued_messages 0",
-        "max_inflight_messages 1000",
+        "max_inflight_messages 2000",
     ]
     config.write_text("\n".join([*lines, "user root", ""]))
     try:

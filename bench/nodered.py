@@ -1,10 +1,10 @@
 """Node-RED on the same broker, load and database server, as people usually join the two, and tuned.
 
 The usual flow: MQTT in (QoS 1), a json node, a function that builds one `INSERT … VALUES ($1, $2, $3), …` of each
-message, and the pool of the package `pg` as it comes (10 connections), which is what PostgreSQL nodes of the palette
-use inside; a statement sent from the function spares it their work. The tuned one joins 100 messages (or those of half
-a second) into one statement of `unnest`. Both acknowledge a message before its rows are committed, and store neither
-flags nor arrival; the table has the same key.
+message, and a PostgreSQL node of the palette that sends it, with the settings it comes with. By hand, a function sends
+the same statement itself, through the package `pg` and its default pool (10 connections): that spares it the node's
+work. The tuned one joins 100 messages (or those of half a second) into one statement of `unnest`. All acknowledge a
+message before its rows are committed, and store neither flags nor arrival; the table has the same key.
 """
 
 from __future__ import annotations
@@ -31,17 +31,19 @@ from store.child import die_with_parent
 from store.connection import Connection, connect
 from store.testing import drop_database, fresh_database
 
+_PALETTE = "node-red-contrib-postgrestor-next"
+PACKAGES = ("node-red", "pg", _PALETTE)
 _PATIENCE_S = 300.0
 _TABLE = """\
 CREATE TABLE public.node_red (
     sensor text NOT NULL, time timestamptz NOT NULL, value float8 NOT NULL, PRIMARY KEY (sensor, time))"""
 _POOL = "context.set('pool', new (global.get('pg').Pool)({connectionString: global.get('dsn')}));"
-_VALUES = """\
+_BUILD = """\
 const rows = msg.payload.readings;
 const places = rows.map((_, n) => `($${3 * n + 1}, $${3 * n + 2}, $${3 * n + 3})`);
-await context.get('pool').query(
-  'INSERT INTO public.node_red (sensor, time, value) VALUES ' + places.join(', ') + ' ON CONFLICT DO NOTHING',
-  rows.flatMap(r => [r.sensor, new Date(r.time), r.value]));
+msg.query =
+  'INSERT INTO public.node_red (sensor, time, value) VALUES ' + places.join(', ') + ' ON CONFLICT DO NOTHING';
+msg.params = rows.flatMap(r => [r.sensor, new Date(r.time), r.value]);
 """
 _UNNEST = """\
 const rows = msg.payload.flatMap(one => one.readings);
@@ -53,20 +55,32 @@ await context.get('pool').query(
 
 
 class Flow(NamedTuple):
-    """How messages become rows: what MQTT in gives (`datatype`), the node after it, the function that writes."""
+    """How messages become rows: what MQTT in gives (`datatype`), and the nodes after it."""
 
     name: str
     datatype: str
-    between: Mapping[str, object]
-    write: str
+    nodes: tuple[Mapping[str, object], ...]
 
 
-USUAL = Flow("usual", "utf8", {"type": "json", "property": "payload", "action": ""}, _VALUES)
+def _function(code: str, *, pool: bool = False) -> Mapping[str, object]:
+    return {
+        "type": "function", "func": code, "initialize": _POOL if pool else "", "finalize": "", "outputs": 1, "libs": [],
+    }  # fmt: skip
+
+
+_JSON = {"type": "json", "property": "payload", "action": ""}
 _JOIN = {
     "type": "join", "mode": "custom", "build": "array", "property": "payload", "propertyType": "msg", "count": "100",
     "timeout": "0.5", "accumulate": False, "useparts": False, "key": "topic", "joiner": "", "joinerType": "str",
 }  # fmt: skip
-FLOWS = (USUAL, Flow("tuned", "json", _JOIN, _UNNEST))
+_SEND = "await context.get('pool').query(msg.query, msg.params);"
+_NODE = {"type": "postgrestor", "query": "{{{msg.query}}}", "postgresDB": "database", "throwErrors": True, "outputs": 1}
+USUAL = Flow("usual", "utf8", (_JSON, _function(_BUILD + "return msg;"), _NODE))
+FLOWS = (
+    USUAL,
+    Flow("by hand", "utf8", (_JSON, _function(_BUILD + _SEND, pool=True))),
+    Flow("tuned", "json", (_JOIN, _function(_UNNEST, pool=True))),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +96,7 @@ class NodeRed:
 
 
 def find(folder: Path | None) -> Path | None:
-    """The folder whose `node_modules` hold Node-RED and `pg`; None when none is named.
+    """The folder whose `node_modules` hold Node-RED and what its flows need; None when none is named.
 
     Raises
     ------
@@ -92,8 +106,8 @@ def find(folder: Path | None) -> Path | None:
     if folder is None:
         return None
     modules = folder / "node_modules"
-    missing = [f"no {name} in {modules}" for name in ("node-red", "pg") if not (modules / name).is_dir()]
-    tries = [f"`npm install node-red pg` in {folder}"] if missing else []
+    missing = [f"no {name} in {modules}" for name in PACKAGES if not (modules / name).is_dir()]
+    tries = [f"`npm install {' '.join(PACKAGES)}` in {folder}"] if missing else []
     if shutil.which("node") is None:
         missing.append("no program `node` on the PATH")
         tries.insert(0, "installing Node.js")
@@ -137,9 +151,11 @@ def _write_home(home: Path, modules: Path, dsn: str, flow: Flow, mqtt_url: str) 
     home.mkdir(parents=True, exist_ok=True)
     (home / "node_modules").unlink(missing_ok=True)
     (home / "node_modules").symlink_to((modules / "node_modules").resolve())
-    (home / "flows.json").write_text(json.dumps(_nodes(flow, mqtt_url)))
+    (home / "flows.json").write_text(json.dumps(_nodes(flow, mqtt_url, dsn)))
+    palette = json.dumps(str((modules / "node_modules" / _PALETTE).resolve()))
     (home / "settings.js").write_text(
-        "module.exports = {flowFile: 'flows.json', httpAdminRoot: false, httpNodeRoot: false, uiHost: '127.0.0.1', "
+        f"module.exports = {{nodesDir: {palette}, "
+        "flowFile: 'flows.json', httpAdminRoot: false, httpNodeRoot: false, uiHost: '127.0.0.1', "
         "uiPort: 0, telemetry: {enabled: false}, logging: {console: {level: 'info'}}, "
         f"functionGlobalContext: {{pg: require('pg'), dsn: {json.dumps(_address(dsn))}}}}};\n"
     )
@@ -151,7 +167,7 @@ def _address(dsn: str) -> str:
     return "postgresql://{user}:{password}@{host}:{port}/{dbname}".format_map(parts)
 
 
-def _nodes(flow: Flow, mqtt_url: str) -> list[dict[str, object]]:
+def _nodes(flow: Flow, mqtt_url: str, dsn: str) -> list[dict[str, object]]:
     address = BrokerAddress.of(mqtt_url)
     broker = {
         "id": "broker", "type": "mqtt-broker", "name": "", "broker": address.host, "port": str(address.port),
@@ -160,14 +176,30 @@ def _nodes(flow: Flow, mqtt_url: str) -> list[dict[str, object]]:
     }  # fmt: skip
     hear = {
         "id": "hear", "type": "mqtt in", "z": "tab", "topic": "lifeline/v1/+/+/readings", "qos": "1",
-        "datatype": flow.datatype, "broker": "broker", "inputs": 0, "wires": [["between"]],
+        "datatype": flow.datatype, "broker": "broker", "inputs": 0, "wires": [["step-0"]],
     }  # fmt: skip
-    between = {"id": "between", "z": "tab", "wires": [["write"]], **flow.between}
-    write = {
-        "id": "write", "type": "function", "z": "tab", "func": flow.write, "initialize": _POOL, "finalize": "",
-        "outputs": 0, "libs": [], "wires": [],
-    }  # fmt: skip
-    return [{"id": "tab", "type": "tab", "label": flow.name}, broker, hear, between, write]
+    nodes = [
+        {
+            "id": f"step-{at}",
+            "z": "tab",
+            "x": 0,
+            "y": 0,
+            "wires": [[f"step-{at + 1}"][: at + 1 < len(flow.nodes)]],
+            **node,
+        }
+        for at, node in enumerate(flow.nodes)
+    ]
+    return [{"id": "tab", "type": "tab", "label": flow.name}, broker, _database(dsn), hear, *nodes]
+
+
+def _database(dsn: str) -> dict[str, object]:
+    """The palette node's connection, with its own defaults."""
+    parts = conninfo_to_dict(dsn)
+    text = {"host": parts["host"], "database": parts["dbname"], "user": parts["user"], "password": parts["password"]}
+    number = {"port": parts["port"], "max": 10, "min": 1, "idle": 1000, "connectionTimeout": 10000}
+    kinds = {**dict.fromkeys(text, "str"), **dict.fromkeys(number, "num"), "ssl": "bool"}
+    types = {f"{name}FieldType": kind for name, kind in kinds.items()}
+    return {"id": "database", "type": "postgresDB", "name": "", "ssl": "false", **text, **number, **types}
 
 
 @contextmanager

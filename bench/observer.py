@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from city.clock import Clock
 from city.errors import OutsideError
 from store import journal
-from store.connection import Connection, connect
+from store.connection import connect
 
 # The benchmark's own database tells of each alarm at its commit.
 _TELL = (
@@ -24,16 +24,17 @@ _TELL = (
        FOR EACH ROW EXECUTE FUNCTION lifeline.bench_tell()""",
     "LISTEN lifeline_bench",
 )
+_NEWS = "SELECT seq, rows FROM lifeline.hearing WHERE seq > %s AND kind = 'readings' ORDER BY seq"
 _POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One committed journal row of readings: when it was seen, its number, and when its readings were published."""
+    """One committed journal row of readings: when it was seen, its number, and how many readings it holds."""
 
     seen_us: int
     seq: int
-    published_us: NDArray[np.int64]
+    rows: int
 
 
 @dataclass
@@ -49,16 +50,18 @@ class Observations:
 class Observer:
     """A thread that listens; a context manager.
 
+    It shares the machine with what it measures, so it asks for little; what the readings said is read afterwards.
+
     Parameters
     ----------
     dsn
         The benchmark's own database: a trigger is put on its alarms, and its journal is kept whole.
     follower
-        Whose checkpoint counts as evaluated.
+        Whose checkpoint counts as evaluated; empty where nothing is.
     """
 
-    def __init__(self, dsn: str, clock: Clock, follower: str = "watcher") -> None:
-        self._clock, self._follower = clock, follower
+    def __init__(self, dsn: str, clock: Clock, follower: str = "") -> None:
+        self._dsn, self._clock, self._follower = dsn, clock, follower
         self._conn = connect(dsn, autocommit=True, application_name="lifeline bench")
         self._stop = threading.Event()
         self._news = threading.Condition()
@@ -95,6 +98,22 @@ class Observer:
         """Wait until `count` alarms were seen committed."""
         return self._wait(lambda: len(self.seen.alarms) >= count, timeout_s)
 
+    def delays_us(self, since_us: int) -> NDArray[np.int64]:
+        """From publishing to being seen (µs), of each reading published since `since_us`; events carry whole ms.
+
+        Call it when all is over.
+        """
+        seen_us = {one.seq: one.seen_us for one in self.seen.commits if one.seen_us >= since_us}
+        after, found = min(seen_us, default=1) - 1, [np.zeros(0, np.int64)]
+        with connect(self._dsn, autocommit=True, application_name="lifeline bench") as conn:
+            while rows := journal.read(conn, after, 200):
+                after = rows[-1].seq
+                for row in rows:
+                    if row.seq in seen_us:
+                        published_us = np.array(journal.decode_readings(row.payload).time_us)
+                        found.append((seen_us[row.seq] - published_us)[published_us >= since_us - 1000])
+        return np.concatenate(found)
+
     def _wait(self, done: Callable[[], bool], timeout_s: float) -> bool:
         with self._news:
             came = self._news.wait_for(lambda: self._failure is not None or done(), timeout_s)
@@ -108,12 +127,12 @@ class Observer:
                 notes = [(note.channel, note.payload) for note in self._conn.notifies(timeout=_POLL_S, stop_after=1)]
                 now_us = self._clock.now_us()
                 alarms = [payload for channel, payload in notes if channel == "lifeline_bench"]
-                commits = self._read(self._conn, now_us)
-                place = journal.checkpoint(self._conn, self._follower)
+                commits = self._read(now_us)
+                place = journal.checkpoint(self._conn, self._follower) if self._follower else 0
                 with self._news:
                     self.seen.alarms.update((sensor, now_us) for sensor in alarms if sensor not in self.seen.alarms)
                     self.seen.commits += commits
-                    self.seen.readings += sum(len(commit.published_us) for commit in commits)
+                    self.seen.readings += sum(commit.rows for commit in commits)
                     if not self.seen.checkpoints or self.seen.checkpoints[-1][1] != place:
                         self.seen.checkpoints.append((self._clock.now_us(), place))
                     self._news.notify_all()
@@ -122,10 +141,7 @@ class Observer:
                 self._failure = error
                 self._news.notify_all()
 
-    def _read(self, conn: Connection, now_us: int) -> list[Seen]:
-        found = []
-        while rows := journal.read(conn, self._seq, 200):
-            self._seq = rows[-1].seq
-            decoded = ((row.seq, journal.decode_readings(row.payload)) for row in rows if row.kind == "readings")
-            found += [Seen(now_us, seq, np.array(readings.time_us)) for seq, readings in decoded]
+    def _read(self, now_us: int) -> list[Seen]:
+        found = [Seen(now_us, seq, rows) for seq, rows in self._conn.execute(_NEWS, (self._seq,)).fetchall()]
+        self._seq = found[-1].seq if found else self._seq
         return found

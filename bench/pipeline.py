@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from bench.fleet import Fleet
 from bench.machine import Usage, describe, usage
-from bench.observer import Observer, Seen
+from bench.observer import Observer
 from bench.publisher import Publisher
 from bench.report import Cost, Latency, Load, Report, Throughput
 from city.clock import Clock, SystemClock, stopwatch_s
@@ -89,7 +89,7 @@ def run(
     clock, fleet = SystemClock(), Fleet(gateways, sensors_each, probes, seed)
     with folder_for(data) as folder, _system(folder, fleet, database_url, mqtt_url, progress) as supervisor:
         settings = supervisor.settings
-        with Observer(settings.database, clock) as observer, Publisher(settings.mqtt) as publisher:
+        with Observer(settings.database, clock, "watcher") as observer, Publisher(settings.mqtt) as publisher:
             bench = _Bench(fleet, publisher, observer, clock, supervisor)
             progress("full speed")
             full = bench.full_speed(seconds, max_messages)
@@ -245,7 +245,7 @@ class _Bench:
         readings = (self._messages - first) * self._fleet.sensors_each + len(sent_us)
         seen = self._observer.seen.alarms
         alarms = [seen[name] - at_us for name, at_us in sent_us.items() if name in seen]
-        commits = _commit_delays(self._observer.seen.commits, first_us)
+        commits = self._observer.delays_us(first_us)
         return _Steady(readings, readings / took_s, len(sent_us), _latency(commits), _latency(np.array(alarms)))
 
     def _probe(self, sent_us: dict[str, int]) -> None:
@@ -268,15 +268,6 @@ class _Bench:
             Cost(name, (full.after[name].cpu_s - full.before[name].cpu_s) / full.wall_s, now[name].peak_mib)
             for name in sorted(full.before.keys() & full.after.keys() & now.keys())
         )
-
-
-def _commit_delays(commits: list[Seen], since_us: int) -> NDArray[np.int64]:
-    """Microseconds from publish to seen, for every reading published since; events carry whole milliseconds."""
-    delays = [commit.seen_us - commit.published_us for commit in commits if commit.seen_us >= since_us]
-    published = [commit.published_us for commit in commits if commit.seen_us >= since_us]
-    if not delays:
-        return np.zeros(0, dtype=np.int64)
-    return np.asarray(np.concatenate(delays)[np.concatenate(published) >= since_us - 1000], dtype=np.int64)
 
 
 def _latency(delays_us: NDArray[np.int64]) -> Latency:

@@ -76,7 +76,7 @@ def test_goals_are_met_or_not_and_said() -> None:
     slow = replace(report, drains=tuple(replace(one, per_s=one.per_s / 2, peak_mib=200.0) for one in drains))
     assert [goal.met for goal in slow.goals()].count(False) == 5
     assert len(json.loads(report.json())["goals"]) == 8
-    usual, tuned = (NodeRed(flow.name, "20 a message", "4.1", 90_000.0, 200.0, 0) for flow in FLOWS)
+    usual, _, tuned = (NodeRed(flow.name, "20 a message", "4.1", 90_000.0, 200.0, 0) for flow in FLOWS)
     beside = replace(report, peers=(usual, replace(tuned, per_s=160_000.0)))
     assert [goal.met for goal in beside.goals()] == [True] * 10, "only the usual flow is a goal's"
     assert json.loads(beside.json())["peers"][1]["flow"] == "tuned"
@@ -93,7 +93,7 @@ def test_goals_are_met_or_not_and_said() -> None:
 
 def test_all_that_node_red_lacks_is_told_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
-    with pytest.raises(InputError, match=r"no node-red in .*, no pg in .*; try `npm install node-red pg` in"):
+    with pytest.raises(InputError, match=r"no node-red in .*, no pg in .*; try `npm install node-red pg \S+` in"):
         find(tmp_path)
     (tmp_path / "node_modules" / "node-red").mkdir(parents=True)
     monkeypatch.setattr("shutil.which", lambda name: None)

@@ -92,7 +92,8 @@ def test_what_a_process_holds_is_what_the_system_says() -> None:
     assert mine is not None
     assert abs(mine.files - process.num_fds()) <= 1
     assert mine.threads == process.num_threads()
-    assert mine.memory_mib == pytest.approx((process.memory_info().rss - process.memory_info().shared) / 2**20, rel=0.5)
+    there = process.memory_info()  # what it shares counts in parts: a library that nobody else uses is its own
+    assert 0.8 * (there.rss - there.shared) < mine.memory_mib * 2**20 < 1.05 * there.rss
     assert held(2**22 + 1) is None
 
 
