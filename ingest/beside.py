@@ -11,12 +11,12 @@ from store.connection import Connection, connect
 
 HOLD_S: Final = 0.25  # the same thing is written no more often
 MOST_S: Final = 2.0  # and waits for about this, however much there is
-_REST: Final = 9  # times as long as it works
+_REST: Final = 30  # times as long as it works
 _AGAIN_S: Final = 1.0
 
 
 class Beside(ABC):
-    """A thread that works a tenth of its time, soon after it was woken; what fails is done again a second later.
+    """A thread that works a thirtieth of its time, soon after it was woken; what fails is done again a second later.
 
     What it writes must be found again when it is lost with the database: its connection waits for no disk.
 

@@ -66,8 +66,6 @@ class Intake:
         self._changed = threading.Condition()
         self._queued: deque[Delivery] = deque()
         self._writing: deque[list[Delivery]] = deque()  # batches that were taken, in order
-        self._next: list[Delivery] = []  # taken ahead
-        self._looking = False
         self._done: deque[Delivery] = deque()
         self._rows = self._bytes = self._queued_rows = 0
         self._wanted_rows = 1  # for which somebody waits: nobody is woken for less
@@ -85,49 +83,25 @@ class Intake:
             if self._queued_rows >= self._wanted_rows:
                 self._changed.notify_all()
 
-    def take(self, max_rows: int, timeout_s: float, *, enough_rows: int = 1, linger_s: float = 0.0) -> list[Delivery]:
-        """Take what is pending, up to about `max_rows` (at least one message), to write it; empty after `timeout_s`.
-
-        While there are less than `enough_rows` it waits for more, `linger_s` at most.
-        """
+    def await_rows(self, rows: int, timeout_s: float, or_else: Callable[[], bool] = lambda: False) -> None:
+        """Wait until so many readings are queued, or something else is so (see `look_again`), or for `timeout_s`."""
         with self._changed:
-            batch, self._next = self._next, []
-            if not batch:
-                if self._wait_rows(1, timeout_s) and linger_s > 0:
-                    self._wait_rows(enough_rows, linger_s)
-                batch = self._taken(max_rows)
-            if batch:
-                self._writing.append(batch)
-            return batch
+            self._wanted_rows = rows
+            self._changed.wait_for(lambda: self._queued_rows >= rows or or_else(), timeout_s)
+            self._wanted_rows = 1
 
-    def look(self) -> None:
-        """From now on `take_ahead` waits for messages (writer thread)."""
-        self._looking = True
-
-    def look_away(self) -> None:
-        """Let `take_ahead` wait no longer (writer thread)."""
+    def look_again(self) -> None:
+        """What `await_rows` waits for besides readings may be so now (any thread)."""
         with self._changed:
-            self._looking = False
             self._changed.notify_all()
 
-    def take_ahead(self, enough_rows: int, max_rows: int) -> list[Delivery]:
-        """Once so many rows are queued, take what `take` shall give next; empty when nobody looks for it.
-
-        Also empty when that was taken already.
-        """
+    def take(self, max_rows: int, timeout_s: float) -> list[Delivery]:
+        """Take what is pending, up to about `max_rows` (at least one message), to write it; empty after `timeout_s`."""
+        self.await_rows(1, timeout_s)
         with self._changed:
-            if self._next:
-                return []
-            self._wait_rows(enough_rows, None, lambda: not self._looking)
-            if self._queued_rows >= enough_rows:
-                self._next = self._taken(max_rows)
-            return self._next
-
-    def _wait_rows(self, rows: int, timeout_s: float | None, or_else: Callable[[], bool] = lambda: False) -> bool:
-        self._wanted_rows = rows
-        came = self._changed.wait_for(lambda: or_else() or self._queued_rows >= rows, timeout_s)
-        self._wanted_rows = 1
-        return came
+            if batch := self._taken(max_rows):
+                self._writing.append(batch)
+            return batch
 
     def _taken(self, max_rows: int) -> list[Delivery]:
         taken: list[Delivery] = []
@@ -176,12 +150,12 @@ class Intake:
     def idle(self) -> bool:
         """Nothing is queued, being written or waiting for its acknowledgement."""
         with self._changed:
-            return not (self._queued or self._writing or self._next or self._done)
+            return not (self._queued or self._writing or self._done)
 
     def oldest_us(self) -> int | None:
         """Arrival time of the oldest message that is not committed, None when there is none."""
         with self._changed:
-            oldest = next(filter(None, (*self._writing, self._next, self._queued)), None)
+            oldest = next(filter(None, (*self._writing, self._queued)), None)
             return oldest[0].received_us if oldest else None
 
     def _forget(self, gone: list[Delivery] | deque[Delivery]) -> None:

@@ -57,20 +57,16 @@ class Memory:
         """The transaction is committed."""
         self._open = False
 
-    def met(self, admission: Admission, places: Places) -> bool:
-        """Whether readings of these sensors can be judged without asking the database."""
-        return admission is self._admission and self._qartod is not None and self._qartod.met(places)
-
-    def meet(self, places: Places, since_us: int, conn: Connection | None = None) -> None:
+    def meet(self, places: Places, since_us: int) -> None:
         """Look up what sensors said last that were not met before, before a batch whose oldest time is `since_us`.
 
-        Over another connection where one is given: what a transaction under way holds is of sensors that were met.
+        What a transaction under way over another connection holds is of sensors that were met.
         """
         if self._qartod is None:
             assert self._admission is not None, "begin comes first"  # noqa: S101 - the caller's promise
             self._qartod = Qartod(self._admission.table.limits)
         if len(strangers := self._qartod.strangers(places)):
-            self._look_up(self._qartod, strangers, since_us, conn or self._conn)
+            self._look_up(self._qartod, strangers, since_us)
 
     def judge(self, places: Places, readings: Readings) -> tuple[Flags, Tests, TakeBack]:
         """The flags of readings in the order in which they came, none better than before, and what tests said.
@@ -115,7 +111,7 @@ class Memory:
             own.add(Step(to_us(from_claimed), offset_us, to_us(made_at)))
             self._last = number
 
-    def _look_up(self, qartod: Qartod, strangers: Places, since_us: int, conn: Connection) -> None:
+    def _look_up(self, qartod: Qartod, strangers: Places, since_us: int) -> None:
         assert self._admission is not None, "begin comes first"  # noqa: S101 - the caller's promise
         sensor_id, limits = self._admission.table.sensor_id[strangers], qartod.limits
         kind = limits.kind[strangers]
@@ -127,7 +123,7 @@ class Memory:
             "rest": literal(np.where(limits.flat_us[kind] > _LONGEST_RUN_US, np.inf, limits.rest[kind]).tolist()),
             "since_us": since_us - _LOOKED_BACK_US,
         }
-        found = conn.execute(_SQL["last_said"], values).fetchall()
+        found = self._conn.execute(_SQL["last_said"], values).fetchall()
         qartod.learn(
             strangers,
             [

@@ -1,8 +1,8 @@
 """The recorder: MQTT in, rows out, acknowledged after the commit. One role of `lifeline run`.
 
-Two threads: `Link` reads and decodes, this module's loop writes, with two more that look ahead (`Ahead`) and finish
-what was put in (`Turns`). Whatever is pending is one transaction, so batches are small and quick at low load and grow
-by themselves under high load.
+`Link` reads and decodes in a thread of its own; this module's loop judges what came, and leaves it to others to put in
+and finish (`Turns`). Whatever is pending is one transaction, so batches are small and quick at low load and grow by
+themselves under high load.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from city.clock import Clock, SystemClock, from_us, stopwatch_s
 from city.errors import LifelineError, OutsideError
 from city.mapping import load_mappings
 from ingest import session
-from ingest.ahead import WORTH_ROWS, Ahead
 from ingest.cores import Cores
 from ingest.decoders import Decoders
 from ingest.intake import Delivery, Intake
@@ -42,12 +41,15 @@ log = logging.getLogger(__name__)
 ROLE: Final = "recorder"
 CLIENT_ID: Final = "lifeline-recorder"
 _BATCH_ROWS: Final = 24_000
-_AHEAD_ROWS: Final = 12_000  # as many queued: the next batch, made ready while one is written
+_BESIDE_ROWS: Final = 12_000  # as many queued: the next batch, though the one before is still on its way in
+_MANY_ROWS: Final = 2_000  # no small batch
+_HANDS: Final = 3  # batches under way at the same time
 _MAX_ROWS: Final = 60_000  # pending readings: above, reading from the broker pauses
 _MAX_BYTES: Final = 20 << 20
 _BEAT_S: Final = 0.5
 _TICK_S: Final = 0.1
 _PACE_S: Final = 0.006  # from batch to batch while few come: what a batch costs whatever is in it would fill the time
+_PATIENT_S: Final = 0.012  # longer, while the one before is still on its way in
 _DRAIN_S: Final = 10.0  # what a stop waits for; the broker keeps the rest
 _COLLECT_AFTER: Final = 50_000
 _HUNG_S: Final = 60.0  # the network's loop goes round ten times a second; connecting may take its time
@@ -113,12 +115,11 @@ class _Recorder:
         self._mapped: str | None = None  # the city folder whose mappings are in use
         self._link = Link(link_settings, settings.clock, self._decoders)
         self._intake = Intake(_MAX_ROWS, _MAX_BYTES, self._link.wake)
-        self._ahead = Ahead(self._intake, _AHEAD_ROWS, _BATCH_ROWS, settings.database_url)
         self._newest: Newest | None = None
         self._posting: Posting | None = None
-        self._turns = Turns(self._written)
+        self._turns = Turns(self._written, self._intake.look_again, _HANDS)
         self._conn: Connection | None = None
-        self._second: Connection | None = None
+        self._beside: list[Connection] = []
         self._writer: BatchWriter | None = None
         self._give_up = threading.Event()
         self._broken: BaseException | None = None
@@ -155,7 +156,6 @@ class _Recorder:
         finally:
             self._turns.close()
             self._close()
-            self._ahead.close()
             for beside in (self._newest, self._posting):
                 if beside is not None:
                     beside.close()
@@ -168,26 +168,27 @@ class _Recorder:
             self._broken = error
 
     def _open(self) -> BatchWriter:
-        self._conn = connect(self._settings.database_url, autocommit=True, application_name="lifeline recorder")
-        self._second = connect(self._settings.database_url, autocommit=True, application_name="lifeline recorder")
+        dsn = self._settings.database_url
+        self._conn = connect(dsn, autocommit=True, application_name="lifeline recorder")
+        for _ in range(_HANDS):
+            self._beside.append(connect(dsn, autocommit=True, application_name="lifeline recorder hand"))
         try:
-            dsn = self._settings.database_url
-            self._writer = BatchWriter(
-                self._conn, self._settings.clock, self._ahead, self._newest, dsn, self._second, self._posting
-            )
+            clock = self._settings.clock
+            self._writer = BatchWriter(self._conn, clock, self._newest, dsn, self._beside, self._posting)
         except psycopg.errors.UndefinedTable as error:
             raise OutsideError("database: not migrated, try `lifeline migrate`") from error
         return self._writer
 
     def _close(self) -> None:
+        """Hang up; nothing may be under way."""
         if self._writer is not None:
             totals = self._writer.totals
             for name in ("messages", "readings", "repeated", "rejected", "commits"):
                 self._base[name] = self._base.get(name, 0) + getattr(totals, name)
-        for conn in (self._conn, self._second):
+        for conn in (self._conn, *self._beside):
             if conn is not None:
                 conn.close()
-        self._conn = self._second = self._writer = None
+        self._conn, self._beside, self._writer = None, [], None
         if self._is_host:  # held by the connection: another recorder may be it now
             self._is_host = False
             self._link.be_host(False)
@@ -201,7 +202,8 @@ class _Recorder:
             if not told:
                 log.info("waiting for a city folder", extra={"action": "await_city"})
                 told = True
-            self._beat()
+            if not self._beat():
+                self._close()
             systemd.turned()
             SystemClock().pause_s(_TICK_S, stop)
         return False
@@ -219,14 +221,14 @@ class _Recorder:
 
     def _work(self, stop: threading.Event) -> None:
         drain_until_s: float | None = None
-        cores = Cores(WORTH_ROWS)
+        cores = Cores(_MANY_ROWS)
         while self._broken is None:
             if stop.is_set() and drain_until_s is None:
                 drain_until_s = stopwatch_s() + _DRAIN_S
                 self._link.stop()
-            linger_s = self._began_s + _PACE_S - stopwatch_s()
-            batch = self._intake.take(_BATCH_ROWS, _TICK_S, enough_rows=WORTH_ROWS, linger_s=linger_s)
-            self._began_s = stopwatch_s()
+            if not self._write_left(self._turns.make_room(), drain_until_s, stop):
+                return
+            batch = self._take()
             self._tell_turned()
             cores.turn(sum(one.rows for one in batch))
             if batch:
@@ -238,14 +240,22 @@ class _Recorder:
                 self._catch_up()
             if not batch and drain_until_s is not None and (self._drained() or stopwatch_s() > drain_until_s):
                 break
-            if stopwatch_s() - self._beat_s >= _BEAT_S:
-                if not self._settle(drain_until_s, stop):
-                    return
-                self._beat_when_due()
+            if stopwatch_s() - self._beat_s >= _BEAT_S and not self._beat_when_due(drain_until_s, stop):
+                return
         if self._broken is None:
             self._await_acknowledged(drain_until_s or 0.0)
             self._beat()
             self._say_end()
+
+    def _take(self) -> list[Delivery]:
+        """What is pending: soon when nothing else is on its way into the database, in larger batches else."""
+        self._intake.await_rows(1, _TICK_S)
+        self._intake.await_rows(_MANY_ROWS, self._began_s + _PACE_S - stopwatch_s())
+        if self._turns.copying:
+            patient_s = self._began_s + _PATIENT_S - stopwatch_s()
+            self._intake.await_rows(_BESIDE_ROWS, patient_s, lambda: not self._turns.copying)
+        self._began_s = stopwatch_s()
+        return self._intake.take(_BATCH_ROWS, 0.0)
 
     def _say_end(self) -> None:
         try:
@@ -298,12 +308,14 @@ class _Recorder:
         """Write one batch, however long the database takes; false when a stop does not wait for it any longer."""
         if self._writer is None or all(delivery.message is None for delivery in batch):
             return self._settle(drain_until_s, stop) and self._write_alone(batch, drain_until_s, stop)
-        left = self._turns.write(self._writer, batch)
-        return all(self._write_alone(one, drain_until_s, stop) for one in left)
+        return self._write_left(self._turns.write(self._writer, batch), drain_until_s, stop)
 
     def _settle(self, drain_until_s: float | None, stop: threading.Event) -> bool:
-        """Wait until nothing is being finished, and write what failed; false when a stop does not wait for it."""
-        return all(self._write_alone(one, drain_until_s, stop) for one in self._turns.settle())
+        """Wait until nothing is under way, and write what failed; false when a stop does not wait for it."""
+        return self._write_left(self._turns.settle(), drain_until_s, stop)
+
+    def _write_left(self, left: list[list[Delivery]], drain_until_s: float | None, stop: threading.Event) -> bool:
+        return all(self._write_alone(one, drain_until_s, stop) for one in left)
 
     def _write_alone(self, batch: list[Delivery], drain_until_s: float | None, stop: threading.Event) -> bool:
         failures = 0
@@ -336,12 +348,18 @@ class _Recorder:
             self._heard_us = max(probes)
         self._intake.written()
 
-    def _beat_when_due(self) -> None:
+    def _beat_when_due(self, drain_until_s: float | None, stop: threading.Event) -> bool:
         if (silent_until_us := self._link.heard_until_us()) is not None:
             self._heard_us = max(self._heard_us or 0, silent_until_us)
-        self._beat()
+        if self._beat():
+            return True
+        if not self._settle(drain_until_s, stop):
+            return False
+        self._close()
+        return True
 
-    def _beat(self) -> None:
+    def _beat(self) -> bool:
+        """Say that this role lives; false when it could not be said."""
         now_s = stopwatch_s()
         elapsed_s, self._beat_s = now_s - self._beat_s, now_s
         counts = self._counts()
@@ -371,9 +389,9 @@ class _Recorder:
             if not self._beats_failed:
                 log.warning("cannot beat: %s", error, extra={"action": "beat_failed"})
             self._beats_failed += 1
-            self._close()
-        else:
-            self._beats_failed = 0
+            return False
+        self._beats_failed = 0
+        return True
 
     def _counts(self) -> dict[str, int]:
         totals = self._writer.totals if self._writer is not None else None

@@ -7,7 +7,7 @@ were not stored as sent, the notes of the first time; neither is written twice.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -83,41 +83,21 @@ class Judged:
     take_back: TakeBack
 
 
-def judge(
-    conn: Connection,
-    admission: Admission,
-    memory: Memory,
-    arrivals: Sequence[Arrival],
-    before: Callable[[], object] = lambda: None,
-) -> Judged:
-    """Judge the readings of a batch inside the caller's transaction, under the memory's register.
-
-    `before` is called before the database is asked what was noted of readings so far.
-    """
+def judge(conn: Connection, admission: Admission, memory: Memory, arrivals: Sequence[Arrival]) -> Judged:
+    """Judge the readings of a batch inside the caller's transaction, under the memory's register."""
     admitted = _where_they_stand(admission.admit_all(arrivals, memory.corrections), memory)
     notes = _notes(admitted, arrivals)
-    if admitted.claimed:
-        before()
     claims = _claims(conn, admission, admitted, notes) if admitted.claimed else None
     return _judged(memory, arrivals, admitted, notes, claims)
 
 
-def judge_ahead(
-    admission: Admission, memory: Memory, arrivals: Sequence[Arrival], ask: Callable[[], Connection] | None = None
-) -> Judged | None:
-    """The same before its transaction; None where the database has to be asked in it.
-
-    `ask` gives another connection: for what sensors said last that were not met before.
-    """
+def judge_ahead(admission: Admission, memory: Memory, arrivals: Sequence[Arrival]) -> Judged | None:
+    """The same before its transaction; None where the database has to be asked in it."""
     if admission.corrected:
         return None
     admitted = admission.admit_all(arrivals)
     if admitted.claimed:
         return None
-    if not memory.met(admission, admitted.place):
-        if ask is None:
-            return None
-        memory.meet(admitted.place, int(admitted.readings.time_us.min()), ask())
     return _judged(memory, arrivals, admitted, _notes(admitted, arrivals), None)
 
 

@@ -1,71 +1,147 @@
-"""While one batch is finished the next goes in, each in a transaction of its own: the database waits for nobody.
+"""Several batches under way at the same time, each in a transaction of its own: the database waits for nobody.
 
-What a batch waits for (a disk, a lock, a turn of the scheduler) is then no time in which nothing is written. Batches
-are committed in their order; when one fails, nothing that was put after it stays.
+What a batch waits for (a disk, a lock, a turn of the scheduler) is then no time in which nothing is written, and the
+server copies by several processes. Batches are judged and committed in their order; when one fails, nothing that was
+judged after it stays.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
 
 from ingest.intake import Delivery
-from ingest.writer import BatchWriter, Put
+from ingest.writer import BatchWriter, Hand, Ready
 
 Batch = list[Delivery]
+_LOOK_S: Final = 0.25  # so often a batch that waits for its turn looks whether it keeps the one before it waiting
+
+
+class _GivesWay(Exception):
+    """The batch before this one failed, or waits for its locks: it is written again after it."""
+
+
+@dataclass(slots=True)
+class _UnderWay:
+    """A batch in the hands of a thread; `done` is set right after it is made."""
+
+    writer: BatchWriter
+    batch: Batch
+    ready: Ready
+    hand: Hand
+    before: _UnderWay | None
+    copied: bool = False
+    done: Future[None] | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody works on it any more."""
+        return self.done is not None and self.done.done()
 
 
 class Turns:
-    """At most two batches under way: one that goes in, in the caller's thread, and one that is being finished.
+    """Batches under way: judged in the caller's thread, put in by others, finished in their turn.
 
     Parameters
     ----------
     written
-        Called, in another thread, with each batch that was committed.
+        Called, in another thread, with each batch that was committed, in their order.
+    copied
+        Called, in another thread, when the readings of one are in.
+    most
+        So many at once, at most; each needs a hand of the writer.
     """
 
-    def __init__(self, written: Callable[[Batch], object]) -> None:
-        self._written = written
-        self._pool = ThreadPoolExecutor(1, "recorder-finish")
-        self._last: tuple[BatchWriter, Batch, Put, Future[None]] | None = None
+    def __init__(
+        self, written: Callable[[Batch], object], copied: Callable[[], object] = lambda: None, most: int = 3
+    ) -> None:
+        self._written, self._copied, self._most = written, copied, most
+        self._pool = ThreadPoolExecutor(most, "recorder-hand")
+        self._under_way: deque[_UnderWay] = deque()
+        self._next = 0
+
+    @property
+    def copying(self) -> bool:
+        """Whether the readings of a batch are on their way into the database."""
+        return any(not (one.copied or one.over) for one in self._under_way)
+
+    def make_room(self) -> list[Batch]:
+        """Wait until one batch more may be under way; what failed, as `settle` does."""
+        while self._under_way:
+            first = self._under_way[0]
+            assert first.done is not None, "set when it was made"  # noqa: S101 - for the type checker
+            if len(self._under_way) < self._most and not first.over:
+                break
+            if first.done.exception() is not None:
+                return self.settle()
+            self._under_way.popleft()
+        return []
 
     def write(self, writer: BatchWriter, batch: Batch) -> list[Batch]:
-        """Put a batch in, and leave it to be finished.
+        """Judge a batch, and leave it to be put in and finished.
 
         Returns
         -------
         list[Batch]
-            Empty, mostly; else something failed, and these are not written, in their order: this one, perhaps after
-            the one before.
+            Empty, mostly; else these are not written, in their order, and nothing is under way: something failed, or
+            this one cannot be judged beside others.
         """
-        try:
-            put = writer.put(batch, self._await)
-        except Exception:  # noqa: BLE001 - whoever writes it alone hears of it again
-            return [*self.settle(), batch]
-        if left := self.settle(put):
+        if left := self.make_room():
             return [*left, batch]
-        self._last = writer, batch, put, self._pool.submit(self._finish, writer, batch, put)
-        return self.settle() if put.alone else []
+        try:
+            ready = writer.judge(batch) if writer.hands else None
+        except Exception:  # noqa: BLE001 - whoever writes it alone hears of it again
+            ready = None
+        if ready is None:
+            return [*self.settle(), batch]
+        before = self._under_way[-1] if self._under_way else None
+        hand = writer.hands[self._next % len(writer.hands)]
+        self._next += 1
+        one = _UnderWay(writer, batch, ready, hand, before)
+        self._under_way.append(one)
+        one.done = self._pool.submit(self._carry, one)
+        return []
 
-    def settle(self, *after: Put) -> list[Batch]:
-        """Wait until nothing is being finished; what failed is undone with what was put after it, and returned."""
-        if self._last is None:
-            return []
-        (writer, batch, put, finished), self._last = self._last, None
-        if finished.exception() is None:
-            return []
-        writer.undo(*after, put)
-        return [batch]
+    def settle(self) -> list[Batch]:
+        """Wait until nothing is under way; what is not written, in its order, taken back."""
+        left = [one for one in self._under_way if one.done is not None and one.done.exception() is not None]
+        self._under_way.clear()
+        for one in reversed(left):
+            one.writer.take_back(one.ready)
+        return [one.batch for one in left]
 
     def close(self) -> None:
-        """End the thread; what is being finished is."""
+        """End the threads; what is under way is finished."""
         self.settle()
         self._pool.shutdown()
 
-    def _await(self) -> None:
-        if self._last is not None:
-            self._last[3].exception()
+    def _carry(self, one: _UnderWay) -> None:
+        try:
+            put = one.writer.put(one.ready, one.hand, lambda: self._await(one))
+            one.copied = True
+            self._copied()
+            self._await(one)
+            one.writer.finish(put)
+        except BaseException:
+            one.writer.roll_back(one.hand)  # at once: another may wait for its locks
+            raise
+        finally:
+            one.before = None
+        self._written(one.batch)
 
-    def _finish(self, writer: BatchWriter, batch: Batch, put: Put) -> None:
-        writer.finish(put)
-        self._written(batch)
+    def _await(self, one: _UnderWay) -> None:
+        """Wait until the batch before is committed. It may wait for rows of this one: then neither would ever end."""
+        before = one.before
+        while before is not None and before.done is not None:
+            try:
+                failure = before.done.exception(_LOOK_S)
+            except TimeoutError:
+                if not before.copied and one.writer.blocked(before.hand, one.hand):
+                    raise _GivesWay from None
+                continue
+            if failure is not None:
+                raise _GivesWay
+            return

@@ -1,7 +1,7 @@
 """One batch, one transaction: readings, rejections, ledger, newest values, journal. Commits whole or not at all.
 
-In two parts: `put` judges the readings and writes them, `finish` says all else and commits. With a second connection
-the next batch may be put while the one before is finished; batches are finished in the order in which they were put.
+In three parts: `judge` looks at the readings, `put` writes them, `finish` says all else and commits. With further
+connections several batches may be put at the same time; they are judged and finished in one order.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from city.errors import OutsideError
 from city.reading import Readings
 from ingest import register
 from ingest.admit import Admission
-from ingest.ahead import WORTH_ROWS, Ahead, Ready, arrivals_of
 from ingest.beside import HOLD_S
 from ingest.books import Books, Totals
 from ingest.clocks import Clocks
@@ -28,26 +27,27 @@ from ingest.decoders import drill_of
 from ingest.intake import Delivery
 from ingest.ledger import enter, online
 from ingest.memory import Memory
-from ingest.message import ReadingsMessage, Refusal
+from ingest.message import Arrival, ReadingsMessage, Refusal
 from ingest.newest import Newest
 from ingest.posting import Posting
 from ingest.reasons import Reason
 from ingest.settle import Judged, judge, judge_ahead, settle
 from store import bundle, journal, rejections, traces
 from store.connection import Connection
-from store.readings import ReadingWriter, Written
+from store.readings import Known, ReadingWriter, Written
 from store.statements import statements
 
 log = logging.getLogger(__name__)
 
 _SQL = statements("ledger", package="ingest")
+_HANDS = statements("hands", package="ingest")
 _TRACES = 1000  # given ones that are kept of one batch
 # What a row's content can cause. Everything else (a connection, a disk, a missing table) is no fault of the batch.
 _POISON = (psycopg.DataError, psycopg.IntegrityError, ValueError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True)
-class _Hand:
+class Hand:
     """A connection by which batches go in."""
 
     conn: Connection
@@ -55,35 +55,41 @@ class _Hand:
 
 
 @dataclass(frozen=True, slots=True)
-class Put:
-    """A batch whose readings are in, in a transaction that is open; `finish` or `undo` it.
-
-    `alone`: no other may be put before it is finished.
-    """
+class Ready:
+    """A batch as judged, to be put in by any hand."""
 
     deliveries: Sequence[Delivery]
-    hand: _Hand
     admission: Admission
     judged: Judged
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A batch whose readings are in, in a transaction that is open; `finish` it, or let its hand roll it back."""
+
+    ready: Ready
+    hand: Hand
     written: Written
-    alone: bool
+
+
+class Superseded(Exception):
+    """Another city folder is in force than the one by which a batch was judged."""
 
 
 class BatchWriter:
-    """Writes batches over one connection (autocommit; it opens its own transactions), or two in turn.
+    """Writes batches over one connection (autocommit; it opens its own transactions), or several beside each other.
 
-    One thread may `put` while another finishes what was put before; nothing else is for several threads.
+    `judge` is for one thread, in the order of the batches; so is `commit`, when none is under way. Each of the `hands`
+    may `put` in a thread of its own, and `finish` when the batch before it is finished.
 
     Parameters
     ----------
-    ahead
-        Looks at the next batch while one is put.
     newest
         Writes newest values beside the batches; without it they are written with them, seldom while much comes.
     dsn
         The same database, for what is done over connections of its own; empty: nothing is.
-    second
-        The other connection; needs `newest`.
+    beside
+        The further connections; they need `newest`.
     posting
         Posts gateways' accounts to their ledger beside the batches; without it they are posted with them.
     """
@@ -92,21 +98,19 @@ class BatchWriter:
         self,
         conn: Connection,
         clock: Clock,
-        ahead: Ahead | None = None,
         newest: Newest | None = None,
         dsn: str = "",
-        second: Connection | None = None,
+        beside: Sequence[Connection] = (),
         posting: Posting | None = None,
     ) -> None:
-        self._conn, self._clock, self._ahead, self._newest, self._dsn = conn, clock, ahead, newest, dsn
+        self._conn, self._clock, self._newest, self._dsn = conn, clock, newest, dsn
         self._posting = posting
-        hold_s = HOLD_S if newest is None else math.inf
-        self._hands = [_Hand(one, ReadingWriter(one, hold_s)) for one in (conn, second) if one is not None]
+        hold_s, known = (HOLD_S if newest is None else math.inf), Known()
+        self._own, *self.hands = [Hand(one, ReadingWriter(one, hold_s, known)) for one in (conn, *beside)]
         self._online = online(conn)
         self._clocks, self._memory = Clocks(), Memory()
         self._admission: Admission | None = None
         self._bundle: str | None = None
-        self._ready: Ready | None = None
         self._origin = traces.origin(conn)
         self.totals = Totals()
 
@@ -125,7 +129,7 @@ class BatchWriter:
             When the database cannot write now: nothing of the failed part is written, try the same batch again.
         """
         try:
-            self._commit(deliveries, self._ahead)
+            self._commit(deliveries)
         except _POISON as error:
             if len(deliveries) > 1:
                 half = len(deliveries) // 2
@@ -139,86 +143,76 @@ class BatchWriter:
             log.exception("message not storable", extra={"action": "not_storable", "topic": message.topic})
             detail = f"{type(error).__name__}: {error}"
             refusal = Refusal(message.topic, Reason.NOT_STORABLE, detail, message.district, message.gateway)
-            self._commit([Delivery(refusal, only.received_us, only.payload, only.mid, only.session)], None)
+            self._commit([Delivery(refusal, only.received_us, only.payload, only.mid, only.session)])
 
-    def _commit(self, deliveries: Sequence[Delivery], ahead: Ahead | None) -> None:
-        put = self._put(deliveries, _nothing, ahead)
-        try:
-            self.finish(put)
-        except BaseException:
-            self.undo(put)
-            raise
-
-    def put(self, deliveries: Sequence[Delivery], before: Callable[[], object]) -> Put:
-        """Begin a transaction, judge the readings of deliveries and write them.
-
-        `before` returns once what was put before is finished, or failed: it is called where this batch could not be
-        judged or written rightly beside it. Whatever is raised, nothing is written.
-        """
-        return self._put(deliveries, before, self._ahead)
-
-    def _put(self, deliveries: Sequence[Delivery], before: Callable[[], object], ahead: Ahead | None) -> Put:
-        hand = self._hands[0]
-        self._hands.append(self._hands.pop(0))
-        return self._put_at_once(deliveries, hand, ahead) or self._put_in_steps(deliveries, hand, before, ahead)
-
-    def _put_at_once(self, deliveries: Sequence[Delivery], hand: _Hand, ahead: Ahead | None) -> Put | None:
-        """Judge readings before their transaction, which their COPY opens: one way to the server less.
-
-        None, and nothing is done, where something has to be asked or told first, or another city folder is in force.
-        """
-        admission = self._admission
-        if admission is None or _alone(deliveries, admission) or hand.readings.wary:
-            return None
-        self._memory.begin(admission, hand.conn)
-        hand.readings.begin()
-        judged = self._judged_before(deliveries, admission)
-        if judged is None:
-            return None
-        if not hand.readings.at_once(judged.packed):
-            judged.take_back()
-            return None
-        written = self._copied_in(hand, admission, judged, ahead, bundle.BEGIN)
-        put = Put(deliveries, hand, admission, judged, written, alone=False)
-        if hand.readings.opened == self._bundle:
-            return put
-        self.undo(put)
-        return None
-
-    def _put_in_steps(
-        self, deliveries: Sequence[Delivery], hand: _Hand, before: Callable[[], object], ahead: Ahead | None
-    ) -> Put:
+    def _commit(self, deliveries: Sequence[Delivery]) -> None:
+        """Write a batch when none is under way."""
+        hand, judged = self._own, None
         try:
             current = bundle.begin(hand.conn)
-            if current != self._bundle:
-                before()
             admission = self._current_admission(current, hand.conn)
-            alone = _alone(deliveries, admission)
-            if alone or hand.readings.wary:
-                before()
             hand.readings.begin()
             self._memory.begin(admission, hand.conn)
-            judged = self._judged(deliveries, admission, hand.conn, before)
+            judged = judge(hand.conn, admission, self._memory, _arrivals_of(deliveries))
+            written = hand.readings.write_packed(judged.packed)
+            self.finish(Put(Ready(deliveries, admission, judged), hand, written))
         except BaseException:
-            _roll_back(hand)
+            self.roll_back(hand)
+            if judged is not None:
+                judged.take_back()
             raise
-        written = self._copied_in(hand, admission, judged, None if alone else ahead)
-        return Put(deliveries, hand, admission, judged, written, alone)
 
-    def _copied_in(
-        self, hand: _Hand, admission: Admission, judged: Judged, ahead: Ahead | None, opening: bytes = b""
-    ) -> Written:
-        """Write readings, while another thread looks at those that come next."""
-        try:
-            if ahead is not None and len(judged.rows) >= WORTH_ROWS:
-                ahead.begin(admission, self._memory)
-            written = hand.readings.write_packed(judged.packed, opening)
-            self._ready = ahead.end() if ahead is not None else None
-        except BaseException:
-            _roll_back(hand)
-            self._take_back(ahead.end() if ahead is not None else None, judged)
-            raise
-        return written
+    def judge(self, deliveries: Sequence[Delivery]) -> Ready | None:
+        """Judge the readings of a batch that comes after those under way.
+
+        None where the database is to be asked for that when these are committed: `commit` it then.
+        """
+        admission = self._admission
+        if admission is None or _alone(deliveries, admission):
+            return None
+        self._memory.begin(admission, self._conn)
+        judged = judge_ahead(admission, self._memory, _arrivals_of(deliveries))
+        return Ready(deliveries, admission, judged) if judged is not None else None
+
+    def take_back(self, ready: Ready) -> None:
+        """A batch that was judged is not written, nor those after it, which were taken back before."""
+        ready.judged.take_back()
+
+    def put(self, ready: Ready, hand: Hand, before: Callable[[], object]) -> Put:
+        """Begin a transaction and write the readings of a batch, beside what other hands put in.
+
+        `before` returns once the batches before this one are committed: it is called where it is to know of them.
+
+        Raises
+        ------
+        Superseded
+            When another city folder is in force.
+        psycopg.Error
+            What the database says; `roll_back` then.
+        """
+        packed, readings = ready.judged.packed, hand.readings
+        if readings.at_once(packed):  # its COPY opens the transaction: one way to the server less
+            readings.begin()
+            written = readings.write_packed(packed, bundle.BEGIN)
+            current = readings.opened
+        else:
+            before()
+            current = bundle.begin(hand.conn)
+            readings.begin()
+            written = readings.write_packed(packed)
+        if current != self._bundle:
+            raise Superseded
+        return Put(ready, hand, written)
+
+    def blocked(self, hand: Hand, by: Hand) -> bool:
+        """Whether what one hand puts in waits for a lock, asked by another (whose transaction may be open)."""
+        row = by.conn.execute(_HANDS["blocked"], (hand.conn.info.backend_pid,)).fetchone()
+        return row is not None and bool(row[0])
+
+    def roll_back(self, hand: Hand) -> None:
+        """End a hand's transaction, if there is one; a connection that broke has none."""
+        with contextlib.suppress(psycopg.Error):
+            hand.conn.rollback()
 
     def finish(self, put: Put) -> None:
         """Say what else there is to say of a batch, and commit.
@@ -226,14 +220,10 @@ class BatchWriter:
         Raises
         ------
         psycopg.Error, OutsideError
-            When the database cannot write now: `undo` it, with all that was put after it.
+            When the database cannot write now: nothing of it is written, `roll_back`.
         """
-        books = Books(put.admission, self._online, self._clocks)
-        try:
-            seq = self._write(put, books)
-        except BaseException:
-            _roll_back(put.hand)  # at once: what is being put may wait for its locks
-            raise
+        books = Books(put.ready.admission, self._online, self._clocks)
+        seq = self._write(put, books)
         put.hand.readings.committed()
         if self._newest is not None:
             self._newest.hear(put.hand.readings.take_held())
@@ -244,25 +234,13 @@ class BatchWriter:
         self.totals.add(books.totals)
         self._say(seq, books.totals)
 
-    def undo(self, *puts: Put) -> None:
-        """Take back what was put and is not committed, the latest first, and what was made ready to come after it."""
-        ready, self._ready = self._ready, None
-        self._take_back(ready, *(put.judged for put in puts))
-        for put in puts:
-            _roll_back(put.hand)
-
-    def _take_back(self, ready: Ready | None, *others: Judged | None) -> None:
-        for judged in (ready.judged if ready is not None else None, *others):
-            if judged is not None:
-                judged.take_back()
-
     def _write(self, put: Put, books: Books) -> int:
         """The rest of a transaction, with its commit; the number of the journal's row, 0 when it has none.
 
         In few ways to the server and back, each of which waits twice for the scheduler: see `store.sending`.
         """
-        conn = put.hand.conn
-        books.sort(put.deliveries)
+        conn, deliveries = put.hand.conn, put.ready.deliveries
+        books.sort(deliveries)
         new = self._account(put, books)
         played = books.played(conn)
         rejections.add(conn, books.rejections)
@@ -277,7 +255,7 @@ class BatchWriter:
                 conn.execute(_SQL["status"], status)
             # The journal's lock is held to the commit, so it comes last.
             row = journal.send(conn, "readings", journal.encode_readings(new), now) if len(new) else None
-            if row is not None and (given := _given(put.deliveries)):
+            if row is not None and (given := _given(deliveries)):
                 seq = journal.number(row)  # waited for: few messages have a trace
                 traces.keep(conn, seq, given, now)
             for change in books.changes:
@@ -286,27 +264,6 @@ class BatchWriter:
                 journal.send(conn, "exercise", payload, now)
             conn.execute("COMMIT")
         return journal.number(row) if row is not None and not seq else seq
-
-    def _judged_before(self, deliveries: Sequence[Delivery], admission: Admission) -> Judged | None:
-        """The readings of a batch as they were made ready, or are now; None where their transaction has to be asked."""
-        ready = self._ready
-        if ready is None:
-            return judge_ahead(admission, self._memory, arrivals_of(deliveries))
-        if ready.judged is None or ready.deliveries is not deliveries or ready.admission is not admission:
-            return None
-        self._ready = None
-        return ready.judged
-
-    def _judged(
-        self, deliveries: Sequence[Delivery], admission: Admission, conn: Connection, before: Callable[[], object]
-    ) -> Judged:
-        """The readings of a batch as they are to be written: as they were made ready, if they were, and may be used."""
-        ready, self._ready = self._ready, None
-        if ready is not None and ready.judged is not None:
-            if ready.deliveries is deliveries and ready.admission is admission:
-                return ready.judged
-            ready.judged.take_back()
-        return judge(conn, admission, self._memory, arrivals_of(deliveries), before)
 
     def _say(self, seq: int, share: Totals) -> None:
         """One line a batch: the trace that its readings have from here on."""
@@ -317,7 +274,7 @@ class BatchWriter:
 
     def catch_up(self) -> None:
         """Write what was held back of the newest values; nothing when nothing was."""
-        for hand in self._hands:
+        for hand in (self._own, *self.hands):
             if hand.readings.behind:
                 with hand.conn.transaction():
                     hand.readings.begin()
@@ -336,10 +293,11 @@ class BatchWriter:
 
     def _account(self, put: Put, books: Books) -> Readings:
         """Note all that was not stored as sent, fill the accounts; give the new rows."""
-        if not put.judged.arrivals:
-            return put.judged.rows
-        outcome = settle(put.hand.conn, put.admission, put.judged, put.written)
-        books.enter(put.judged.arrivals, outcome)
+        judged = put.ready.judged
+        if not judged.arrivals:
+            return judged.rows
+        outcome = settle(put.hand.conn, put.ready.admission, judged, put.written)
+        books.enter(judged.arrivals, outcome)
         for gateway, (skew, sent_us, received_us) in books.clocks.items():
             self._memory.follow(gateway, skew, sent_us, received_us)
         return outcome.new
@@ -360,11 +318,10 @@ def _given(deliveries: Sequence[Delivery]) -> list[tuple[str, str]]:
     return list(found)[:_TRACES]
 
 
-def _roll_back(hand: _Hand) -> None:
-    """End the transaction, if there is one; a connection that broke has none."""
-    with contextlib.suppress(psycopg.Error):
-        hand.conn.rollback()
-
-
-def _nothing() -> None:
-    """Nothing is being finished."""
+def _arrivals_of(deliveries: Sequence[Delivery]) -> list[Arrival]:
+    """The messages that hold readings, but for those of drills, in their order."""
+    return [
+        Arrival(one.message, one.received_us, one.payload)
+        for one in deliveries
+        if type(one.message) is ReadingsMessage and not one.message.drill
+    ]

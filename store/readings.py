@@ -72,6 +72,26 @@ class _Standing(NamedTuple):
         return _Standing(row, value, raw)
 
 
+class Known:
+    """Which sensors have a row in `lifeline.latest`, as far as writers of one process know."""
+
+    def __init__(self) -> None:
+        self.mask: Mask | None = None  # by number of sensor; None: nobody has looked
+
+    def hold(self, sensor_id: NDArray[np.int32]) -> bool:
+        """Whether all of these have one."""
+        mask = self.mask
+        return mask is not None and int(sensor_id.max(initial=-1)) < len(mask) and bool(mask[sensor_id].all())
+
+    def add(self, sensor_id: NDArray[np.int32]) -> None:
+        """These have one now, too."""
+        old = self.mask if self.mask is not None else np.zeros(0, np.bool_)
+        mask = np.zeros(max(len(old), int(sensor_id.max(initial=-1)) + 1), np.bool_)
+        mask[: len(old)] = old
+        mask[sensor_id] = True
+        self.mask = mask
+
+
 class ReadingWriter:
     """Writes batches over one connection, inside the caller's transactions.
 
@@ -81,9 +101,11 @@ class ReadingWriter:
         How long `lifeline.latest` may stay behind: 0 writes it with every batch. Otherwise call `begin` and `committed`
         around every transaction, and `catch_up` in one when nothing comes any more. Infinite: somebody else writes it,
         from `take_held` after every `committed`; only a sensor's first value goes with its batch.
+    known
+        Shared with other writers of this process.
     """
 
-    def __init__(self, conn: Connection, hold_s: float = 0.0) -> None:
+    def __init__(self, conn: Connection, hold_s: float = 0.0, known: Known | None = None) -> None:
         understand(conn)
         self._conn, self._hold_s = conn, hold_s
         self._days: set[int] = set()
@@ -91,7 +113,7 @@ class ReadingWriter:
         self._wary_left = 0
         self._held = self._holding = Readings.of([])  # newest of each sensor: before this transaction, and in it
         self._wrote: Readings | None = None  # newest values that this transaction wrote
-        self._known: Mask | None = None  # by number of sensor: whether it has a row in `lifeline.latest`
+        self._known = known if known is not None else Known()
         self._caught_up_s = 0.0
         self._opening = b""
         self.opened: str | None = None  # what `opening` gave
@@ -127,10 +149,13 @@ class ReadingWriter:
         return self._wary_left > 0
 
     def at_once(self, batch: Packed) -> bool:
-        """Whether nothing is to be asked or made before a batch is copied: its COPY may open the transaction."""
+        """Whether nothing is to be asked or made before a batch is copied, and nothing but its rows is written.
+
+        Then its COPY may open the transaction, beside those of other writers.
+        """
         rows = batch.rows
         ready = rows.days <= self._days and (rows.month is None or rows.month in self._pieces)
-        return ready and self._known is not None and not self.wary and len(rows.readings) > 0
+        return ready and not self.wary and len(rows.readings) > 0 and self._known.hold(rows.newest.sensor_id)
 
     @property
     def behind(self) -> bool:
@@ -140,15 +165,15 @@ class ReadingWriter:
     def begin(self) -> None:
         """A transaction begins; what one before it left without `committed` did not happen."""
         self._holding, self._wrote = self._held, None
-        if self._hold_s and self._known is None:
+        if self._hold_s and self._known.mask is None:
             self._conn.execute(_SQL["mend_latest"])
             rows = self._conn.execute(_SQL["known_latest"]).fetchall()
-            self._known = _marked(np.zeros(0, np.bool_), np.array([one for (one,) in rows], dtype=np.int32))
+            self._known.add(np.array([one for (one,) in rows], dtype=np.int32))
 
     def committed(self) -> None:
         """The transaction is committed."""
-        if self._wrote is not None and self._known is not None:
-            self._known = _marked(self._known, self._wrote.sensor_id)
+        if self._wrote is not None and self._known.mask is not None:
+            self._known.add(self._wrote.sensor_id)
             self._caught_up_s = stopwatch_s()
         self._held, self._wrote = self._holding, None
 
@@ -277,26 +302,18 @@ class ReadingWriter:
         """Keep newest values, one of each sensor, now or in a moment."""
         if not len(values):
             return
-        if self._known is None:
+        if self._known.mask is None:
             self._write_latest(values)
             return
         self._holding = held = newest_of(self._holding, values)
         due = stopwatch_s() - self._caught_up_s > self._hold_s
         # A sensor's first value is never held: what is missing after a kill is looked for by what stands.
-        if due or held.sensor_id.max() >= len(self._known) or not self._known[held.sensor_id].all():
+        if due or not self._known.hold(held.sensor_id):
             self._write_latest(held)
 
     def _write_latest(self, values: Readings) -> None:
         self._holding, self._wrote = Readings.of([]), values
         self.write_newest(values)
-
-
-def _marked(known: Mask, sensor_id: NDArray[np.int32]) -> Mask:
-    """A mask by number of sensor, with some more of them."""
-    most = int(sensor_id.max(initial=-1)) + 1
-    known = np.concatenate([known, np.zeros(max(0, most - len(known)), np.bool_)])
-    known[sensor_id] = True
-    return known
 
 
 def _spread(

@@ -219,7 +219,7 @@ def ingest(
     ] = None,
     node_red: Annotated[
         Path | None,
-        typer.Option(help="A folder after `npm install node-red pg`: a peer.", show_default=False),
+        typer.Option(help="A folder with Node-RED as a peer, see docs/ingest.md.", show_default=False),
     ] = None,
     json_file: _Json = None,
     data: Data = None,

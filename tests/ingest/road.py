@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,6 @@ import pytest
 
 from city.clock import ManualClock
 from city.load import load_city
-from ingest.ahead import Ahead
 from ingest.decoders import Decoders
 from ingest.intake import Delivery, Intake
 from ingest.newest import Newest
@@ -60,18 +60,17 @@ def deliveries(seed: int) -> list[Delivery]:
 class Road:
     """What becomes of messages in an emptied database; a commit that fails is tried again.
 
-    `looks`: looked at ahead. `second`: the next ones go in over that connection while the ones before are finished.
+    `beside`: connections over which several batches go in at the same time; without them, one after the other.
     """
 
-    def __init__(self, conn: Connection, *, looks: bool, dsn: str = "", second: Connection | None = None) -> None:
+    def __init__(self, conn: Connection, dsn: str = "", beside: Sequence[Connection] = ()) -> None:
         self.conn, self.failed = conn, 0
         conn.execute(_EMPTIED)
         self.intake = Intake(10_000, 1 << 30, lambda: None)
-        self.ahead = Ahead(self.intake, 1, 24, dsn) if looks else None
-        self.newest = Newest(dsn) if second is not None else None
-        self.posting = Posting(dsn) if second is not None else None
-        self.turns = Turns(lambda _: self.intake.written())
-        self.writer = BatchWriter(conn, ManualClock(START), self.ahead, self.newest, dsn, second, self.posting)
+        self.newest = Newest(dsn) if beside else None
+        self.posting = Posting(dsn) if beside else None
+        self.turns = Turns(lambda _: self.intake.written(), most=len(beside) or 1)
+        self.writer = BatchWriter(conn, ManualClock(START), self.newest, dsn, beside, self.posting)
 
     def go(self, messages: list[Delivery], files: dict[str, str]) -> list[list[Any]]:
         bundle.apply(self.conn, files, load_city(files), START)
@@ -79,39 +78,35 @@ class Road:
         self.intake.put(messages)
         number = 0
         while batch := self.intake.take(24, 0.0):
-            if number == 6:  # what was judged ahead was judged under another register
-                for one in self.turns.settle():
-                    self.alone(one)
+            if number == 6:  # what is judged from now on is judged under another register
+                self.alone(*self.turns.settle())
                 changed = {
                     **files,
                     "calibrations.csv": "sensor,from,scale,offset,note\nwl-002,2026-01-01T00:00:00Z,3,0,\n",
                 }
                 bundle.apply(self.conn, changed, load_city(changed), START)
-            left = self.turns.write(self.writer, batch) if self.newest is not None else [batch]
-            self.failed += len(left) if self.newest is not None else 0
-            for one in left:
-                self.alone(one)
+            left = self.turns.write(self.writer, batch)
+            self.failed += len(left) - (batch in left)
+            self.alone(*left)
             number += 1
-        for one in self.turns.settle():
-            self.alone(one)
+        self.alone(*self.turns.settle())
         self.turns.close()
-        if self.ahead is not None:
-            self.ahead.close()
         self.writer.catch_up()
         for beside in (self.newest, self.posting):
             if beside is not None:
                 beside.close()
         return [self.conn.execute(query).fetchall() for query in _KEPT]
 
-    def alone(self, batch: list[Delivery]) -> None:
-        """Write one batch, however often that fails."""
-        while True:
-            try:
-                self.writer.commit(batch)
-                break
-            except psycopg.OperationalError:
-                self.failed += 1
-        self.intake.written()
+    def alone(self, *batches: list[Delivery]) -> None:
+        """Write batches, one after the other, however often that fails."""
+        for batch in batches:
+            while True:
+                try:
+                    self.writer.commit(batch)
+                    break
+                except psycopg.OperationalError:
+                    self.failed += 1
+            self.intake.written()
 
 
 def refuse_often(patch: pytest.MonkeyPatch, seed: int) -> None:

@@ -1,9 +1,10 @@
-"""Two batches under way change nothing but the time: the same rows, notes and counts, in the same order."""
+"""Several batches under way change nothing but the time: the same rows, notes and counts, in the same order."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
@@ -23,68 +24,95 @@ from tests.ingest.road import Road, deliveries, refuse_often
 from tests.running import eventually
 
 _JOURNAL_LOCK = "SELECT pg_advisory_xact_lock(7234017283807667200)"  # as journal.sql takes it
+_ROW = """\
+INSERT INTO lifeline.readings (sensor_id, flag, time, value, received_at)
+SELECT sensor_id, 0, lifeline.from_us(%s), 1.0, now() FROM lifeline.sensors WHERE sensor = %s"""
 _WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 PATIENCE_S = 60.0
 
 
 @pytest.fixture
-def second(database: str) -> Iterator[Connection]:
-    with connect(database, autocommit=True) as conn:
-        yield conn
+def hands(database: str) -> Iterator[list[Connection]]:
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(connect(database, autocommit=True)) for _ in range(3)]
 
 
 @pytest.mark.parametrize(
-    ("seed", "trouble", "looks"),
-    [(1, "database", True), (2, "poison", True), (3, "database", False), (5, "none", True)],
+    ("seed", "trouble", "most"),
+    [(1, "database", 3), (2, "poison", 3), (3, "database", 2), (4, "none", 3), (5, "none", 1), (6, "poison", 1)],
 )
-def test_nothing_differs_for_two_under_way(
+def test_nothing_differs_for_several_under_way(
     conn: Connection,
-    second: Connection,
+    hands: list[Connection],
     database: str,
     files: dict[str, str],
     seed: int,
     trouble: str,
-    looks: bool,
+    most: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     files["city.yaml"] += "quality: {water_depth: {spike: {change: 5 cm}, flat_line: {for: 30s}}}\n"
     if trouble == "poison":
         conn.execute("ALTER TABLE lifeline.readings ADD CONSTRAINT poison CHECK (value <> 66)")
-    monkeypatch.setattr(writer, "WORTH_ROWS", 1)
-    expected = Road(conn, looks=False).go(deliveries(seed), files)
+    expected = Road(conn).go(deliveries(seed), files)
     assert len(expected[0]) > 50, "there is something to compare"
+    assert {reason for reason, *_ in expected[1]} >= {"future_time", "unknown_sensor"}
+    beside = list[int]()
+
+    def put(self: BatchWriter, ready: writer.Ready, hand: writer.Hand, before: Callable[[], object]) -> writer.Put:
+        beside.append(hand.conn.info.backend_pid)
+        return into(self, ready, hand, before)
+
+    into = BatchWriter.put
+    monkeypatch.setattr(BatchWriter, "put", put)
     if trouble == "database":
         refuse_often(monkeypatch, seed)
-    road = Road(conn, looks=looks, dsn=database, second=second)
+    road = Road(conn, database, hands[:most])
     assert road.go(deliveries(seed), files) == expected
-    assert (road.failed > 0) == (trouble != "none")
+    assert len(set(beside)) == most, "each hand had its turn"
+    assert road.failed > 0 or trouble == "none"
 
 
 class Held:
-    """Two batches, the first of which cannot be finished before the journal is let go."""
+    """Batches under way; `put` counts those whose readings are in."""
 
     def __init__(
-        self, conn: Connection, second: Connection, files: dict[str, str], newest: Newest, patch: pytest.MonkeyPatch
+        self,
+        conn: Connection,
+        hands: list[Connection],
+        files: dict[str, str],
+        newest: Newest,
+        patch: pytest.MonkeyPatch,
     ) -> None:
         bundle.apply(conn, files, load_city(files), START)
         self.done: list[list[Delivery]] = []
         self.put = threading.Semaphore(0)
-        self.turns = Turns(self.done.append)
-        self.writer = BatchWriter(conn, ManualClock(START), None, newest, "", second)
+        self.turns = Turns(self.done.append, self.put.release)
+        self.writer = BatchWriter(conn, ManualClock(START), newest, "", hands)
         self.left: list[list[Delivery]] = []
-        into = self.writer._put
-
-        def telling(*args: object) -> writer.Put:
-            found = into(*args)  # type: ignore[arg-type] # passed through
-            self.put.release()
-            return found
-
-        patch.setattr(self.writer, "_put", telling)
+        self.number = 0
 
     def write(self, *batches: list[Delivery]) -> None:
         for batch in batches:
             self.left += self.turns.write(self.writer, batch)
         self.left += self.turns.settle()
+
+    def alone(self) -> None:
+        """Write what is left, as the recorder does."""
+        left, self.left = self.left, []
+        for batch in left:
+            self.writer.commit(batch)
+            self.done.append(batch)
+
+    def know(self, *sensors: str) -> None:
+        """Let every hand have met these, and forget it."""
+        for _ in range(1 + len(self.writer.hands)):
+            self.number += 1
+            self.write(batch(self.number, *[(sensor, 9.0) for sensor in sensors], at_us=START_US + self.number * 1_000))
+            self.alone()
+        self.done.clear()
+        while self.put.acquire(blocking=False):
+            pass
 
 
 def batch(seq: int, *values: tuple[str, float], at_us: int = START_US) -> list[Delivery]:
@@ -94,48 +122,83 @@ def batch(seq: int, *values: tuple[str, float], at_us: int = START_US) -> list[D
 
 @pytest.fixture
 def held(
-    conn: Connection, second: Connection, database: str, files: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    conn: Connection, hands: list[Connection], database: str, files: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Held]:
     with closing(Newest(database)) as newest:
-        yield Held(conn, second, files, newest, monkeypatch)
+        held = Held(conn, hands, files, newest, monkeypatch)
+        held.know("wl-011", "wl-012")
+        conn.execute("DELETE FROM lifeline.readings")
+        yield held
+        held.turns.close()
 
 
-def test_the_next_goes_in_while_the_one_before_waits_for_its_commit(
-    conn: Connection, database: str, held: Held
-) -> None:
-    first = batch(0, ("wl-011", 4.0), ("wl-012", 5.0), at_us=START_US)
-    held.write(first)  # a sensor's first value goes in alone
-    assert held.put.acquire(timeout=PATIENCE_S)
-    later_us = START_US + 1_000_000
-    batches = [batch(1, ("wl-011", 1.0), at_us=later_us), batch(2, ("wl-012", 2.0), at_us=later_us)]
+LATER_US = START_US + 1_000_000
+
+
+def test_others_go_in_while_the_one_before_waits_for_its_commit(conn: Connection, database: str, held: Held) -> None:
+    batches = [batch(10 + number, ("wl-011", float(number)), at_us=LATER_US + number * 1_000) for number in range(3)]
     thread = threading.Thread(target=held.write, args=batches)
     with connect(database) as other:
         other.execute(_JOURNAL_LOCK)
         thread.start()
-        assert all(held.put.acquire(timeout=PATIENCE_S) for _ in batches), "the second went in beside the first"
-        assert held.done == [first]
+        assert all(held.put.acquire(timeout=PATIENCE_S) for _ in batches), "all three went in"
+        assert held.done == []
         other.rollback()
     thread.join(PATIENCE_S)
-    assert (held.done, held.left) == ([first, *batches], [])
-    held.turns.close()
+    assert (held.done, held.left) == (batches, [])
     found = conn.execute("SELECT value FROM lifeline.readings ORDER BY time, sensor_id").fetchall()
-    assert found == [(4.0,), (5.0,), (1.0,), (2.0,)]
+    assert found == [(0.0,), (1.0,), (2.0,)]
+
+
+def test_a_batch_goes_in_while_the_one_before_is_on_its_way_and_is_committed_after_it(
+    conn: Connection, database: str, held: Held
+) -> None:
+    batches = [batch(10, ("wl-011", 1.0), at_us=LATER_US), batch(11, ("wl-012", 2.0), at_us=LATER_US)]
+    thread = threading.Thread(target=held.write, args=batches)
+    with connect(database) as other:
+        other.execute(_ROW, (LATER_US, "wl-011"))
+        thread.start()
+        assert held.put.acquire(timeout=PATIENCE_S), "the second is in"
+        assert held.done == []
+        other.rollback()
+    thread.join(PATIENCE_S)
+    assert (held.done, held.left) == (batches, [])
+
+
+def test_a_batch_gives_way_when_the_one_before_waits_for_its_rows(conn: Connection, database: str, held: Held) -> None:
+    batches = [batch(10, ("wl-011", 1.0), ("wl-012", 2.0), at_us=LATER_US), batch(11, ("wl-012", 2.0), at_us=LATER_US)]
+    thread = threading.Thread(target=held.write, args=batches)
+    with connect(database) as other:
+        other.execute(_ROW, (LATER_US, "wl-011"))
+        thread.start()
+        assert held.put.acquire(timeout=PATIENCE_S), "the second is in, and has a row that the first shall have"
+        other.rollback()
+    thread.join(PATIENCE_S)
+    assert (held.done, held.left) == (batches[:1], batches[1:])
+    held.alone()
+    assert conn.execute("SELECT count(*), sum(value) FROM lifeline.readings").fetchone() == (2, 3.0)
+    books = conn.execute("SELECT stored, repeated, rejected FROM lifeline.gateway_ledger").fetchone()
+    assert books == (2 + 2 * held.number, 1, 0)
 
 
 def test_what_comes_again_while_its_first_copy_waits_is_stored_once(
     conn: Connection, database: str, held: Held
 ) -> None:
-    batches = [batch(0, ("wl-011", 1.0), ("wl-012", 2.0)), batch(0, ("wl-011", 1.0), ("wl-012", 3.0))]
-    thread = threading.Thread(target=held.write, args=batches)
+    batches = [
+        batch(10, ("wl-011", 1.0), ("wl-012", 2.0), at_us=LATER_US),
+        batch(10, ("wl-011", 1.0), ("wl-012", 3.0), at_us=LATER_US),
+    ]
     with connect(database) as other, connect(database, autocommit=True) as watching:
         other.execute(_JOURNAL_LOCK)
+        assert held.turns.write(held.writer, batches[0]) == []
+        assert held.put.acquire(timeout=PATIENCE_S)
+        thread = threading.Thread(target=held.write, args=batches[1:])
         thread.start()
         eventually(lambda: watching.execute(_WAITING).fetchone() == (2,))  # for the journal, and for the first's rows
         other.rollback()
     thread.join(PATIENCE_S)
     assert (held.done, held.left) == (batches, [])
-    held.turns.close()
     assert conn.execute("SELECT count(*), sum(value) FROM lifeline.readings").fetchone() == (2, 3.0)
-    books = conn.execute("SELECT published, stored, repeated, rejected FROM lifeline.gateway_ledger").fetchone()
-    assert books == (4, 2, 1, 1)
+    books = conn.execute("SELECT stored, repeated, rejected FROM lifeline.gateway_ledger").fetchone()
+    assert books == (2 + 2 * held.number, 1, 1)
     assert conn.execute("SELECT reason, sensor FROM lifeline.rejections").fetchall() == [("conflict", "wl-012")]

@@ -10,11 +10,13 @@ import pytest
 from psycopg import pq
 
 from city.clock import ManualClock
+from ingest.intake import Delivery
 from ingest.newest import Newest
 from ingest.posting import Posting
+from ingest.turns import Turns
 from ingest.writer import BatchWriter
-from store.connection import Connection
-from tests.ingest.fed import START, START_US, Fed, message
+from store.connection import Connection, connect
+from tests.ingest.fed import START, START_US, TOPIC, Fed, message
 
 _WAITED_FOR = ("ReadyForQuery", "CopyInResponse")  # what a client waits for before it says more
 
@@ -31,21 +33,39 @@ def _ways(conn: Connection, file: Path) -> Iterator[list[int]]:
     counted.append(sum(line.split("\t")[2] in _WAITED_FOR for line in file.read_text().splitlines() if "\t" in line))
 
 
+class Beside(Fed):
+    """One whose batches go in by a hand, as the recorder's do; those that cannot are written alone."""
+
+    def __init__(self, conn: Connection, hand: Connection, newest: Newest, posting: Posting) -> None:
+        super().__init__(conn)
+        self.writer, self.hand = BatchWriter(conn, ManualClock(START), newest, "", [hand], posting), hand
+        self.turns = Turns(lambda _: None, most=1)
+
+    def hear(self, *payloads: bytes, at_us: int = START_US) -> None:
+        batch = [Delivery(self.decoders.decode(TOPIC, one, at_us), at_us, one, 1, 1) for one in payloads]
+        for one in [*self.turns.write(self.writer, batch), *self.turns.settle()]:
+            self.writer.commit(one)
+
+
 @pytest.fixture
-def fed(city_database: str, conn: Connection) -> Iterator[Fed]:
-    fed = Fed(conn)
-    with closing(Newest(city_database)) as newest, closing(Posting(city_database)) as posting:
-        fed.writer = BatchWriter(conn, ManualClock(START), None, newest, posting=posting)
+def fed(city_database: str, conn: Connection) -> Iterator[Beside]:
+    with (
+        connect(city_database, autocommit=True) as hand,
+        closing(Newest(city_database)) as newest,
+        closing(Posting(city_database)) as posting,
+    ):
+        fed = Beside(conn, hand, newest, posting)
         yield fed
+        fed.turns.close()
 
 
-def test_a_batch_asks_the_server_seldom(fed: Fed, tmp_path: Path) -> None:
+def test_a_batch_asks_the_server_seldom(fed: Beside, tmp_path: Path) -> None:
     def batch(number: int, value: float = 0.5) -> list[bytes]:
         places = range(number * 10, number * 10 + 10)
         return [message([("wl-002", START_US + at * 1_000_000, value)], seq=at) for at in places]
 
     def ways(*payloads: bytes) -> int:
-        with _ways(fed.conn, tmp_path / "trace") as counted:
+        with _ways(fed.hand, tmp_path / "trace") as counted:
             fed.hear(*payloads)
         return counted[0]
 
