@@ -10,7 +10,7 @@ One run, on one machine, one database server and one broker:
 5. latency from publish to commit at a third and at half of the live rate;
 6. memory: a backlog in which a large city's sensors all speak;
 7. where the time goes: CPU of each stage, alone;
-8. Node-RED on the same broker and server, where a folder with it is named.
+8. Node-RED on the same broker and server, turn by turn with the recorder, where a folder with it is named.
 """
 
 from __future__ import annotations
@@ -84,14 +84,16 @@ def run(
             drains.append(_median([bench.drain(shape, 1) for _ in range(rounds)]))
             if running.shares and shape.readings == 20:
                 drains.append(_median([bench.drain(shape, 2) for _ in range(rounds)]))
-        lives = [bench.live(shape, 1.0 if quick else 6.0) for shape in shapes]
-        twenty = next(live for live in lives if live.shape == "20 a message")
+        last = sorted(shapes, key=lambda shape: shape.readings == 20)  # right before the delays at a share of its rate
+        found = {shape.name: bench.live(shape, 1.0 if quick else 6.0) for shape in last}
+        lives, twenty = [found[shape.name] for shape in shapes], found["20 a message"]
         seconds = 3.0 if quick else 15.0
         delays = [bench.delay(share, twenty.per_s * share, seconds) for share in (1 / 3, 1 / 2)]
         writing = bench.write_path(200_000 if quick else 2_000_000)
         if not quick:
             drains.append(bench.large().drain(Shape("20 a message, 85,000 sensors", 20, 3 * LARGE_GATEWAYS * 5), 1))
-        peers = list(bench.node_red(modules, [one for one in shapes if one.readings in (20, 100)])) if modules else []
+        beside, turns = [one for one in shapes if one.readings in (20, 100)], 1 if quick else 3
+        peers = list(bench.node_red(modules, beside, turns)) if modules else []
         staged = tuple(bench.stages(shape) for shape in shapes)
         machine = describe(running.dsn, embedded_broker=False)
     missing = [] if running.shares else ["not measured: two recorders (they share by MQTT 5; try --mosquitto PROGRAM)"]
@@ -125,6 +127,12 @@ class _Bench:
 
     def drain(self, shape: Shape, count: int) -> Drain:
         """A backlog that waits for `count` recorders, then raw COPY of its rows."""
+        drained, rows = self._drained(shape, count)
+        self.progress(f"raw COPY, {shape.name}")
+        return replace(drained, copied_per_s=_copied(self.running.dsn, rows))
+
+    def _drained(self, shape: Shape, count: int) -> tuple[Drain, Readings]:
+        """A backlog that waits for `count` recorders (without raw COPY's rate), and its rows."""
         self.progress(f"drained, {shape.name}, {count} recorder{'s' if count > 1 else ''}")
         with database(self.running.dsn, self.gateways) as dsn, connect(dsn, autocommit=True) as conn:
             recorders = self._recorders(dsn, count)
@@ -144,19 +152,22 @@ class _Bench:
             finally:
                 recorders.stop()
             per_s, rows = _rate(conn, 0), self._rows(conn)
-            self.progress(f"raw COPY, {shape.name}")
-            copied_per_s = _copied(self.running.dsn, rows)
         both = before.keys() & after.keys() if begun < total else set[str]()
         spent = {name: (after[name].cpu_s - before[name].cpu_s) / (total - begun) * 1e6 for name in both}
         peak = after["recorder"].peak_mib if "recorder" in after else None
-        return Drain(shape.name, count, shape.readings, len(rows), total - len(rows), per_s, copied_per_s, spent, peak)
+        return Drain(shape.name, count, shape.readings, len(rows), total - len(rows), per_s, 0.0, spent, peak), rows
 
-    def node_red(self, modules: Path, shapes: Sequence[Shape]) -> Iterator[nodered.NodeRed]:
-        """The same backlogs through each flow of Node-RED."""
+    def node_red(self, modules: Path, shapes: Sequence[Shape], turns: int) -> Iterator[nodered.Beside]:
+        """The same backlogs through each flow of Node-RED and through a recorder, in turn; the middle one by ratio."""
         dsn, url = self.running.dsn, self.running.mqtt_url
         for flow, shape in product(nodered.FLOWS, shapes):
-            self.progress(f"Node-RED, {flow.name} flow, {shape.name}")
-            yield nodered.drain(modules, dsn, url, self.folder, flow, shape, self._messages(shape))
+            found = []
+            for _ in range(turns if flow is nodered.USUAL else 1):
+                self.progress(f"Node-RED, {flow.name} flow, {shape.name}")
+                theirs = nodered.drain(modules, dsn, url, self.folder, flow, shape, self._messages(shape))
+                ours, _ = self._drained(shape, 1)
+                found.append(nodered.Beside(theirs, ours.per_s, ours.peak_mib))
+            yield sorted(found, key=lambda one: one.times)[len(found) // 2]
 
     def live(self, shape: Shape, seconds: float) -> Live:
         """Publish for a while as fast as the broker takes it, the recorder at work."""

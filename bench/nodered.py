@@ -95,6 +95,25 @@ class NodeRed:
     lost: int
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """One of its drains, and the recorder's of the same backlog right after it."""
+
+    theirs: NodeRed
+    per_s: float
+    peak_mib: float | None
+
+    @property
+    def times(self) -> float:
+        """How many times its rate the recorder reaches."""
+        return self.per_s / self.theirs.per_s
+
+    @property
+    def of_memory(self) -> float | None:
+        """The share of its memory that the recorder takes."""
+        return None if self.peak_mib is None else self.peak_mib / self.theirs.peak_mib
+
+
 def find(folder: Path | None) -> Path | None:
     """The folder whose `node_modules` hold Node-RED and what its flows need; None when none is named.
 

@@ -34,6 +34,11 @@ class Cores:
         self._together = False
         self._until_s = stopwatch_s() + _CALM_S  # spread or together at least so long
 
+    @property
+    def together(self) -> bool:
+        """Whether the threads keep to one core, since little comes."""
+        return self._together
+
     def turn(self, rows: int) -> None:
         """A batch of so many rows comes next (the main thread)."""
         now_s = stopwatch_s()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -95,21 +96,26 @@ class Intake:
         with self._changed:
             self._changed.notify_all()
 
-    def take(self, max_rows: int, timeout_s: float) -> list[Delivery]:
-        """Take what is pending, up to about `max_rows` (at least one message), to write it; empty after `timeout_s`."""
+    def take(self, max_rows: int, timeout_s: float, max_bytes: float = math.inf) -> list[Delivery]:
+        """Take what is pending, to write it; empty after `timeout_s`.
+
+        Up to `max_rows` and `max_bytes` of payloads, but at least one message.
+        """
         self.await_rows(1, timeout_s)
         with self._changed:
-            if batch := self._taken(max_rows):
+            if batch := self._taken(max_rows, max_bytes):
                 self._writing.append(batch)
             return batch
 
-    def _taken(self, max_rows: int) -> list[Delivery]:
+    def _taken(self, max_rows: int, max_bytes: float) -> list[Delivery]:
         taken: list[Delivery] = []
-        rows = 0
-        while self._queued and (rows == 0 or rows + self._queued[0].rows <= max_rows):
-            rows += self._queued[0].rows
+        rows = size = 0
+        while self._queued:
+            rows, size = rows + self._queued[0].rows, size + len(self._queued[0].payload)
+            if taken and (rows > max_rows or size > max_bytes):
+                break
             taken.append(self._queued.popleft())
-        self._queued_rows -= rows
+            self._queued_rows -= taken[-1].rows
         return taken
 
     def written(self) -> None:

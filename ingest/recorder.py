@@ -41,9 +41,11 @@ log = logging.getLogger(__name__)
 ROLE: Final = "recorder"
 CLIENT_ID: Final = "lifeline-recorder"
 _BATCH_ROWS: Final = 24_000
+_BATCH_BYTES: Final = 700_000  # of payloads: what names a sensor with each reading takes more memory
 _BESIDE_ROWS: Final = 12_000  # as many queued: the next batch, though the one before is still on its way in
 _MANY_ROWS: Final = 2_000  # no small batch
 _HANDS: Final = 3  # batches under way at the same time
+_CALM_HANDS: Final = 2  # while little comes: a third makes batches smaller and dearer
 _MAX_ROWS: Final = 60_000  # pending readings: above, reading from the broker pauses
 _MAX_BYTES: Final = 20 << 20
 _BEAT_S: Final = 0.5
@@ -181,10 +183,7 @@ class _Recorder:
 
     def _close(self) -> None:
         """Hang up; nothing may be under way."""
-        if self._writer is not None:
-            totals = self._writer.totals
-            for name in ("messages", "readings", "repeated", "rejected", "commits"):
-                self._base[name] = self._base.get(name, 0) + getattr(totals, name)
+        self._base = self._counts()
         for conn in (self._conn, *self._beside):
             if conn is not None:
                 conn.close()
@@ -226,6 +225,7 @@ class _Recorder:
             if stop.is_set() and drain_until_s is None:
                 drain_until_s = stopwatch_s() + _DRAIN_S
                 self._link.stop()
+            self._turns.most = _CALM_HANDS if cores.together else _HANDS
             if not self._write_left(self._turns.make_room(), drain_until_s, stop):
                 return
             batch = self._take()
@@ -255,7 +255,7 @@ class _Recorder:
             patient_s = self._began_s + _PATIENT_S - stopwatch_s()
             self._intake.await_rows(_BESIDE_ROWS, patient_s, lambda: not self._turns.copying)
         self._began_s = stopwatch_s()
-        return self._intake.take(_BATCH_ROWS, 0.0)
+        return self._intake.take(_BATCH_ROWS, 0.0, _BATCH_BYTES)
 
     def _say_end(self) -> None:
         try:

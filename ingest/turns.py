@@ -52,13 +52,13 @@ class Turns:
     copied
         Called, in another thread, when the readings of one are in.
     most
-        So many at once, at most; each needs a hand of the writer.
+        So many at once, at most; each needs a hand of the writer. Those who write may make it less.
     """
 
     def __init__(
         self, written: Callable[[Batch], object], copied: Callable[[], object] = lambda: None, most: int = 3
     ) -> None:
-        self._written, self._copied, self._most = written, copied, most
+        self._written, self._copied, self.most = written, copied, most
         self._pool = ThreadPoolExecutor(most, "recorder-hand")
         self._under_way: deque[_UnderWay] = deque()
         self._next = 0
@@ -73,7 +73,7 @@ class Turns:
         while self._under_way:
             first = self._under_way[0]
             assert first.done is not None, "set when it was made"  # noqa: S101 - for the type checker
-            if len(self._under_way) < self._most and not first.over:
+            if len(self._under_way) < self.most and not first.over:
                 break
             if first.done.exception() is not None:
                 return self.settle()
@@ -98,7 +98,9 @@ class Turns:
         if ready is None:
             return [*self.settle(), batch]
         before = self._under_way[-1] if self._under_way else None
-        hand = writer.hands[self._next % len(writer.hands)]
+        hands = writer.hands[: self.most]
+        turn = [hands[(self._next + at) % len(hands)] for at in range(len(hands))]
+        hand = next(hand for hand in turn if all(one.hand is not hand for one in self._under_way))
         self._next += 1
         one = _UnderWay(writer, batch, ready, hand, before)
         self._under_way.append(one)

@@ -14,7 +14,7 @@ from bench.ingestload import BLOCK, SHAPES, Blaster, Messages, Shape, city
 from bench.ingestreport import Delay, Drain, IngestReport, Live, WritePath
 from bench.ingestsystem import Servers
 from bench.machine import local
-from bench.nodered import FLOWS, NodeRed, find
+from bench.nodered import FLOWS, Beside, NodeRed, find
 from city.errors import InputError
 from city.load import load_city
 from ingest.decoders import decode
@@ -76,11 +76,14 @@ def test_goals_are_met_or_not_and_said() -> None:
     slow = replace(report, drains=tuple(replace(one, per_s=one.per_s / 2, peak_mib=200.0) for one in drains))
     assert [goal.met for goal in slow.goals()].count(False) == 5
     assert len(json.loads(report.json())["goals"]) == 8
-    usual, _, tuned = (NodeRed(flow.name, "20 a message", "4.1", 90_000.0, 200.0, 0) for flow in FLOWS)
+    usual, _, tuned = (
+        Beside(NodeRed(flow.name, "20 a message", "4.1", 90_000.0, 200.0, 0), 4e5, 90.0) for flow in FLOWS
+    )
     beside = replace(report, peers=(usual, replace(tuned, per_s=160_000.0)))
     assert [goal.met for goal in beside.goals()] == [True] * 10, "only the usual flow is a goal's"
-    assert json.loads(beside.json())["peers"][1]["flow"] == "tuned"
-    beside = replace(beside, peers=(replace(usual, shape="100 a message", per_s=6e5, peak_mib=150.0, lost=3), tuned))
+    assert json.loads(beside.json())["peers"][1]["theirs"]["flow"] == "tuned"
+    other = replace(usual.theirs, shape="100 a message", per_s=6e5, peak_mib=150.0, lost=3)
+    beside = replace(beside, peers=(Beside(other, 2e6, 90.0), tuned))
     assert [goal.met for goal in beside.goals()][8:] == [False, False]
     console = Console(width=160)
     with console.capture() as seen:

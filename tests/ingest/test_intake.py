@@ -62,3 +62,13 @@ def test_batches_are_acknowledged_in_the_order_in_which_they_were_taken() -> Non
     assert intake.to_acknowledge() == second
     assert intake.rows == 0
     assert intake.idle
+
+
+def test_a_batch_is_bounded_by_its_payloads_too() -> None:
+    intake = Intake(10, 1 << 20, lambda: None)
+    sent = [Delivery(None, at, b"x" * size, at, 1) for at, size in enumerate((5, 5, 5, 50, 1))]
+    intake.put(sent)
+    assert intake.take(10, 0.0, 10) == sent[:2]
+    assert intake.take(10, 0.0, 10) == sent[2:3], "the next one is too large beside it"
+    assert intake.take(10, 0.0, 10) == sent[3:4], "too large, yet alone it goes"
+    assert intake.take(10, 0.0, 10) == sent[4:]
