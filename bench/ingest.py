@@ -16,7 +16,7 @@ One run, on one machine, one database server and one broker:
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -93,11 +93,12 @@ def run(
         if not quick:
             drains.append(bench.large().drain(Shape("20 a message, 85,000 sensors", 20, 3 * LARGE_GATEWAYS * 5), 1))
         beside, turns = [one for one in shapes if one.readings in (20, 100)], 1 if quick else 3
-        peers = list(bench.node_red(modules, beside, turns)) if modules else []
+        peers, failed = bench.node_red(modules, beside, turns) if modules else ([], [])
         staged = tuple(bench.stages(shape) for shape in shapes)
         machine = describe(running.dsn, embedded_broker=False)
     missing = [] if running.shares else ["not measured: two recorders (they share by MQTT 5; try --mosquitto PROGRAM)"]
-    if not peers:
+    missing += failed
+    if not modules:
         install = f"npm install {' '.join(nodered.PACKAGES)}"
         missing.append(f"not measured: Node-RED (try `{install}` in a folder, and --node-red FOLDER)")
     return IngestReport(machine, running.broker, seed, quick, tuple(drains), tuple(lives), tuple(delays), writing,
@@ -150,24 +151,31 @@ class _Bench:
                 self._await_rows(conn, total)
                 after = recorders.usages(self.running.pids)
             finally:
-                recorders.stop()
+                recorders.leave()
             per_s, rows = _rate(conn, 0), self._rows(conn)
         both = before.keys() & after.keys() if begun < total else set[str]()
         spent = {name: (after[name].cpu_s - before[name].cpu_s) / (total - begun) * 1e6 for name in both}
         peak = after["recorder"].peak_mib if "recorder" in after else None
         return Drain(shape.name, count, shape.readings, len(rows), total - len(rows), per_s, 0.0, spent, peak), rows
 
-    def node_red(self, modules: Path, shapes: Sequence[Shape], turns: int) -> Iterator[nodered.Beside]:
-        """The same backlogs through each flow of Node-RED and through a recorder, in turn; the middle one by ratio."""
-        dsn, url = self.running.dsn, self.running.mqtt_url
+    def node_red(self, modules: Path, shapes: Sequence[Shape], turns: int) -> tuple[list[nodered.Beside], list[str]]:
+        """The same backlogs through each flow of Node-RED and a recorder, in turn: the middle ones, and failures."""
+        done, failed = [], []
         for flow, shape in product(nodered.FLOWS, shapes):
-            found = []
-            for _ in range(turns if flow is nodered.USUAL else 1):
-                self.progress(f"Node-RED, {flow.name} flow, {shape.name}")
-                theirs = nodered.drain(modules, dsn, url, self.folder, flow, shape, self._messages(shape))
-                ours, _ = self._drained(shape, 1)
-                found.append(nodered.Beside(theirs, ours.per_s, ours.peak_mib))
-            yield sorted(found, key=lambda one: one.times)[len(found) // 2]
+            try:
+                found = [self._turn(modules, flow, shape) for _ in range(turns if flow is nodered.USUAL else 1)]
+            except OutsideError as error:  # a peer's trouble costs nobody else's figures
+                failed.append(f"not measured: Node-RED, {flow.name} flow, {shape.name}: {error}")
+                continue
+            done.append(sorted(found, key=lambda one: one.times)[len(found) // 2])
+        return done, failed
+
+    def _turn(self, modules: Path, flow: nodered.Flow, shape: Shape) -> nodered.Beside:
+        self.progress(f"Node-RED, {flow.name} flow, {shape.name}")
+        dsn, url = self.running.dsn, self.running.mqtt_url
+        theirs = nodered.drain(modules, dsn, url, self.folder, flow, shape, self._messages(shape))
+        ours, _ = self._drained(shape, 1)
+        return nodered.Beside(theirs, ours.per_s, ours.peak_mib)
 
     def live(self, shape: Shape, seconds: float) -> Live:
         """Publish for a while as fast as the broker takes it, the recorder at work."""
@@ -183,7 +191,7 @@ class _Bench:
                     blaster.drain()
                 self._await_rows(conn, sent * shape.readings)
             finally:
-                recorders.stop()
+                recorders.leave()
             return Live(shape.name, shape.readings, sent, _rate(conn, 0))
 
     def delay(self, share: float, per_s: float, seconds: float) -> Delay:
@@ -210,7 +218,7 @@ class _Bench:
                 if not observer.wait_readings(sent * 20, PATIENCE_S):
                     raise OutsideError(f"only {observer.seen.readings} of {sent * 20} readings committed")
             finally:
-                recorders.stop()
+                recorders.leave()
             late_us = observer.delays_us(first_us)
         p50, p99 = np.percentile(late_us, (50, 99)) / 1000
         return Delay(share, per_s, float(p50), float(p99), len(late_us))

@@ -176,6 +176,17 @@ class Blaster:
         return chunk
 
 
+def forget(url: str, client_id: str) -> None:
+    """Let the broker forget a client's session and what waits in it: else it queues for it whatever comes later."""
+    address = BrokerAddress.of(url)
+    hello = encode.connect(
+        Version.V311, client_id, 60, clean=True, username=address.username, password=address.password
+    )
+    with socket.create_connection((address.host, address.port), _PATIENCE_S) as sock:
+        sock.sendall(hello)
+        sock.recv(4)  # its answer: the old session is gone
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.ingestload import city
+from bench.ingestload import city, forget
 from bench.machine import Usage, usage
 from city.clock import SystemClock, stopwatch_s
 from city.errors import InputError, OutsideError
@@ -144,7 +144,7 @@ class Recorders:
             clock.pause_s(stopwatch_s() - began_s + 1.0)
 
     def stop(self) -> None:
-        """Stop all in order: what has come is written and acknowledged."""
+        """Stop all in order: what has come is written and acknowledged; the broker keeps their sessions."""
         for process in self._running:
             process.send_signal(signal.SIGTERM)
         for process in self._running:
@@ -152,6 +152,12 @@ class Recorders:
         self._running.clear()
         with connect(self._dsn, autocommit=True, application_name="lifeline bench") as conn:
             conn.execute("DELETE FROM lifeline.roles")
+
+    def leave(self) -> None:
+        """Stop all for good."""
+        self.stop()
+        for number in range(self._count):
+            forget(self._url, f"{self._session}-{number}")
 
     def usages(self, pids: Mapping[str, int]) -> dict[str, Usage]:
         """What the recorders (together) and the servers have used so far."""

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from psycopg.conninfo import conninfo_to_dict
 
-from bench.ingestload import Blaster, Messages, Shape
+from bench.ingestload import Blaster, Messages, Shape, forget
 from bench.ingestsystem import await_end, await_true
 from bench.machine import usage
 from city.broker_address import BrokerAddress
@@ -31,6 +31,7 @@ from store.child import die_with_parent
 from store.connection import Connection, connect
 from store.testing import drop_database, fresh_database
 
+_CLIENT = "bench-node-red"
 _PALETTE = "node-red-contrib-postgrestor-next"
 PACKAGES = ("node-red", "pg", _PALETTE)
 _PATIENCE_S = 300.0
@@ -161,6 +162,7 @@ def drain(
                 if used is None or not used.peak_mib:
                     raise OutsideError(f"Node-RED ended by itself: {_said(home)}")
     finally:
+        forget(mqtt_url, _CLIENT)
         drop_database(dsn)
     version = str(json.loads((modules / "node_modules" / "node-red" / "package.json").read_text())["version"])
     return NodeRed(flow.name, shape.name, version, per_s, used.peak_mib, total - rows)
@@ -190,7 +192,7 @@ def _nodes(flow: Flow, mqtt_url: str, dsn: str) -> list[dict[str, object]]:
     address = BrokerAddress.of(mqtt_url)
     broker = {
         "id": "broker", "type": "mqtt-broker", "name": "", "broker": address.host, "port": str(address.port),
-        "clientid": "bench-node-red", "autoConnect": True, "usetls": False, "protocolVersion": "4", "keepalive": "60",
+        "clientid": _CLIENT, "autoConnect": True, "usetls": False, "protocolVersion": "4", "keepalive": "60",
         "cleansession": False, "autoUnsubscribe": False,
     }  # fmt: skip
     hear = {
