@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from ingest.intake import Delivery
@@ -26,7 +26,7 @@ class _GivesWay(Exception):
 
 @dataclass(slots=True)
 class _UnderWay:
-    """A batch in the hands of a thread; `done` is set right after it is made."""
+    """A batch in the hands of a thread."""
 
     writer: BatchWriter
     batch: Batch
@@ -34,12 +34,7 @@ class _UnderWay:
     hand: Hand
     before: _UnderWay | None
     copied: bool = False
-    done: Future[None] | None = None
-
-    @property
-    def over(self) -> bool:
-        """Whether nobody works on it any more."""
-        return self.done is not None and self.done.done()
+    done: Future[None] = field(default_factory=Future)
 
 
 class Turns:
@@ -66,14 +61,13 @@ class Turns:
     @property
     def copying(self) -> bool:
         """Whether the readings of a batch are on their way into the database."""
-        return any(not (one.copied or one.over) for one in self._under_way)
+        return any(not (one.copied or one.done.done()) for one in self._under_way)
 
     def make_room(self) -> list[Batch]:
         """Wait until one batch more may be under way; what failed, as `settle` does."""
         while self._under_way:
             first = self._under_way[0]
-            assert first.done is not None, "set when it was made"  # noqa: S101 - for the type checker
-            if len(self._under_way) < self.most and not first.over:
+            if len(self._under_way) < self.most and not first.done.done():
                 break
             if first.done.exception() is not None:
                 return self.settle()
@@ -104,12 +98,12 @@ class Turns:
         self._next += 1
         one = _UnderWay(writer, batch, ready, hand, before)
         self._under_way.append(one)
-        one.done = self._pool.submit(self._carry, one)
+        self._pool.submit(self._carry, one)
         return []
 
     def settle(self) -> list[Batch]:
         """Wait until nothing is under way; what is not written, in its order, taken back."""
-        left = [one for one in self._under_way if one.done is not None and one.done.exception() is not None]
+        left = [one for one in self._under_way if one.done.exception() is not None]
         self._under_way.clear()
         for one in reversed(left):
             one.writer.take_back(one.ready)
@@ -122,6 +116,17 @@ class Turns:
 
     def _carry(self, one: _UnderWay) -> None:
         try:
+            self._put(one)
+            self._written(one.batch)
+        except BaseException as error:  # noqa: BLE001 - told to whoever waits for it
+            one.done.set_exception(error)
+        else:
+            one.done.set_result(None)
+        finally:
+            one.before = None
+
+    def _put(self, one: _UnderWay) -> None:
+        try:
             put = one.writer.put(one.ready, one.hand, lambda: self._await(one))
             one.copied = True
             self._copied()
@@ -130,14 +135,11 @@ class Turns:
         except BaseException:
             one.writer.roll_back(one.hand)  # at once: another may wait for its locks
             raise
-        finally:
-            one.before = None
-        self._written(one.batch)
 
     def _await(self, one: _UnderWay) -> None:
         """Wait until the batch before is committed. It may wait for rows of this one: then neither would ever end."""
         before = one.before
-        while before is not None and before.done is not None:
+        while before is not None:
             try:
                 failure = before.done.exception(_LOOK_S)
             except TimeoutError:
