@@ -19,7 +19,7 @@ import numpy as np
 
 from bench.fleet import Fleet
 from city.broker_address import BrokerAddress
-from city.clock import stopwatch_s
+from city.clock import SystemClock, stopwatch_s
 from city.errors import InputError, OutsideError
 from ingest.mqtt import encode, fields
 from ingest.mqtt.client import Client, Wishes
@@ -174,6 +174,25 @@ class Blaster:
         if not chunk:
             raise OutsideError(f"broker {self._address} closed the connection")
         return chunk
+
+
+def publish_evenly(url: str, messages: Messages, per_s: float, seconds: float, most: int) -> tuple[int, int]:
+    """Publish so many messages a second, `most` at a time, with the time of each as its readings'.
+
+    Returns
+    -------
+    tuple[int, int]
+        When it began (µs), and how many were published; the broker has acknowledged all.
+    """
+    clock, sent = SystemClock(), 0
+    with Blaster(url) as blaster:
+        first_us, began_s = clock.now_us(), stopwatch_s()
+        while (at_s := stopwatch_s() - began_s) < seconds:
+            due = min(int(at_s * per_s) - sent, most)
+            sent += blaster.publish(messages.take(due, now_us=clock.now_us())) if due > 0 else 0
+            clock.pause_s(0.002)
+        blaster.drain()
+    return first_us, sent
 
 
 def forget(url: str, client_id: str) -> None:

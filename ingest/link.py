@@ -258,6 +258,8 @@ class Link:
                     raise OutsideError(f"it let us go: {said(packet.code)}")
         finally:
             self._arrived_us = now_us
+            if any(one.message is not None for one in deliveries):
+                self._heard_s = stopwatch_s()
             intake.put(deliveries)
 
     def _welcomed(self, client: Client, packet: Connack) -> None:
@@ -339,13 +341,12 @@ class Link:
             if self._host_word is not None and self._host_word.contradicted(payload):  # an earlier connection's will
                 client.publish(topic, self._host_word.say(online=True), 1, retain=True)
             return Delivery(None, now_us, b"", number, self._session, qos=qos)
-        self._heard_s = stopwatch_s()
         if incoming.size > MAX_PAYLOAD:
             return Delivery(too_big(topic, incoming.size), now_us, payload, number, self._session, qos=qos)
         message = self._decoders.decode(topic, payload, now_us)
-        rows = max(1, message.published) if type(message) is ReadingsMessage else 1
+        rows = (message.published or 1) if type(message) is ReadingsMessage else 1
         trace = given_trace(incoming.properties) if incoming.properties else ""
-        return Delivery(message, now_us, payload, number, self._session, rows, qos=qos, trace=trace)
+        return Delivery(message, now_us, payload, number, self._session, rows, 0, qos, trace)
 
 
 def given_trace(properties: Properties | None) -> str:

@@ -1,5 +1,7 @@
 """Several batches under way at the same time, each in a transaction of its own: the database waits for nobody.
 
+Where only one may be, the caller's thread does it all: nobody is woken for it.
+
 What a batch waits for (a disk, a lock, a turn of the scheduler) is then no time in which nothing is written, and the
 server copies by several processes. Batches are judged and committed in their order; when one fails, nothing that was
 judged after it stays.
@@ -38,14 +40,14 @@ class _UnderWay:
 
 
 class Turns:
-    """Batches under way: judged in the caller's thread, put in by others, finished in their turn.
+    """Batches under way: judged in the caller's thread, put in by others where several may be, finished in turn.
 
     Parameters
     ----------
     written
-        Called, in another thread, with each batch that was committed, in their order.
+        Called, in any thread, with each batch that was committed, in their order.
     copied
-        Called, in another thread, when the readings of one are in.
+        Called, in any thread, when the readings of one are in.
     most
         So many at once, at most; each needs a hand of the writer. Those who write may make it less.
     """
@@ -98,7 +100,10 @@ class Turns:
         self._next += 1
         one = _UnderWay(writer, batch, ready, hand, before)
         self._under_way.append(one)
-        self._pool.submit(self._carry, one)
+        if self.most > 1:
+            self._pool.submit(self._carry, one)
+        else:
+            self._carry(one)
         return []
 
     def settle(self) -> list[Batch]:

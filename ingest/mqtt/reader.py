@@ -81,9 +81,12 @@ class Reader:
                 return at
             first, length, start = data[at], data[at + 1], at + 2
             if length > 127:
-                if (start := self._header(data, at, end)) == 0:
+                if start < end and data[start] < 0x80:  # as nearly all messages
+                    length, start = length & 0x7F | data[start] << 7, start + 1
+                elif start := self._header(data, at, end):
+                    length = fields.read_varint(data, at + 1, start)[0]
+                else:
                     return at
-                length = fields.read_varint(data, at + 1, start)[0]
                 if length > self._whole:
                     return self._begin_cut(data, at, start, length)
             if start + length > end:
@@ -133,7 +136,10 @@ class Reader:
             topic = self._new_topic(raw)
         number, at = 0, stop
         if qos:
-            number, at = read_number(data, at, end, 2)
+            at += 2
+            if at > end:
+                raise ProtocolError(MALFORMED, "a message without its packet number")
+            number = data[stop] << 8 | data[stop + 1]
             if number == 0:
                 raise ProtocolError(MALFORMED, "a message with packet number 0")
         found = None
