@@ -7,7 +7,8 @@ One run, on one machine, one database server and one broker:
 3. raw COPY of the very same rows, 10,000 a transaction, into the same keyed table of another database, without its
    triggers: right after every drain, so that both sides share the machine's mood;
 4. the write path alone, turn by turn with raw COPY: fresh rows, and all of them again;
-5. latency from publish to commit at a third and at half of the live rate, publisher and observer in two processes;
+5. latency from publish to commit at a third and at half of the live rate (publisher and observer in two processes),
+   and of raw COPY of as many rows a second, some every 5 ms;
 6. memory: a backlog in which a large city's sensors all speak;
 7. where the time goes: CPU of each stage, alone;
 8. Node-RED on the same broker and server, turn by turn with the recorder, where a folder with it is named.
@@ -43,6 +44,7 @@ from store.connection import Connection, connect
 from store.testing import drop_database, fresh_database
 
 BATCH = 10_000
+EVENLY_S = 0.005  # from one small COPY to the next, beside the latencies
 QUICK = 0.05
 LARGE_GATEWAYS = 850  # of 100 sensors each
 _BATCHES = """\
@@ -197,7 +199,10 @@ class _Bench:
             return Live(shape.name, shape.readings, sent, _rate(conn, 0))
 
     def delay(self, share: float, per_s: float, seconds: float) -> Delay:
-        """Publish evenly, 20 readings a message, once all sensors are known; see when another connection sees them."""
+        """Publish evenly, 20 readings a message, once all sensors are known; see when another connection sees them.
+
+        Then raw COPY of as many rows a second, for what the server and the machine alone would take.
+        """
         self.progress(f"latency at {per_s:,.0f} readings/s")
         shape, clock = Shape("20 a message", 20, 0), SystemClock()
         with database(self.running.dsn, self.gateways) as dsn, Observer(dsn, clock) as observer:
@@ -222,8 +227,12 @@ class _Bench:
             finally:
                 recorders.leave()
             late_us = observer.delays_us(first_us)
+        self.progress(f"raw COPY at {per_s:,.0f} readings/s")
+        rows = max(1, int(per_s * EVENLY_S))
+        copied_s = _evenly_copied(self.running.dsn, list(self._batches(rows * int(seconds / EVENLY_S), rows)))
         p50, p99 = np.percentile(late_us, (50, 99)) / 1000
-        return Delay(share, per_s, float(p50), float(p99), len(late_us))
+        copy_p50, copy_p99 = np.percentile(copied_s, (50, 99)) * 1000
+        return Delay(share, per_s, float(p50), float(p99), len(late_us), float(copy_p50), float(copy_p99))
 
     def write_path(self, rows: int) -> WritePath:
         """The recorder's writer alone, turn by turn with raw COPY: fresh rows, then the same again.
@@ -272,20 +281,20 @@ class _Bench:
             shape, self.gateways, SystemClock().now_us() // 86_400_000_000 * 86_400_000_000 - 86_400_000_000, self.seed
         )
 
-    def _batches(self, rows: int) -> Sequence[Readings]:
+    def _batches(self, rows: int, each: int = BATCH) -> Sequence[Readings]:
         """Batches as the recorder sees them: messages of 20 from gateways in turn, a second later each time round."""
         start_us = self._messages(SHAPES[1]).start_us
         random = np.random.default_rng(self.seed)
         found = []
-        for first in range(0, rows, BATCH):
-            number = np.arange(first, first + BATCH)
+        for first in range(0, rows, each):
+            number = np.arange(first, first + each)
             message, place = number // 20, number % 20
             turn = message // self.gateways * 20 + place
             sensor_id = (message % self.gateways * 100 + turn % 100 + 1).astype(np.int32)
             time_us = start_us + turn // 100 * 1_000_000
-            value = np.round(random.normal(0.0, 1.0, BATCH), 2)
-            received = np.full(BATCH, start_us, np.int64)
-            found.append(Readings(sensor_id, time_us, received, value, np.ones(BATCH, np.uint8), value))
+            value = np.round(random.normal(0.0, 1.0, each), 2)
+            received = np.full(each, start_us, np.int64)
+            found.append(Readings(sensor_id, time_us, received, value, np.ones(each, np.uint8), value))
         return found
 
     def _await_rows(self, conn: Connection, total: int) -> int:
@@ -329,6 +338,23 @@ def _copied(server_dsn: str, rows: Readings) -> float:
     finally:
         drop_database(dsn)
     return len(rows) / sorted(taken_s)[1]
+
+
+def _evenly_copied(server_dsn: str, batches: Sequence[Readings]) -> list[float]:
+    """Raw COPY of a batch every `EVENLY_S`: seconds from when each was due to its commit."""
+    dsn, clock, late_s = fresh_database(server_dsn), SystemClock(), list[float]()
+    try:
+        with connect(dsn, autocommit=True, application_name="lifeline bench") as conn:
+            _prepare(conn, batches)
+            began_s = stopwatch_s()
+            for number, batch in enumerate(batches):
+                due_s = began_s + number * EVENLY_S
+                clock.pause_s(due_s - stopwatch_s())
+                _copy(conn, batch)
+                late_s.append(stopwatch_s() - due_s)
+    finally:
+        drop_database(dsn)
+    return late_s
 
 
 def _prepare(conn: Connection, batches: Sequence[Readings]) -> None:

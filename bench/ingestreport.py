@@ -60,13 +60,18 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """Publish to commit as another connection sees it, at a share of the live rate (20 readings a message)."""
+    """Publish to commit as another connection sees it, at a share of the live rate (20 readings a message).
+
+    `copy_…`: of raw COPY at that rate, from when its rows were due.
+    """
 
     share: float
     per_s: float
     p50_ms: float
     p99_ms: float
     readings: int
+    copy_p50_ms: float
+    copy_p99_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +178,8 @@ class IngestReport:
         for live in self.lives:
             table.add_row(f"live, {live.shape}", f"{live.per_s:,.0f}", f"{live.per_s / live.readings:,.0f} messages/s")
         for one in self.delays:
-            said = f"p50 {one.p50_ms:.1f} ms, p99 {one.p99_ms:.1f} ms ({one.readings:,} readings)"
+            said = f"p50 {one.p50_ms:.1f} ms, p99 {one.p99_ms:.1f} ms ({one.readings:,} readings); "
+            said += f"raw COPY p50 {one.copy_p50_ms:.1f}, p99 {one.copy_p99_ms:.1f} ms"
             table.add_row(f"publish to commit at {one.share:.2f} of live", f"{one.per_s:,.0f}", said)
         for peer in self.peers:
             theirs, share = peer.theirs, peer.of_memory

@@ -69,7 +69,8 @@ def test_goals_are_met_or_not_and_said() -> None:
     )
     report = IngestReport(
         local(), "mosquitto", 7, True, drains, (Live("20 a message", 20, 10, 1e5),),
-        (Delay(1 / 3, 1e5, 2.0, 9.0, 10), Delay(1 / 2, 1e5, 2.0, 9.0, 10)), WritePath(10, 100.0, 99.0, 110.0, 80.0),
+        (Delay(1 / 3, 1e5, 2.0, 9.0, 10, 1.0, 3.0), Delay(1 / 2, 1e5, 2.0, 9.0, 10, 1.0, 3.0)),
+        WritePath(10, 100.0, 99.0, 110.0, 80.0),
         ("nothing",), "1",
     )  # fmt: skip
     assert {goal.met for goal in report.goals()} == {True}
