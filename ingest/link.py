@@ -346,7 +346,7 @@ class Link:
         message = self._decoders.decode(topic, payload, now_us)
         rows = (message.published or 1) if type(message) is ReadingsMessage else 1
         trace = given_trace(incoming.properties) if incoming.properties else ""
-        return Delivery(message, now_us, payload, number, self._session, rows, 0, qos, trace)
+        return Delivery(message, now_us, payload, number, self._session, rows, qos=qos, trace=trace)
 
 
 def given_trace(properties: Properties | None) -> str:

@@ -1,10 +1,8 @@
 """Several batches under way at the same time, each in a transaction of its own: the database waits for nobody.
 
-Where only one may be, the caller's thread does it all: nobody is woken for it.
-
 What a batch waits for (a disk, a lock, a turn of the scheduler) is then no time in which nothing is written, and the
 server copies by several processes. Batches are judged and committed in their order; when one fails, nothing that was
-judged after it stays.
+judged after it stays. Where only one may be under way, the caller's thread does it all: nobody is woken for it.
 """
 
 from __future__ import annotations

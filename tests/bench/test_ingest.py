@@ -62,6 +62,14 @@ def test_the_write_path_is_measured_fresh_and_again(bench: _Bench) -> None:
     assert min(found.copied_per_s, found.fresh_per_s, found.replay_per_s) > 0
 
 
+def test_delays_are_those_of_all_that_is_published_evenly_and_of_raw_copy_beside(bench: _Bench) -> None:
+    found = bench.delay(1 / 3, 2000.0, 1.0)
+    assert 0 < found.readings <= 2000, "what was published before, so that sensors are known, does not count"
+    assert found.readings % 20 == 0, "whole messages"
+    assert 0 < found.p50_ms <= found.p99_ms
+    assert 0 < found.copy_p50_ms <= found.copy_p99_ms
+
+
 def test_goals_are_met_or_not_and_said() -> None:
     shapes = [(shape.name, shape.readings) for shape in SHAPES]
     drains = tuple(
